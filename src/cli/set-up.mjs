@@ -1,0 +1,102 @@
+// Sets a checkout up for `npm start`, `npm test` and `npm run bench`: locked install, addon build, TypeScript build,
+// each only when missing or stale. Plain JavaScript without dependencies, since it runs before there are any.
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+// stdout belongs to the command that follows (`--json`).
+const say = (text) => process.stderr.write(`set-up: ${text}\n`);
+
+function run(args, { mayFail = false } = {}) {
+  const { status, signal } = spawnSync(npm, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
+  if (status !== 0 && !mayFail) {
+    say(`\`npm ${args.join(' ')}\` failed (${signal ?? `exit ${status}`}); its output stands above`);
+    process.exit(3);
+  }
+  return status === 0;
+}
+
+/** The newest modification time below the paths, in milliseconds; `keep` picks the files. */
+function newest(paths, keep = () => true) {
+  let time = 0;
+  for (const path of paths) {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) continue;
+    if (stat.isDirectory()) {
+      time = Math.max(
+        time,
+        newest(
+          readdirSync(path).map((name) => join(path, name)),
+          keep,
+        ),
+      );
+    } else if (keep(path)) {
+      time = Math.max(time, stat.mtimeMs);
+    }
+  }
+  return time;
+}
+
+const age = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
+
+function install() {
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
+  // Per Node major: better-sqlite3 is compiled against its headers.
+  const wanted = `${lock} node ${process.versions.modules}`;
+  const stamp = join(root, 'node_modules', '.phsync-set-up');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  const began = Date.now();
+  say('installing the locked dependencies (npm ci); better-sqlite3 is compiled where no prebuilt can be had');
+  // The addon is built below, where a failure can be told apart from a failed install.
+  run(['ci', '--no-audit', '--no-fund', '--ignore-scripts']);
+  run(['rebuild', 'better-sqlite3', '--foreground-scripts=false']);
+  writeFileSync(stamp, wanted);
+  say(`dependencies installed in ${seconds(began)}`);
+}
+
+function addon() {
+  const built = join(root, 'build', 'Release', 'phsync.node');
+  const failed = join(root, 'build', 'failed');
+  const sources = newest(
+    [join(root, 'binding.gyp'), join(root, 'native')],
+    (path) => !path.includes(`${join('native', 'test')}`),
+  );
+  if (age(built) > sources || age(failed) > sources) return;
+  const began = Date.now();
+  say('building the native addon (node-gyp)');
+  if (run(['run', '--silent', 'build:native'], { mayFail: true })) {
+    say(`addon built in ${seconds(began)}`);
+  } else {
+    mkdirSync(dirname(failed), { recursive: true });
+    writeFileSync(failed, '');
+    say('the addon could not be built (its output stands above): the pure-JS fallback will be used');
+  }
+}
+
+function typescript() {
+  const stamp = join(root, 'dist', '.built');
+  const keep = (path) => path.endsWith('.ts') || path.endsWith('tsconfig.json') || path.endsWith('.sql');
+  if (age(stamp) > newest([join(root, 'tsconfig.json'), join(root, 'src'), join(root, 'bench')], keep)) return;
+  const began = Date.now();
+  say('compiling TypeScript (tsc)');
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  run(['run', '--silent', 'build:ts']);
+  writeFileSync(stamp, '');
+  say(`compiled in ${seconds(began)}`);
+}
+
+install();
+addon();
+typescript();

@@ -1,0 +1,185 @@
+/** The hasher's vocabulary: shapes, sizes and the backend interface that native and fallback both implement. */
+
+/** Bytes of an NT hash: MD4 of the UTF-16LE password (MS-NLMP, NTOWFv1). */
+export const NT_HASH_SIZE = 16;
+/** Bytes of an OrgId salt. */
+export const SALT_SIZE = 10;
+/** Bytes of an OrgId digest: one SHA-256 block of PBKDF2 output. */
+export const DIGEST_SIZE = 32;
+/** Bytes of the ENCRYPTED_PAYLOAD of unicodePwd: 16 salt, then RC4 over 4 CRC-32 and 16 data (MS-DRSR 4.1.10.6.13). */
+export const ENVELOPE_SIZE = 36;
+/** Iterations of PBKDF2-HMAC-SHA256 that Entra uses. */
+export const DEFAULT_ITERATIONS = 1000;
+/** Largest iteration count that is accepted anywhere: six digits, as in hashcat's mode 12800. */
+export const MAX_ITERATIONS = 999_999;
+/** Longest DRS session key in bytes (Kerberos AES-256 gives 32, NTLM 16). */
+export const MAX_SESSION_KEY_SIZE = 64;
+/** How many session keys one batch may carry. */
+export const MAX_SESSION_KEYS = 64;
+
+export type BackendName = 'native' | 'fallback';
+/** Kernels in the order of the CPU features that they need. A name that is not compiled in is an error, not a stub. */
+export type KernelName = 'portable' | 'sse41' | 'avx2' | 'avx512' | 'shani' | 'neon';
+
+export interface HasherOptions {
+  /** `auto` takes native where it loads. Default: the environment's PHSYNC_BACKEND, then `auto`. */
+  readonly backend?: 'auto' | BackendName;
+  /** Forces a kernel by name. Default: PHSYNC_KERNEL, then the best one. */
+  readonly kernel?: KernelName;
+  /** Worker threads. Default: `availableParallelism()`. */
+  readonly threads?: number;
+}
+
+export interface HasherInfo {
+  readonly backend: BackendName;
+  /** The kernel in use; `fallback` has none. */
+  readonly kernel: KernelName | undefined;
+  /** Every kernel that this build has and this CPU (and its OS) can run, best first. */
+  readonly kernels: readonly KernelName[];
+  readonly threads: number;
+  /** Why native is off, when it is: the load error's text. */
+  readonly whyNotNative: string | undefined;
+}
+
+/** What became of one envelope. */
+export const EnvelopeStatus = {
+  ok: 0,
+  /** The envelope is not 36 bytes long. */
+  length: 1,
+  /** No session key opens it: the CRC-32 never matched. */
+  checksum: 2,
+  /** RID 0 cannot key the DES layer. */
+  rid: 3,
+} as const;
+export type EnvelopeStatusCode = (typeof EnvelopeStatus)[keyof typeof EnvelopeStatus];
+
+export interface DeriveBatchInput {
+  /** n × 16 bytes. */
+  readonly ntHashes: Uint8Array;
+  /** n × 10 bytes; random (CSPRNG) where left out. */
+  readonly salts?: Uint8Array;
+  /** Default 1000. */
+  readonly iterations?: number;
+}
+
+export interface DeriveBatchResult {
+  /** n × 32 bytes. */
+  readonly digests: Uint8Array;
+  /** n × 10 bytes: the salts given, or those drawn. */
+  readonly salts: Uint8Array;
+  readonly iterations: number;
+}
+
+export interface OpenAndDeriveBatchInput {
+  /** Every DRS session key seen, newest first; 1 to 64 keys of 1 to 64 bytes. Each is tried until the CRC-32 matches. */
+  readonly sessionKeys: readonly Uint8Array[];
+  /** n × 36 bytes flat, or one array an item (an item of another length fails alone, with status `length`). */
+  readonly envelopes: Uint8Array | readonly Uint8Array[];
+  /** n RIDs: the last sub-authority of each objectSid. */
+  readonly rids: Uint32Array;
+  readonly salts?: Uint8Array;
+  readonly iterations?: number;
+}
+
+export interface OpenAndDeriveBatchResult extends DeriveBatchResult {
+  /** n status codes; where not `ok`, the item's digest and salt are zero. */
+  readonly status: Uint8Array;
+}
+
+/** The parts of `v1;PPH1_MD4,<salt>,<iterations>,<hash>;`. */
+export interface Credential {
+  readonly salt: Uint8Array;
+  readonly iterations: number;
+  readonly hash: Uint8Array;
+}
+
+export interface DeriveOptions {
+  readonly salt?: Uint8Array;
+  readonly iterations?: number;
+}
+
+export interface Hasher {
+  readonly info: HasherInfo;
+  deriveBatch(input: DeriveBatchInput): Promise<DeriveBatchResult>;
+  /** Opens DRS envelopes and derives in one go; the NT hash never becomes a JS value on the native backend. */
+  openAndDeriveBatch(input: OpenAndDeriveBatchInput): Promise<OpenAndDeriveBatchResult>;
+  derive(ntHash: Uint8Array, options?: DeriveOptions): Promise<Credential>;
+  /** Constant-time check of a password (string) or NT hash (16 bytes) against a credential (text or parsed). */
+  verify(credential: string | Credential, secret: string | Uint8Array): Promise<boolean>;
+  /** MD4 of the UTF-16LE password. The caller owns (and wipes) the 16 bytes. */
+  ntHash(password: string): Uint8Array;
+  /** Ends the workers. Calls after it, and calls it cuts off, reject with a PhsyncError `hasher-closed`. */
+  close(): Promise<void>;
+}
+
+/** One thread's synchronous work; arguments were checked by the facade. Outputs go into the caller's (shared) memory. */
+export interface Backend {
+  readonly name: BackendName;
+  readonly kernel: KernelName | undefined;
+  deriveBatch(ntHashes: Uint8Array, salts: Uint8Array, iterations: number, digests: Uint8Array): void;
+  openAndDeriveBatch(
+    sessionKeys: readonly Uint8Array[],
+    envelopes: Uint8Array,
+    rids: Uint32Array,
+    salts: Uint8Array,
+    iterations: number,
+    digests: Uint8Array,
+    status: Uint8Array,
+  ): void;
+}
+
+/**
+ * What `native/addon.cc` exports. All calls are synchronous; typed arrays may lie on SharedArrayBuffers.
+ * Variable-length inputs are concatenated bytes with n + 1 offsets. `kernel` is one of `supported`, else a RangeError.
+ */
+export interface NativeAddon {
+  kernels(): {
+    /** In this binary, best first. */
+    readonly compiled: KernelName[];
+    /** Of these, what this CPU and OS run, best first. */
+    readonly supported: KernelName[];
+    /** CPU features as found, e.g. { avx2: true, sha_ni: false }. */
+    readonly cpuFeatures: Record<string, boolean>;
+    readonly compiler: string;
+  };
+  md4Batch(kernel: KernelName, bytes: Uint8Array, offsets: Uint32Array, digests: Uint8Array): void;
+  md5Batch(kernel: KernelName, bytes: Uint8Array, offsets: Uint32Array, digests: Uint8Array): void;
+  hmacSha256Batch(
+    kernel: KernelName,
+    keys: Uint8Array,
+    keyOffsets: Uint32Array,
+    messages: Uint8Array,
+    messageOffsets: Uint32Array,
+    digests: Uint8Array,
+  ): void;
+  /** PBKDF2-HMAC-SHA256, any lengths; `derivedKeys` holds n × dkLen bytes. */
+  pbkdf2Batch(
+    kernel: KernelName,
+    passwords: Uint8Array,
+    passwordOffsets: Uint32Array,
+    salts: Uint8Array,
+    saltOffsets: Uint32Array,
+    iterations: number,
+    dkLen: number,
+    derivedKeys: Uint8Array,
+  ): void;
+  /** NT hash → upper-case hex UTF-16LE → PBKDF2. */
+  deriveBatch(
+    kernel: KernelName,
+    ntHashes: Uint8Array,
+    salts: Uint8Array,
+    iterations: number,
+    digests: Uint8Array,
+  ): void;
+  openAndDeriveBatch(
+    kernel: KernelName,
+    sessionKeys: Uint8Array,
+    sessionKeyOffsets: Uint32Array,
+    envelopes: Uint8Array,
+    rids: Uint32Array,
+    salts: Uint8Array,
+    iterations: number,
+    digests: Uint8Array,
+    status: Uint8Array,
+  ): void;
+}

@@ -1,0 +1,3 @@
+/** The drop-in library's public names, nothing else. */
+
+export { PhsyncError } from './hasher/errors.js';
