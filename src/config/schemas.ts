@@ -1,0 +1,27 @@
+/** Schema pieces that every configuration file shares: paths that count from the file, and references to secrets. */
+
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+/** Where a secret lies; never the secret itself. `file` is absolute. */
+export type SecretReference = { readonly env: string } | { readonly file: string };
+
+export interface ConfigSchemas {
+  /** A file or directory; relative ones count from the configuration file. Output: absolute. */
+  readonly path: z.ZodType<string>;
+  /** `{ env: NAME }` or `{ file: PATH }`. */
+  readonly secret: z.ZodType<SecretReference>;
+}
+
+/** The pieces for a file in `directory`. */
+export function configSchemas(directory: string): ConfigSchemas {
+  const path = z
+    .string('expected a path')
+    .min(1, 'expected a path, but it is empty')
+    .transform((value) => resolve(directory, value));
+  const secret = z.union(
+    [z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) }), z.strictObject({ file: path })],
+    'expected { env: NAME } or { file: PATH }; a secret is never written into the configuration itself',
+  );
+  return { path, secret };
+}

@@ -1,0 +1,51 @@
+/** Resolves references to secrets: an environment variable or a file, read when needed and never logged. */
+
+import { readFile } from 'node:fs/promises';
+import { PhsyncError } from '../hasher/errors.js';
+import type { SecretReference } from './schemas.js';
+
+const MAX_SECRET_SIZE = 64 * 1024;
+
+/**
+ * The secret's text; `name` says what it is for in errors (`agents[0].clientSecret`). One line end at the end of a file
+ * does not belong to it. Throws PhsyncError `config-secret` when it is missing, empty or unreadable.
+ */
+export async function resolveSecret(
+  reference: SecretReference,
+  name: string,
+  env: Readonly<NodeJS.ProcessEnv> = process.env,
+): Promise<string> {
+  if ('env' in reference) {
+    const value = env[reference.env];
+    if (value === undefined || value === '') {
+      const state = value === undefined ? 'is not set' : 'is empty';
+      throw new PhsyncError('config-secret', `${name}: the environment variable ${reference.env} ${state}`, {
+        facts: { name, env: reference.env },
+      });
+    }
+    return value;
+  }
+  const facts = { name, file: reference.file };
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(reference.file);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new PhsyncError('config-secret', `${name}: cannot read the secret's file ${reference.file}: ${code}`, {
+      cause,
+      facts,
+    });
+  }
+  try {
+    if (bytes.length > MAX_SECRET_SIZE) {
+      throw new PhsyncError('config-secret', `${name}: ${reference.file} is longer than ${MAX_SECRET_SIZE} bytes`, {
+        facts,
+      });
+    }
+    const text = bytes.toString('utf8').replace(/\r?\n$/, '');
+    if (text === '') throw new PhsyncError('config-secret', `${name}: ${reference.file} is empty`, { facts });
+    return text;
+  } finally {
+    bytes.fill(0);
+  }
+}
