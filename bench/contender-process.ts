@@ -44,8 +44,9 @@ function sample(it: Contender, seconds: number): Promise<Sample> {
       maxTime: seconds,
       minSamples: 3,
       // The default of 50 ms a sample is enough: the quickest batch here takes about that long.
-      onError: (event: Benchmark.Event) => reject((event.target as Benchmark).error),
-      onComplete: (event: Benchmark.Event) => resolve({ perSecond: (event.target as Benchmark).hz! * it.jobs }),
+      onError: (event: Benchmark.Event) => reject((event.target as unknown as Benchmark).error),
+      onComplete: (event: Benchmark.Event) =>
+        resolve({ perSecond: (event.target as unknown as Benchmark).hz! * it.jobs }),
     });
     benchmark.run({ async: false });
   });

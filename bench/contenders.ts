@@ -53,7 +53,7 @@ export function reference(ntHashes: Uint8Array, salts: Uint8Array, job: number):
 
 function addon(): NativeAddon {
   const require = createRequire(import.meta.url);
-  return require('node-gyp-build')(fileURLToPath(new URL('../..', import.meta.url))) as NativeAddon;
+  return (require('node-gyp-build') as (root: string) => NativeAddon)(fileURLToPath(new URL('../..', import.meta.url)));
 }
 
 function native(kernel: KernelName, jobs: number): Contender {
@@ -135,7 +135,9 @@ export async function contender(name: string, jobs: number): Promise<Contender> 
     case 'node':
       return oneByOne(Math.min(jobs, 64), (password, salt) => pbkdf2Sync(password, salt, ITERATIONS, 32, 'sha256'));
     case 'noble':
-      return oneByOne(Math.min(jobs, 8), (password, salt) => noblePbkdf2(sha256, password, salt, { c: ITERATIONS, dkLen: 32 }));
+      return oneByOne(Math.min(jobs, 8), (password, salt) =>
+        noblePbkdf2(sha256, password, salt, { c: ITERATIONS, dkLen: 32 }),
+      );
     case 'hash-wasm':
       return hashWasm(Math.min(jobs, 8));
     case 'pool':

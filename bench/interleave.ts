@@ -56,7 +56,9 @@ export async function interleave(
         child.send({ seconds });
         figures.get(name)!.push((await answer<Sample>(child, name)).perSecond);
       }
-      say(`round ${round + 1} of ${rounds}: ${[...figures].map(([name, all]) => `${name} ${Math.round(all.at(-1)!)}/s`).join(', ')}`);
+      say(
+        `round ${round + 1} of ${rounds}: ${[...figures].map(([name, all]) => `${name} ${Math.round(all.at(-1)!)}/s`).join(', ')}`,
+      );
     }
   } finally {
     for (const child of children.values()) {

@@ -84,11 +84,20 @@ export async function envelope({ kernel, threads = 1, rounds, say }: SuiteOption
         derive.length = 0;
         open.length = 0;
       } else {
-        say(`round ${round + 1} of ${rounds}: derive ${Math.round(derive.at(-1)!)}/s, open and derive ${Math.round(open.at(-1)!)}/s`);
+        say(
+          `round ${round + 1} of ${rounds}: derive ${Math.round(derive.at(-1)!)}/s, open and derive ${Math.round(open.at(-1)!)}/s`,
+        );
       }
     }
     return [
-      { name: `deriveBatch ${JOBS}`, kernel: hasher.info.kernel, threads, perSecond: median(derive), ratios: {}, samples: derive },
+      {
+        name: `deriveBatch ${JOBS}`,
+        kernel: hasher.info.kernel,
+        threads,
+        perSecond: median(derive),
+        ratios: {},
+        samples: derive,
+      },
       {
         name: `openAndDeriveBatch ${JOBS}`,
         kernel: hasher.info.kernel,

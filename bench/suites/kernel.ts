@@ -16,7 +16,9 @@ export async function kernel({ kernel: only, rounds, seconds, say }: SuiteOption
   }
   const contenders: Entry[] = [
     { name: 'node:crypto', jobs: 64 },
-    ...(process.arch === 'x64' ? [{ name: 'node:crypto without SHA-NI', contender: 'node:crypto', env: NO_SHA_NI, jobs: 64 }] : []),
+    ...(process.arch === 'x64'
+      ? [{ name: 'node:crypto without SHA-NI', contender: 'node:crypto', env: NO_SHA_NI, jobs: 64 }]
+      : []),
     { name: 'noble', jobs: 8 },
     { name: 'hash-wasm', jobs: 8 },
   ];
@@ -28,7 +30,9 @@ export async function kernel({ kernel: only, rounds, seconds, say }: SuiteOption
     threads: 1,
     perSecond: median(figures.get(name)!),
     ratios: Object.fromEntries(
-      contenders.filter((other) => other.name !== name).map((other) => [other.name, pairedRatio(figures.get(name)!, figures.get(other.name)!)]),
+      contenders
+        .filter((other) => other.name !== name)
+        .map((other) => [other.name, pairedRatio(figures.get(name)!, figures.get(other.name)!)]),
     ),
     samples: figures.get(name)!,
   }));

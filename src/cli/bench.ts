@@ -4,7 +4,33 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { PhsyncError } from '../hasher/errors.js';
-import { fail, printJson } from './output.js';
+import { printJson } from './output.js';
+
+/** What this command needs of bench/main.ts, which lies outside `src` and is not part of the installed package. */
+interface Bench {
+  readonly suiteNames: readonly string[];
+  runSuite(
+    name: string,
+    options: {
+      kernel: string | undefined;
+      threads: number | undefined;
+      seconds: number;
+      rounds: number;
+      users: number;
+      dc: string | undefined;
+      say: (line: string) => void;
+    },
+  ): Promise<{
+    readonly machine: { readonly cpu: string; cores: number; flags: readonly string[]; node: string; openssl: string };
+    readonly cases: readonly {
+      readonly name: string;
+      readonly threads: number;
+      readonly perSecond: number;
+      readonly ratios: Readonly<Record<string, number>>;
+      readonly more?: Readonly<Record<string, number>>;
+    }[];
+  }>;
+}
 
 interface Options {
   kernel?: string;
@@ -19,7 +45,10 @@ interface Options {
 function number(text: string, option: string, least: number): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < least) {
-    throw new PhsyncError('usage-bench', `${option} is ${JSON.stringify(text)}, expected a number of at least ${least}`);
+    throw new PhsyncError(
+      'usage-bench',
+      `${option} is ${JSON.stringify(text)}, expected a number of at least ${least}`,
+    );
   }
   return value;
 }
@@ -30,9 +59,12 @@ async function bench(suite: string, options: Options): Promise<void> {
   if (!existsSync(fileURLToPath(script))) {
     throw new PhsyncError('usage-bench', 'the benchmarks are in the source checkout only: run `npm run bench` there');
   }
-  const { runSuite, suiteNames } = (await import(script.href)) as typeof import('../../bench/main.js');
+  const { runSuite, suiteNames } = (await import(script.href)) as Bench;
   if (!suiteNames.includes(suite)) {
-    throw new PhsyncError('usage-bench', `no suite is called ${JSON.stringify(suite)}; there are ${suiteNames.join(', ')}`);
+    throw new PhsyncError(
+      'usage-bench',
+      `no suite is called ${JSON.stringify(suite)}; there are ${suiteNames.join(', ')}`,
+    );
   }
   const result = await runSuite(suite, {
     kernel: options.kernel,
@@ -48,7 +80,9 @@ async function bench(suite: string, options: Options): Promise<void> {
     return;
   }
   const { machine, cases } = result;
-  console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.flags.join(' ')}, node ${machine.node}, OpenSSL ${machine.openssl}`);
+  console.log(
+    `${machine.cpu}, ${machine.cores} cores, ${machine.flags.join(' ')}, node ${machine.node}, OpenSSL ${machine.openssl}`,
+  );
   for (const { name, threads, perSecond, ratios, more = {} } of cases) {
     const beside = Object.entries(ratios).map(([other, ratio]) => `${ratio.toFixed(2)} × ${other}`);
     const also = Object.entries(more).map(([what, value]) => `${what} ${Number(value.toPrecision(4))}`);
@@ -67,5 +101,5 @@ export function command(): Command {
     .option('--users <n>', 'users of the pipeline suite', '100000')
     .option('--dc <dir>', 'directory of a running Samba DC, for the drsr suite')
     .option('--json', 'print one JSON document')
-    .action((suite: string, options: Options) => bench(suite, options).catch((error) => fail(error, options.json)));
+    .action(bench);
 }
