@@ -1,0 +1,64 @@
+#!/usr/bin/env node
+/**
+ * The command line: finds the command's file, runs it, turns what it throws into an exit code.
+ *
+ * How a command plugs in: `src/cli/<name>.ts` exports `function command(): Command` (a commander Command named
+ * `<name>` with its options and an async action), and its name stands in `names` below. Only the named command's file
+ * is imported, so `phsync hash` does not load a web server; `phsync --help` imports all. An action
+ *  - returns for exit code 0, and sets `process.exitCode = exitCodes.no` where the answer is no;
+ *  - throws for the others: a code `config-*` or `usage-*` gives 2, every other error 3 (see output.ts);
+ *  - under `--json` prints exactly one document, with `printJson`; an error becomes `{"error":{code,message,…}}`;
+ *  - closes what it opened, since main ends by letting the event loop run empty.
+ */
+import { Command } from 'commander';
+import { exitCodes, fail } from './output.js';
+import { packageVersion } from './version.js';
+
+const names = ['demo', 'agent', 'tenant', 'hash', 'verify', 'info', 'bench'] as const;
+
+async function load(name: string): Promise<Command> {
+  const file: { command(): Command } = await import(`./${name}.js`);
+  return file.command();
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('phsync')
+    .description('Password hash synchronization: agent, tenant and the hasher under them.')
+    .version(packageVersion())
+    .helpCommand(true)
+    .exitOverride()
+    // What commander would print as an error goes through `fail`, in our form and with our exit code.
+    .configureOutput({ outputError: () => {} });
+  const [name] = argv;
+  const wanted = names.filter((known) => known === name);
+  for (const known of wanted.length > 0 ? wanted : names) {
+    const command = await load(known);
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  if (name === undefined) {
+    program.outputHelp({ error: true });
+    process.exitCode = exitCodes.usage;
+    return;
+  }
+  await program.parseAsync(argv, { from: 'user' });
+}
+
+const argv = process.argv.slice(2);
+const json = argv.includes('--json');
+
+// A reader that went away (`phsync info | head -1`) is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+// Node's own exit code for these is 1, which here means that the answer is no.
+process.once('uncaughtException', (error) => {
+  fail(error, json);
+  process.exit();
+});
+
+try {
+  await main(argv);
+} catch (error) {
+  fail(error, json);
+}
