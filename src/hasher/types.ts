@@ -117,8 +117,10 @@ export interface Backend {
   readonly name: BackendName;
   readonly kernel: KernelName | undefined;
   deriveBatch(ntHashes: Uint8Array, salts: Uint8Array, iterations: number, digests: Uint8Array): void;
+  /** Session keys are concatenated bytes with one offset more than there are keys. `envelopes` are n × 36 bytes. */
   openAndDeriveBatch(
-    sessionKeys: readonly Uint8Array[],
+    sessionKeys: Uint8Array,
+    sessionKeyOffsets: Uint32Array,
     envelopes: Uint8Array,
     rids: Uint32Array,
     salts: Uint8Array,
