@@ -19,8 +19,11 @@ export const DirSyncFeature = {
   BlockCloudObjectTakeoverThroughHardMatch: 1048576,
 } as const;
 
-/** A value of KeyValueOfstringanyType: xsd string, boolean, int, base64Binary, or nil. */
-export type PropertyValue = string | boolean | number | Uint8Array | null;
+/**
+ * A value of KeyValueOfstringanyType: xsd string, boolean, int, base64Binary, nil, or (proxyAddresses, member,
+ * userCertificate) ArrayOfstring and ArrayOfbase64Binary.
+ */
+export type PropertyValue = string | boolean | number | Uint8Array | readonly string[] | readonly Uint8Array[] | null;
 
 export type SyncOperation = 'Add' | 'Set' | 'Delete';
 
@@ -101,6 +104,14 @@ export interface CompanyConfiguration {
   readonly synchronizationInterval: string;
   /** phsync's own announcement, absent from Microsoft's service (whose limits are 50 credentials a batch). */
   readonly limits: { readonly credentialsPerBatch: number; readonly objectsPerBatch: number } | undefined;
+}
+
+/** What the agent needs to send credentials for Domain Services. */
+export interface WindowsCredentialsSyncConfig {
+  readonly enableWindowsLegacyCredentials: boolean;
+  readonly enableWindowsSupplementalCredentials: boolean;
+  /** Base64 X.509: the Domain Services public certificate. */
+  readonly secretEncryptionCertificate: string | undefined;
 }
 
 /** AdminWebServiceFault's ErrorCode as seen in Microsoft's event texts. */
