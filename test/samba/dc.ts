@@ -1,0 +1,89 @@
+/** The domain controller that the tests run against: its facts, its accounts, and changes to them. */
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, inject } from 'vitest';
+
+/** What `dc/start` says of the DC. */
+export interface DcFacts {
+  readonly directory: string;
+  readonly pid: number;
+  readonly host: string;
+  readonly dnsHostName: string;
+  readonly realm: string;
+  readonly dnsDomain: string;
+  readonly netbiosDomain: string;
+  readonly adminUser: string;
+  readonly adminPassword: string;
+  readonly baseDn: string;
+  readonly domainSid: string;
+  readonly domainGuid: string;
+  readonly ntdsGuid: string;
+  readonly invocationId: string;
+  readonly drsuapiPort: number;
+  readonly samrPort: number;
+  readonly krb5Config: string;
+}
+
+/** One account of the manifest that `dc/add-users` writes. */
+export interface DcUser {
+  readonly name: string;
+  readonly kind: string;
+  readonly dn: string;
+  readonly objectGUID: string;
+  readonly objectSid: string;
+  readonly userAccountControl: number;
+  readonly password: string | null;
+  /** 32 hex digits; null: the account has no password. */
+  readonly ntHash: string | null;
+}
+
+const scripts = join(dirname(fileURLToPath(import.meta.url)), 'dc');
+const directory = inject('sambaDirectory');
+const why = inject('sambaMissing');
+
+/** A `describe` that is skipped, with the reason in its name, where no domain controller can run. */
+export const describeDc = (name: string, body: () => void): void => {
+  if (directory === undefined) describe.skip(`${name} (no domain controller: ${why})`, body);
+  else describe(name, body);
+};
+
+function need(): string {
+  if (directory === undefined) throw new Error(`no domain controller: ${why}`);
+  return directory;
+}
+
+export const facts = (): DcFacts => JSON.parse(readFileSync(join(need(), 'facts.json'), 'utf8'));
+
+export const users = (): DcUser[] =>
+  readFileSync(join(need(), 'users.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
+
+/** The account of a special kind: `plain`, `disabled`, `must-change`, …, as `dc/add_users.py` lists them. */
+export function special(kind: string): DcUser {
+  const user = users().find((each) => each.kind === kind);
+  if (user === undefined) throw new Error(`no account of the kind ${kind}`);
+  return user;
+}
+
+/** Applies LDIF over LDAP as the administrator. */
+export function modify(ldif: string): void {
+  const { status, stderr } = spawnSync(join(scripts, 'modify.py'), [need()], { input: ldif, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`modify.py failed (exit ${status}): ${stderr}`);
+}
+
+/** Sets passwords in the DC, as an administrator's tool does. */
+export function setPasswords(changes: Iterable<{ readonly dn: string; readonly password: string }>): void {
+  modify(
+    [...changes]
+      .map(({ dn, password }) => {
+        const value = Buffer.from(`"${password}"`, 'utf16le').toString('base64');
+        return `dn: ${dn}\nchangetype: modify\nreplace: unicodePwd\nunicodePwd:: ${value}\n-\n\n`;
+      })
+      .join(''),
+  );
+}

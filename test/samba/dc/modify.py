@@ -1,0 +1,22 @@
+#!/usr/bin/python3
+"""Applies LDIF changes from standard input to a DC that start runs, over LDAP as its administrator.
+
+The way an administrator's tool goes: NTLM with sealing on port 389, the DC's own checks and time stamps.
+  modify.py DIR < changes.ldif        (a password: unicodePwd:: base64 of the UTF-16LE text in double quotes)
+"""
+import json, sys
+from samba import credentials, gensec, param
+from samba.samdb import SamDB
+
+facts = json.load(open(f"{sys.argv[1]}/facts.json"))
+lp = param.LoadParm()
+lp.load(facts["smbConf"])
+creds = credentials.Credentials()
+creds.guess(lp)
+creds.set_username(facts["adminUser"])
+creds.set_password(facts["adminPassword"])
+creds.set_domain(facts["netbiosDomain"])
+creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
+creds.set_gensec_features(creds.get_gensec_features() | gensec.FEATURE_SEAL)  # unicodePwd asks for it
+sam = SamDB(url=f"ldap://{facts['host']}", credentials=creds, lp=lp)
+sam.modify_ldif(sys.stdin.buffer.read().decode())
