@@ -1,0 +1,103 @@
+/** The facade's argument checks, the same for both backends: `TypeError` for a wrong kind, `RangeError` for a wrong value. */
+
+import { types } from 'node:util';
+import {
+  type DeriveBatchInput,
+  ENVELOPE_SIZE,
+  MAX_ITERATIONS,
+  MAX_SESSION_KEY_SIZE,
+  MAX_SESSION_KEYS,
+  NT_HASH_SIZE,
+  type OpenAndDeriveBatchInput,
+  SALT_SIZE,
+} from './types.js';
+
+/** What came, in a word, never its content: the value may be a secret. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (typeof value !== 'object') return typeof value;
+  return Array.isArray(value) ? 'an array' : (value.constructor?.name ?? 'an object');
+}
+
+export function checkObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${name}: expected an object, got ${kindOf(value)}`);
+  }
+}
+
+export function checkUint8Array(name: string, value: unknown): asserts value is Uint8Array {
+  // By kind and not by `instanceof`: arrays of another realm (a vm context) are as good.
+  if (!types.isUint8Array(value)) throw new TypeError(`${name}: expected a Uint8Array, got ${kindOf(value)}`);
+}
+
+/** A Uint8Array of exactly `size` bytes. */
+export function checkBytes(name: string, value: unknown, size: number): asserts value is Uint8Array {
+  checkUint8Array(name, value);
+  if (value.length !== size) throw new RangeError(`${name}: expected ${size} bytes, got ${value.length}`);
+}
+
+/** Flat items of `size` bytes; returns how many. */
+function countItems(name: string, value: unknown, size: number): number {
+  checkUint8Array(name, value);
+  if (value.length % size !== 0) {
+    throw new RangeError(`${name}: expected a multiple of ${size} bytes, got ${value.length}`);
+  }
+  return value.length / size;
+}
+
+export function checkIterations(name: string, value: unknown): asserts value is number {
+  if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${kindOf(value)}`);
+  if (!Number.isInteger(value) || value < 1 || value > MAX_ITERATIONS) {
+    throw new RangeError(`${name}: expected an integer from 1 to ${MAX_ITERATIONS}, got ${value}`);
+  }
+}
+
+function checkSaltsAndIterations(input: { salts?: Uint8Array; iterations?: number }, n: number): void {
+  if (input.salts !== undefined) checkBytes('salts', input.salts, n * SALT_SIZE);
+  if (input.iterations !== undefined) checkIterations('iterations', input.iterations);
+}
+
+/** Checks a `deriveBatch` and returns how many items it has. */
+export function checkDeriveBatch(input: DeriveBatchInput): number {
+  checkObject('input', input);
+  const n = countItems('ntHashes', input.ntHashes, NT_HASH_SIZE);
+  checkSaltsAndIterations(input, n);
+  return n;
+}
+
+function checkSessionKeys(keys: unknown): void {
+  if (!Array.isArray(keys)) throw new TypeError(`sessionKeys: expected an array, got ${kindOf(keys)}`);
+  if (keys.length < 1 || keys.length > MAX_SESSION_KEYS) {
+    throw new RangeError(`sessionKeys: expected 1 to ${MAX_SESSION_KEYS} keys, got ${keys.length}`);
+  }
+  // Not forEach: it would pass over holes.
+  for (const [i, key] of keys.entries()) {
+    checkUint8Array(`sessionKeys[${i}]`, key);
+    if (key.length < 1 || key.length > MAX_SESSION_KEY_SIZE) {
+      throw new RangeError(`sessionKeys[${i}]: expected 1 to ${MAX_SESSION_KEY_SIZE} bytes, got ${key.length}`);
+    }
+  }
+}
+
+function countEnvelopes(envelopes: unknown): number {
+  if (!Array.isArray(envelopes)) return countItems('envelopes', envelopes, ENVELOPE_SIZE);
+  for (const [i, envelope] of envelopes.entries()) checkUint8Array(`envelopes[${i}]`, envelope);
+  return envelopes.length;
+}
+
+/** Checks an `openAndDeriveBatch` and returns how many items it has. An envelope's length is the item's own affair. */
+export function checkOpenAndDeriveBatch(input: OpenAndDeriveBatchInput): number {
+  checkObject('input', input);
+  checkSessionKeys(input.sessionKeys);
+  const n = countEnvelopes(input.envelopes);
+  if (!types.isUint32Array(input.rids)) {
+    throw new TypeError(`rids: expected a Uint32Array, got ${kindOf(input.rids)}`);
+  }
+  if (input.rids.length !== n) throw new RangeError(`rids: expected ${n}, one an envelope, got ${input.rids.length}`);
+  checkSaltsAndIterations(input, n);
+  return n;
+}
+
+export function checkString(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw new TypeError(`${name}: expected a string, got ${kindOf(value)}`);
+}

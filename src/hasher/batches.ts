@@ -1,0 +1,156 @@
+/** Batches on the pool: copies into shared memory, slices, copies out, wipes. Arguments were checked by the facade. */
+
+import { randomFillSync } from 'node:crypto';
+import type { Pool } from './pool.js';
+import { sharedBytes, sharedCopy, sharedWords } from './shared-memory.js';
+import { slices } from './slices.js';
+import {
+  DEFAULT_ITERATIONS,
+  type DeriveBatchInput,
+  type DeriveBatchResult,
+  DIGEST_SIZE,
+  ENVELOPE_SIZE,
+  EnvelopeStatus,
+  type KernelName,
+  NT_HASH_SIZE,
+  type OpenAndDeriveBatchInput,
+  type OpenAndDeriveBatchResult,
+  SALT_SIZE,
+} from './types.js';
+import type { Slice } from './worker.js';
+
+export interface Engine {
+  readonly pool: Pool;
+  readonly kernel: KernelName | undefined;
+}
+
+const items = (bytes: Uint8Array, from: number, to: number, size: number): Uint8Array =>
+  bytes.subarray(from * size, to * size);
+
+/** A copy outside of shared memory, to keep. */
+const own = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes);
+
+/** A batch's salts on shared memory: the caller's, else fresh ones over the full range of a byte. */
+function shareSalts(salts: Uint8Array | undefined, n: number): Uint8Array {
+  if (salts !== undefined) return sharedCopy(salts);
+  // node:crypto fills no SharedArrayBuffer.
+  return sharedCopy(randomFillSync(new Uint8Array(n * SALT_SIZE)));
+}
+
+/** Runs the slices with one in flight a worker, so that batches made meanwhile get their turn. Settles when all have. */
+async function runSlices(
+  { pool }: Engine,
+  n: number,
+  iterations: number,
+  slice: (from: number, to: number) => Slice,
+): Promise<void> {
+  const ranges = slices(n, iterations, pool.threads);
+  const lanes = Array.from({ length: pool.threads }, async () => {
+    for (const [from, to] of ranges) await pool.run(slice(from, to));
+  });
+  // All, not the first that fails: the memory is wiped next, and nobody may be writing to it any more.
+  const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+export async function runDeriveBatch(engine: Engine, n: number, input: DeriveBatchInput): Promise<DeriveBatchResult> {
+  const iterations = input.iterations ?? DEFAULT_ITERATIONS;
+  const salts = shareSalts(input.salts, n);
+  const ntHashes = sharedCopy(input.ntHashes);
+  const digests = sharedBytes(n * DIGEST_SIZE);
+  try {
+    await runSlices(engine, n, iterations, (from, to) => ({
+      operation: 'derive',
+      kernel: engine.kernel,
+      ntHashes: items(ntHashes, from, to, NT_HASH_SIZE),
+      salts: items(salts, from, to, SALT_SIZE),
+      iterations,
+      digests: items(digests, from, to, DIGEST_SIZE),
+    }));
+    return { digests: own(digests), salts: own(salts), iterations };
+  } finally {
+    ntHashes.fill(0);
+    digests.fill(0);
+  }
+}
+
+/** The session keys one after another, and where each begins (one offset more than keys). */
+function shareSessionKeys(keys: readonly Uint8Array[]): [Uint8Array, Uint32Array] {
+  const offsets = [0];
+  for (const key of keys) offsets.push(offsets.at(-1)! + key.length);
+  const bytes = sharedBytes(offsets.at(-1)!);
+  keys.forEach((key, i) => {
+    bytes.set(key, offsets[i]!);
+  });
+  return [bytes, sharedWords(offsets)];
+}
+
+/** The batch flat, without the items whose envelope has another length; `at` says where each of the rest stood. */
+function pack(input: OpenAndDeriveBatchInput, n: number) {
+  const given = input.envelopes;
+  if (!Array.isArray(given)) {
+    return { envelopes: sharedCopy(given as Uint8Array), rids: sharedWords(input.rids), at: undefined };
+  }
+  const at: number[] = [];
+  for (let i = 0; i < n; i++) if (given[i].length === ENVELOPE_SIZE) at.push(i);
+  const envelopes = sharedBytes(at.length * ENVELOPE_SIZE);
+  at.forEach((i, packed) => {
+    envelopes.set(given[i], packed * ENVELOPE_SIZE);
+  });
+  return { envelopes, rids: sharedWords(at.map((i) => input.rids[i]!)), at };
+}
+
+/** Moves the packed items to where they stood among `n`; `rest` fills the others. */
+function unpack(packed: Uint8Array, at: readonly number[], n: number, size: number, rest = 0): Uint8Array {
+  const all = new Uint8Array(n * size).fill(rest);
+  at.forEach((i, from) => {
+    all.set(items(packed, from, from + 1, size), i * size);
+  });
+  return all;
+}
+
+export async function runOpenAndDeriveBatch(
+  engine: Engine,
+  n: number,
+  input: OpenAndDeriveBatchInput,
+): Promise<OpenAndDeriveBatchResult> {
+  const iterations = input.iterations ?? DEFAULT_ITERATIONS;
+  const { envelopes, rids, at } = pack(input, n);
+  const jobs = rids.length;
+  const givenSalts = input.salts;
+  const salts =
+    givenSalts === undefined || at === undefined
+      ? shareSalts(givenSalts, jobs)
+      : sharedCopy(Buffer.concat(at.map((i) => items(givenSalts, i, i + 1, SALT_SIZE))));
+  const [sessionKeys, sessionKeyOffsets] = shareSessionKeys(input.sessionKeys);
+  const digests = sharedBytes(jobs * DIGEST_SIZE);
+  const status = sharedBytes(jobs);
+  try {
+    await runSlices(engine, jobs, iterations, (from, to) => ({
+      operation: 'open',
+      kernel: engine.kernel,
+      sessionKeys,
+      sessionKeyOffsets,
+      envelopes: items(envelopes, from, to, ENVELOPE_SIZE),
+      rids: rids.subarray(from, to),
+      salts: items(salts, from, to, SALT_SIZE),
+      iterations,
+      digests: items(digests, from, to, DIGEST_SIZE),
+      status: status.subarray(from, to),
+    }));
+    status.forEach((code, i) => {
+      if (code !== EnvelopeStatus.ok) items(salts, i, i + 1, SALT_SIZE).fill(0);
+    });
+    if (at === undefined) return { digests: own(digests), salts: own(salts), iterations, status: own(status) };
+    return {
+      digests: unpack(digests, at, n, DIGEST_SIZE),
+      salts: unpack(salts, at, n, SALT_SIZE),
+      iterations,
+      status: unpack(status, at, n, 1, EnvelopeStatus.length),
+    };
+  } finally {
+    sessionKeys.fill(0);
+    envelopes.fill(0);
+    digests.fill(0);
+  }
+}

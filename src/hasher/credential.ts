@@ -1,0 +1,69 @@
+/** The text form of an OrgId credential: `v1;PPH1_MD4,<salt>,<iterations>,<hash>;`. */
+
+import { checkBytes, checkIterations } from './arguments.js';
+import { PhsyncError } from './errors.js';
+import { type Credential, DIGEST_SIZE, MAX_ITERATIONS, SALT_SIZE } from './types.js';
+
+const VERSION = 'v1';
+const ALGORITHM = 'PPH1_MD4';
+/** The longest text: six digits of iterations and the last `;`. */
+const MAX_LENGTH = 105;
+
+// The text itself stays out of the message: it is what an attacker would want to guess passwords from.
+function bad(part: string, expected: string): PhsyncError {
+  return new PhsyncError('bad-credential', `credential: ${part}: expected ${expected}`, { facts: { part } });
+}
+
+function hexBytes(part: string, text: string, size: number): Uint8Array {
+  if (text.length !== 2 * size || !/^[0-9a-fA-F]*$/.test(text)) throw bad(part, `${2 * size} hex digits`);
+  return Uint8Array.from(Buffer.from(text, 'hex'));
+}
+
+/**
+ * Reads a credential. Hex in either case and a missing last `;` (hashcat's form) are accepted.
+ *
+ * @throws {PhsyncError} `bad-credential`, with the fact `part`; it never repeats the text.
+ * @throws {TypeError} where `text` is not a string.
+ * @example parseCredential('v1;PPH1_MD4,181a3024085fcee2f70e,1000,b395…0a;').iterations // 1000
+ */
+export function parseCredential(text: string): Credential {
+  if (typeof text !== 'string') throw new TypeError(`credential: expected a string, got ${typeof text}`);
+  const form = `\`${VERSION};${ALGORITHM},<salt>,<iterations>,<hash>;\``;
+  if (text.length > MAX_LENGTH) throw bad('length', `at most ${MAX_LENGTH} characters, got ${text.length}`);
+  const [version, body, end, ...more] = text.split(';');
+  if (version !== VERSION) throw bad('version', VERSION);
+  if (body === undefined || more.length > 0 || (end !== undefined && end !== '')) throw bad('form', form);
+  const [algorithm, salt, iterations, hash, ...rest] = body.split(',');
+  if (algorithm !== ALGORITHM) throw bad('algorithm', ALGORITHM);
+  if (salt === undefined || iterations === undefined || hash === undefined || rest.length > 0) throw bad('form', form);
+  if (!/^[1-9][0-9]{0,5}$/.test(iterations)) {
+    throw bad('iterations', `a decimal number from 1 to ${MAX_ITERATIONS} without sign or leading zero`);
+  }
+  return {
+    salt: hexBytes('salt', salt, SALT_SIZE),
+    iterations: Number(iterations),
+    hash: hexBytes('hash', hash, DIGEST_SIZE),
+  };
+}
+
+/** A parsed credential's parts, checked. */
+export function checkCredential(credential: Credential): Credential {
+  if (typeof credential !== 'object' || credential === null) {
+    throw new TypeError(`credential: expected an object with salt, iterations and hash, got ${String(credential)}`);
+  }
+  checkBytes('credential.salt', credential.salt, SALT_SIZE);
+  checkIterations('credential.iterations', credential.iterations);
+  checkBytes('credential.hash', credential.hash, DIGEST_SIZE);
+  return credential;
+}
+
+/**
+ * Writes a credential in its one canonical form: lower-case hex and a `;` at the end.
+ *
+ * @throws {TypeError} for a part of the wrong kind, {RangeError} for one of the wrong size.
+ */
+export function formatCredential(credential: Credential): string {
+  const { salt, iterations, hash } = checkCredential(credential);
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  return `${VERSION};${ALGORITHM},${hex(salt)},${iterations},${hex(hash)};`;
+}

@@ -1,0 +1,25 @@
+/** The synchronous backend of one thread, by kernel name. */
+
+import { PhsyncError } from './errors.js';
+import { fallback } from './fallback/fallback.js';
+import { loadNative } from './native.js';
+import type { Backend, KernelName } from './types.js';
+
+function nativeBackend(kernel: KernelName): Backend {
+  const loaded = loadNative();
+  if ('whyNot' in loaded) {
+    throw new PhsyncError('hasher-native', `the native backend cannot be loaded: ${loaded.whyNot}`);
+  }
+  const { addon } = loaded.native;
+  return {
+    name: 'native',
+    kernel,
+    deriveBatch: (...batch) => addon.deriveBatch(kernel, ...batch),
+    openAndDeriveBatch: (...batch) => addon.openAndDeriveBatch(kernel, ...batch),
+  };
+}
+
+/** The native backend on `kernel`, or the fallback where `kernel` is undefined. */
+export function openBackend(kernel: KernelName | undefined): Backend {
+  return kernel === undefined ? fallback : nativeBackend(kernel);
+}
