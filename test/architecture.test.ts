@@ -64,6 +64,8 @@ const targets = (path: string, source: string): string[] =>
     .map((specifier) => posix.join(posix.dirname(path), specifier).replace(/\.js$/, '.ts'))
     .filter((target) => target !== loadedWherePresent[path]);
 
+const isOutside = (target: string): boolean => target === '..' || target.startsWith('../');
+
 /** Everything in the files (path below src → text) that goes against the table. */
 function violations(files: ReadonlyMap<string, string>): string[] {
   const found: string[] = [];
@@ -78,8 +80,8 @@ function violations(files: ReadonlyMap<string, string>): string[] {
       if (specifier.startsWith('#')) found.push(`${path} imports ${specifier}: inside src, paths are relative`);
     }
     for (const target of targets(path, source)) {
-      if (target.startsWith('../')) {
-        // package.json, the addon and SQL files are read, not imported.
+      if (isOutside(target)) {
+        // package.json and the addon are read, not imported.
         if (target.endsWith('.ts')) found.push(`${path} imports ${target}, which lies outside src`);
       } else if (roomOf(target) !== room && !allowed.includes(roomOf(target)) && !allowed.includes(target)) {
         found.push(`${path} imports ${target}: ${room} may not import ${roomOf(target)}`);
@@ -95,7 +97,7 @@ function cycle(files: ReadonlyMap<string, string>): string[] | undefined {
   for (const [path, source] of files) {
     const room = roomOf(path);
     for (const target of targets(path, source)) {
-      if (target.startsWith('../') || roomOf(target) === room) continue;
+      if (isOutside(target) || roomOf(target) === room) continue;
       if (!edges.has(room)) edges.set(room, new Set());
       edges.get(room)!.add(roomOf(target));
     }

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, inject } from 'vitest';
+import { describe, inject, it } from 'vitest';
 
 /** What `dc/start` says of the DC. */
 export interface DcFacts {
@@ -42,18 +42,22 @@ export interface DcUser {
 
 const scripts = join(dirname(fileURLToPath(import.meta.url)), 'dc');
 const directory = inject('sambaDirectory');
-const why = inject('sambaMissing');
-
-/** A `describe` that is skipped, with the reason in its name, where no domain controller can run. */
-export const describeDc = (name: string, body: () => void): void => {
-  if (directory === undefined) describe.skip(`${name} (no domain controller: ${why})`, body);
-  else describe(name, body);
-};
+const missing = inject('sambaMissing');
 
 function need(): string {
-  if (directory === undefined) throw new Error(`no domain controller: ${why}`);
+  if (directory === undefined) throw new Error(`no domain controller: ${missing?.why}`);
   return directory;
 }
+
+/**
+ * A `describe` that is skipped, with the reason in its name, where no domain controller can run; with CI=true, or
+ * where one did not come up, it fails instead.
+ */
+export const describeDc = (name: string, body: () => void): void => {
+  if (directory !== undefined) describe(name, body);
+  else if (missing?.isFailure) describe(name, () => it('has a domain controller', need));
+  else describe.skip(`${name} (no domain controller: ${missing?.why})`, body);
+};
 
 export const facts = (): DcFacts => JSON.parse(readFileSync(join(need(), 'facts.json'), 'utf8'));
 
