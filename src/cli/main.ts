@@ -11,6 +11,7 @@
  *  - closes what it opened, since main ends by letting the event loop run empty.
  */
 import { Command } from 'commander';
+import { PhsyncError } from '../hasher/errors.js';
 import { exitCodes, fail } from './output.js';
 import { packageVersion } from './version.js';
 
@@ -30,9 +31,13 @@ async function main(argv: readonly string[]): Promise<void> {
     // What commander would print as an error goes through `fail`, in our form and with our exit code.
     .configureOutput({ outputError: () => {} });
   const [name] = argv;
-  const wanted = names.filter((known) => known === name);
-  for (const known of wanted.length > 0 ? wanted : names) {
-    const command = await load(known);
+  const known = names.find((candidate) => candidate === name);
+  if (known === undefined && name !== undefined && name !== 'help' && !name.startsWith('-')) {
+    throw new PhsyncError('usage-command', `unknown command '${name}'; expected one of ${names.join(', ')}`);
+  }
+  const wantsAll = name === undefined || ['help', '--help', '-h'].includes(name);
+  const wanted = known !== undefined ? [known] : wantsAll ? names : [];
+  for (const command of await Promise.all(wanted.map(load))) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   if (name === undefined) {

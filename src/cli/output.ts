@@ -30,8 +30,11 @@ const oneLine = (text: string): string => text.replaceAll(/\s*[\r\n]+\s*/g, ' ')
 
 function describe(error: unknown): Described {
   if (error instanceof CommanderError) {
-    const message = oneLine(error.message.replace(/^error: /, ''));
-    return { code: `usage-${error.code.replace(/^commander\./, '')}`, message, facts: {}, exitCode: exitCodes.usage };
+    // `--nt-hahs=…` comes back whole as an unknown option, with what may be a secret.
+    const message = oneLine(error.message.replace(/^error: /, '').replace(/(--[\w-]+)=[^']*/, '$1'));
+    // `commander.unknownOption` becomes `usage-unknown-option`.
+    const code = error.code.replace(/^commander\./, 'usage-').replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+    return { code, message, facts: {}, exitCode: exitCodes.usage };
   }
   if (!(error instanceof Error)) {
     return { code: 'failed', message: oneLine(String(error)), facts: {}, exitCode: exitCodes.failed };
