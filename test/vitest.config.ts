@@ -18,6 +18,9 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/samba/**'],
           testTimeout: 30_000,
+          // vitest's own choice leaves one core idle, which of two is half.
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -26,7 +29,9 @@ export default defineConfig({
           name: 'samba',
           include: ['test/samba/**/*.test.ts'],
           globalSetup: ['test/samba/global-setup.ts'],
+          // One domain controller for all, and tests that change it; after the others, for an even machine.
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },
