@@ -1,6 +1,6 @@
 /** The NT hash (MS-NLMP 3.3.1, NTOWFv1): MD4 of the UTF-16LE password. */
 
-import { md4 } from './fallback/md4.js';
+import { md4 } from '../crypto/md4.js';
 
 /**
  * The 16 bytes of the NT hash; they are the caller's to wipe. Lone surrogates are hashed as they stand, as Windows does.

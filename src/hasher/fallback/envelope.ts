@@ -1,26 +1,24 @@
 /** Opens the ENCRYPTED_PAYLOAD of unicodePwd (MS-DRSR 4.1.10.6.13) and its RID layer (MS-SAMR 2.2.11.1). */
 
 import { crc32 } from 'node:zlib';
-import { md5 } from '@noble/hashes/legacy.js';
+import { Des } from '../../crypto/des.js';
+import { md5 } from '../../crypto/md5.js';
+import { Rc4 } from '../../crypto/rc4.js';
 import { ENVELOPE_SIZE, EnvelopeStatus, type EnvelopeStatusCode, NT_HASH_SIZE } from '../types.js';
-import { DES_BLOCK_SIZE, desDecrypt } from './des.js';
-import { rc4 } from './rc4.js';
 
 const SALT_SIZE = 16;
 const CHECKSUM_SIZE = 4;
+const DES_SIZE = 8;
 
 /** Undoes RC4 under MD5(session key ‖ Salt) into `payload` (CheckSum, data) and tells whether the CRC-32 matches. */
 function decrypt(sessionKey: Uint8Array, envelope: Uint8Array, payload: Uint8Array): boolean {
-  const key = new Uint8Array(16);
-  const hash = md5.create();
-  try {
-    // The whole session key: 32 bytes where Kerberos negotiated AES-256.
-    hash.update(sessionKey).update(envelope.subarray(0, SALT_SIZE)).digestInto(key);
-    rc4(key, envelope.subarray(SALT_SIZE), payload);
-  } finally {
-    hash.destroy();
-    key.fill(0);
-  }
+  // The whole session key: 32 bytes where Kerberos negotiated AES-256.
+  const key = md5(sessionKey, envelope.subarray(0, SALT_SIZE));
+  const stream = new Rc4(key);
+  payload.set(envelope.subarray(SALT_SIZE));
+  stream.process(payload);
+  stream.wipe();
+  key.fill(0);
   const checksum = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
   return checksum === crc32(payload.subarray(CHECKSUM_SIZE));
 }
@@ -29,7 +27,7 @@ function decrypt(sessionKey: Uint8Array, envelope: Uint8Array, payload: Uint8Arr
  * Spreads a 7-byte InputKey over an 8-byte DES key, seven bits a byte; the parity bits stay 0, since DES ignores them.
  */
 export function transformKey(inputKey: Uint8Array, key: Uint8Array): void {
-  for (let i = 0; i < DES_BLOCK_SIZE; i++) {
+  for (let i = 0; i < DES_SIZE; i++) {
     // Bits 7i … 7i+6 of the InputKey, which end in byte i at bit i from the top.
     const above = i > 0 ? inputKey[i - 1]! << (8 - i) : 0;
     const own = i < inputKey.length ? inputKey[i]! >> i : 0;
@@ -43,18 +41,20 @@ const INPUT_KEYS = [
   [3, 0, 1, 2, 3, 0, 1],
 ] as const;
 
-/** Decrypts the two DES blocks of `data` (16 bytes) under the keys that the RID gives into `ntHash`. */
-function removeRidLayer(data: Uint8Array, rid: number, ntHash: Uint8Array): void {
+/** Undoes the RID layer of `ntHash` (16 bytes) in place: each half is a DES block under a key made of the RID. */
+function removeRidLayer(ntHash: Uint8Array, rid: number): void {
   const inputKey = new Uint8Array(7);
-  const key = new Uint8Array(DES_BLOCK_SIZE);
+  const key = new Uint8Array(DES_SIZE);
+  const des = new Des();
   INPUT_KEYS.forEach((bytes, half) => {
     bytes.forEach((byte, i) => {
       inputKey[i] = rid >>> (8 * byte);
     });
     transformKey(inputKey, key);
-    const from = half * DES_BLOCK_SIZE;
-    desDecrypt(key, data.subarray(from, from + DES_BLOCK_SIZE), ntHash.subarray(from, from + DES_BLOCK_SIZE));
+    des.setKey(key).decrypt(ntHash, half * DES_SIZE);
   });
+  // The keys are no secret, the RID being none; the last block's plaintext in the cipher's hands is one.
+  des.wipe();
 }
 
 /**
@@ -72,7 +72,8 @@ export function openEnvelope(
   try {
     for (const sessionKey of sessionKeys) {
       if (!decrypt(sessionKey, envelope, payload)) continue;
-      removeRidLayer(payload.subarray(CHECKSUM_SIZE, CHECKSUM_SIZE + NT_HASH_SIZE), rid, ntHash);
+      ntHash.set(payload.subarray(CHECKSUM_SIZE, CHECKSUM_SIZE + NT_HASH_SIZE));
+      removeRidLayer(ntHash, rid);
       return EnvelopeStatus.ok;
     }
     return EnvelopeStatus.checksum;
