@@ -1,0 +1,21 @@
+// The avx2 kernel's table.
+#include "../kernels.h"
+#include "vec.h"
+
+#include "../generic/md4.h"
+#include "../generic/md5.h"
+#include "../generic/pbkdf2.h"
+#include "../generic/sha256.h"
+
+namespace phsync {
+
+const KernelTable kAvx2Kernel = {
+    "avx2",
+    {Vec::lanes, md4_compress<Vec>},
+    {Vec::lanes, md5_compress<Vec>},
+    {Vec::lanes, sha256_compress<Vec>},
+    {Vec::lanes, pbkdf2_rounds<Vec>},
+    {Vec::lanes, pbkdf2_rounds<Vec>},
+};
+
+}  // namespace phsync

@@ -1,0 +1,86 @@
+// RFC 8018, section 5.2 over RFC 2104: the rounds of PBKDF2-HMAC-SHA256 after the first, over the lanes of a Vec.
+//
+// One round is two SHA-256 compressions whose state before round 0 never changes (the midstates of ipad and opad) and
+// whose block is 8 words of digest and 8 known words. So per compression:
+//   - round 0 is two additions, rounds 1 to 3 have h + K added beforehand,
+//   - rounds 8 to 15 add one constant, K + W,
+//   - the schedule loses 59 of 528 operations (counted with one instruction per rotation and three-input logic).
+#ifndef PHSYNC_KERNELS_GENERIC_PBKDF2_H_
+#define PHSYNC_KERNELS_GENERIC_PBKDF2_H_
+
+#include "sha256.h"
+
+namespace phsync {
+namespace {
+
+template <class V>
+struct Midstate {
+  V s[8];
+  /// a and e after round 0, but for W_0.
+  V a1, e1;
+  /// s[1] ^ s[2] as round 1 sees it: a ^ b of round 0.
+  V ab;
+  /// h + K of rounds 1, 2 and 3.
+  V h1, h2, h3;
+};
+
+template <class V>
+PHSYNC_INLINE void set_midstate(Midstate<V>& m, const uint32_t* state) {
+  for (size_t i = 0; i < 8; i++) m.s[i] = V::load(state + i * V::lanes);
+  const V a = m.s[0];
+  const V e = m.s[4];
+  const V t1 = m.s[7] + V::broadcast(kSha256K[0]) + select(e, m.s[5], m.s[6]) + big_sigma1(e);
+  m.ab = m.s[1] ^ m.s[2];
+  m.a1 = t1 + big_sigma0(a) + majority(a, m.s[1], m.s[2], m.ab);
+  m.ab = a ^ m.s[1];
+  m.e1 = t1 + m.s[3];
+  m.h1 = m.s[6] + V::broadcast(kSha256K[1]);
+  m.h2 = m.s[5] + V::broadcast(kSha256K[2]);
+  m.h3 = m.s[4] + V::broadcast(kSha256K[3]);
+}
+
+/// u = SHA-256 from the midstate over (u, padding).
+template <class V>
+PHSYNC_INLINE void compress_digest(const Midstate<V>& m, V* u) {
+  V w[16];
+  for (size_t i = 0; i < 8; i++) w[i] = u[i];
+  V s[8];
+  // As round 0 leaves them for round 1, whose a is s[7] and whose e is s[3].
+  s[7] = m.a1 + w[0];
+  s[0] = m.s[0];
+  s[1] = m.s[1];
+  s[2] = m.s[2];
+  s[3] = m.e1 + w[0];
+  s[4] = m.s[4];
+  s[5] = m.s[5];
+  V cache = m.ab;
+  sha256_round<V, 1>(s, m.h1 + w[1], cache);
+  sha256_round<V, 2>(s, m.h2 + w[2], cache);
+  sha256_round<V, 3>(s, m.h3 + w[3], cache);
+  sha256_rounds<V, DigestBlock, 4, 64>(s, w, cache);
+  for (size_t i = 0; i < 8; i++) u[i] = s[i] + m.s[i];
+}
+
+template <class V>
+void pbkdf2_rounds(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds) {
+  Midstate<V> midstates[2];
+  set_midstate(midstates[0], inner);
+  set_midstate(midstates[1], outer);
+  V x[8];
+  for (size_t i = 0; i < 8; i++) x[i] = V::load(u + i * V::lanes);
+  for (uint32_t round = 0; round < rounds; round++) {
+    // One body for both: two copies would not fit the first-level instruction cache beside each other.
+#if defined(__GNUC__)
+#pragma GCC unroll 1
+#endif
+    for (size_t half = 0; half < 2; half++) compress_digest(midstates[half], x);
+    for (size_t i = 0; i < 8; i++) (V::load(t + i * V::lanes) ^ x[i]).store(t + i * V::lanes);
+  }
+  wipe(midstates, sizeof midstates);
+  wipe(u, 8 * V::lanes * sizeof *u);
+}
+
+}  // namespace
+}  // namespace phsync
+
+#endif

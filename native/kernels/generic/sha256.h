@@ -1,0 +1,124 @@
+// FIPS 180-4, section 6.2.2: the SHA-256 compression function over the lanes of a Vec.
+#ifndef PHSYNC_KERNELS_GENERIC_SHA256_H_
+#define PHSYNC_KERNELS_GENERIC_SHA256_H_
+
+#include "blocks.h"
+
+namespace phsync {
+namespace {
+
+constexpr uint32_t kSha256K[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+template <class V>
+PHSYNC_INLINE V big_sigma0(V x) {
+  return xor3(rotr<2>(x), rotr<13>(x), rotr<22>(x));
+}
+template <class V>
+PHSYNC_INLINE V big_sigma1(V x) {
+  return xor3(rotr<6>(x), rotr<11>(x), rotr<25>(x));
+}
+template <class V>
+PHSYNC_INLINE V small_sigma0(V x) {
+  return xor3(rotr<7>(x), rotr<18>(x), shr<3>(x));
+}
+template <class V>
+PHSYNC_INLINE V small_sigma1(V x) {
+  return xor3(rotr<17>(x), rotr<19>(x), shr<10>(x));
+}
+
+constexpr uint32_t rotr32(uint32_t x, int n) { return x >> n | x << (32 - n); }
+constexpr uint32_t small_sigma0_of(uint32_t x) { return rotr32(x, 7) ^ rotr32(x, 18) ^ x >> 3; }
+constexpr uint32_t small_sigma1_of(uint32_t x) { return rotr32(x, 17) ^ rotr32(x, 19) ^ x >> 10; }
+
+/// A block of which no word is known at compile time.
+struct AnyBlock {
+  static constexpr bool known(int) { return false; }
+  static constexpr uint32_t word(int) { return 0; }
+};
+
+/// The second block of HMAC over a 32-byte message: 8 words of digest, then padding for 96 bytes in all.
+struct DigestBlock {
+  static constexpr bool known(int i) { return i >= 8 && i < 16; }
+  static constexpr uint32_t word(int i) { return i == 8 ? 0x80000000 : i == 15 ? (64 + 32) * 8 : 0; }
+};
+
+/// W_t for t >= 16 replaces W_(t-16) in `w`. What the block's known words contribute is added up at compile time.
+template <class V, class Block, int t>
+PHSYNC_INLINE void schedule(V* w) {
+  constexpr uint32_t constant = (Block::known(t - 16) ? Block::word(t - 16) : 0) +
+                                (Block::known(t - 15) ? small_sigma0_of(Block::word(t - 15)) : 0) +
+                                (Block::known(t - 7) ? Block::word(t - 7) : 0) +
+                                (Block::known(t - 2) ? small_sigma1_of(Block::word(t - 2)) : 0);
+  V& out = w[t & 15];
+  // W_0 … W_7 are never all known, so one of the three is always there to start the sum.
+  constexpr bool has16 = !Block::known(t - 16);
+  constexpr bool has7 = !Block::known(t - 7);
+  static_assert(has16 || has7 || !Block::known(t - 2), "a schedule word without a variable part");
+  V sum = has16 ? out : has7 ? w[(t - 7) & 15] : small_sigma1(w[(t - 2) & 15]);
+  if constexpr (has16 && has7) sum = sum + w[(t - 7) & 15];
+  if constexpr (!Block::known(t - 15)) sum = sum + small_sigma0(w[(t - 15) & 15]);
+  if constexpr (constant != 0) sum = sum + V::broadcast(constant);
+  if constexpr ((has16 || has7) && !Block::known(t - 2)) sum = sum + small_sigma1(w[(t - 2) & 15]);
+  out = sum;
+}
+
+/// Round t, with h + K + W as `hkw`. The eight working variables do not move: variable i of round t stands at
+/// s[(i - t) & 7]. `cache` is b ^ c for the Vecs whose majority needs it: b ^ c of this round is a ^ b of the last.
+template <class V, int t>
+PHSYNC_INLINE void sha256_round(V* s, V hkw, V& cache) {
+  const V a = s[(64 - t) & 7];
+  const V b = s[(65 - t) & 7];
+  const V c = s[(66 - t) & 7];
+  V& d = s[(67 - t) & 7];
+  const V e = s[(68 - t) & 7];
+  const V f = s[(69 - t) & 7];
+  const V g = s[(70 - t) & 7];
+  V& h = s[(71 - t) & 7];
+  const V t1 = hkw + select(e, f, g) + big_sigma1(e);
+  d = d + t1;
+  h = t1 + (big_sigma0(a) + majority(a, b, c, cache));
+}
+
+template <class V, class Block, int t, int end>
+PHSYNC_INLINE void sha256_rounds(V* s, V* w, V& cache) {
+  if constexpr (t < end) {
+    if constexpr (t >= 16) schedule<V, Block, t>(w);
+    V hkw = s[(71 - t) & 7];
+    if constexpr (Block::known(t)) {
+      hkw = hkw + V::broadcast(kSha256K[t] + Block::word(t));
+    } else {
+      hkw = hkw + V::broadcast(kSha256K[t]) + w[t & 15];
+    }
+    sha256_round<V, t>(s, hkw, cache);
+    sha256_rounds<V, Block, t + 1, end>(s, w, cache);
+  }
+}
+
+template <class V>
+void sha256_compress(uint32_t* state, const uint8_t* const* blocks, size_t count) {
+  alignas(64) uint32_t scratch[16][V::lanes];
+  for (size_t index = 0; index < count; index++) {
+    V w[16];
+    load_block<V, true>(w, blocks, index, scratch);
+    V s[8];
+    for (size_t i = 0; i < 8; i++) s[i] = V::load(state + i * V::lanes);
+    V cache = s[1] ^ s[2];
+    sha256_rounds<V, AnyBlock, 0, 64>(s, w, cache);
+    for (size_t i = 0; i < 8; i++) (V::load(state + i * V::lanes) + s[i]).store(state + i * V::lanes);
+  }
+  wipe(scratch, sizeof scratch);
+}
+
+}  // namespace
+}  // namespace phsync
+
+#endif

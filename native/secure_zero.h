@@ -1,0 +1,54 @@
+// Wiping memory so that the optimizer keeps it.
+#ifndef PHSYNC_SECURE_ZERO_H_
+#define PHSYNC_SECURE_ZERO_H_
+
+#include <stddef.h>
+#include <string.h>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define PHSYNC_NOINLINE __declspec(noinline)
+#else
+#define PHSYNC_NOINLINE __attribute__((noinline))
+#endif
+
+namespace phsync {
+
+inline void secure_zero(void* buffer, size_t size) {
+#if defined(_MSC_VER) && !defined(__clang__)
+  volatile unsigned char* p = static_cast<volatile unsigned char*>(buffer);
+  while (size-- > 0) *p++ = 0;
+#else
+  memset(buffer, 0, size);
+  // The buffer may be read here, as far as the compiler knows.
+  __asm__ __volatile__("" : : "r"(buffer) : "memory");
+#endif
+}
+
+/// Overwrites the stack below the caller, where the functions that it called kept spilled registers and locals.
+/// The deepest of ours, a kernel with a frame of some 10 KiB, fits twice.
+PHSYNC_NOINLINE inline void wipe_stack() {
+  unsigned char region[24 * 1024];
+  secure_zero(region, sizeof region);
+}
+
+/// A heap object that is zero at the start and wiped at the end; for everything that holds keys, hashes or states.
+template <class T>
+class Wiped {
+ public:
+  Wiped() : value_(new T()) {}
+  ~Wiped() {
+    secure_zero(value_, sizeof *value_);
+    delete value_;
+  }
+  Wiped(const Wiped&) = delete;
+  Wiped& operator=(const Wiped&) = delete;
+  T* operator->() { return value_; }
+  T& operator*() { return *value_; }
+
+ private:
+  T* value_;
+};
+
+}  // namespace phsync
+
+#endif
