@@ -86,7 +86,8 @@ function oneByOne(jobs: number, derive: (password: Buffer, salt: Uint8Array) => 
 
 async function hashWasm(jobs: number): Promise<Contender> {
   const { createSHA256, pbkdf2 } = await import('hash-wasm');
-  const hashFunction = await createSHA256();
+  const hashFunction = createSHA256();
+  await hashFunction;
   const { ntHashes, salts } = inputs(jobs);
   const digests = new Uint8Array(jobs * 32);
   return {
@@ -99,7 +100,7 @@ async function hashWasm(jobs: number): Promise<Contender> {
           iterations: ITERATIONS,
           hashLength: 32,
           hashFunction,
-          outputType: 'binary',
+          outputType: 'binary' as const,
         });
         digests.set(digest, i * 32);
       }
