@@ -51,8 +51,8 @@ export function parseConfig<S extends z.ZodType>(
     const where = path.length === 0 ? 'the document' : pathText(path);
     return { where, text: `${line === undefined ? '' : `line ${line}: `}${where}: ${message}` };
   });
-  const list = findings.map(({ text }) => (findings.length === 1 ? ` ${text}` : `\n  ${text}`)).join('');
-  throw new PhsyncError('config-invalid', `${file}:${list}`, { facts: { file, path: findings[0]?.where } });
+  const list = findings.map(({ text }) => text).join('; ');
+  throw new PhsyncError('config-invalid', `${file}: ${list}`, { facts: { file, path: findings[0]?.where } });
 }
 
 async function read(file: string): Promise<string> {

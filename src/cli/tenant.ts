@@ -1,0 +1,54 @@
+/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM. */
+
+import { Command } from 'commander';
+import { pino } from 'pino';
+import { createHasher } from '../hasher/create-hasher.js';
+import { loadTenantConfig } from '../tenant/config.js';
+import { type RunningTenant, startTenant } from '../tenant/server.js';
+import { printJson } from './output.js';
+
+interface Options {
+  readonly config: string;
+  readonly json?: boolean;
+}
+
+async function tenant({ config: file, json = false }: Options): Promise<void> {
+  const config = await loadTenantConfig(file);
+  const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const hasher = createHasher(config.hasher);
+  try {
+    const running = await startTenant(config, { hasher, logger });
+    // Heard from here on: whoever reads the ready line may send the signal at once.
+    const stop = stopSignal();
+    announce(running, json);
+    logger.info({ signal: await stop }, 'closing');
+    await running.close();
+  } finally {
+    await hasher.close();
+  }
+}
+
+function announce({ url, caPath, tenantId, provisioningUrl, tokenUrl }: RunningTenant, json: boolean): void {
+  if (json) {
+    printJson({ url, ca: caPath, tenantId, provisioningUrl, tokenUrl, pid: process.pid });
+    return;
+  }
+  process.stdout.write(`tenant ${tenantId} at ${url}\n`);
+  process.stdout.write(`  provisioning  ${provisioningUrl}\n  sign-in       ${tokenUrl}\n`);
+  if (caPath !== undefined) process.stdout.write(`  trust         ${caPath}\n`);
+}
+
+function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+}
+
+export function command(): Command {
+  return new Command('tenant')
+    .description('the tenant: takes users and credentials from agents, and signs people in')
+    .requiredOption('--config <file>', 'tenant.yaml')
+    .option('--json', 'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid')
+    .action(tenant);
+}

@@ -1,0 +1,119 @@
+/** Token endpoint errors: RFC 6749 5.2 in Entra's shape, with AADSTS codes as its reference of error codes names them. */
+
+import { randomUUID } from 'node:crypto';
+
+type OAuthErrorName =
+  | 'invalid_request'
+  | 'invalid_client'
+  | 'invalid_grant'
+  | 'invalid_resource'
+  | 'unauthorized_client'
+  | 'unsupported_grant_type';
+
+interface Definition {
+  readonly error: OAuthErrorName;
+  readonly status: 400 | 401;
+  readonly text: (subject: string) => string;
+}
+
+/** By AADSTS number. `subject` is what the request named: a parameter, a client, a tenant. */
+const definitions = {
+  50034: {
+    error: 'invalid_grant',
+    status: 400,
+    text: (tenant) => `The user account does not exist in the ${tenant} directory.`,
+  },
+  50056: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () => 'Invalid or null password: password does not exist in the directory for this user.',
+  },
+  50057: { error: 'invalid_grant', status: 400, text: () => 'The user account is disabled.' },
+  50126: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () => 'Error validating credentials due to invalid username or password.',
+  },
+  70003: {
+    error: 'unsupported_grant_type',
+    status: 400,
+    text: (type) => `The app requested an unsupported grant type '${type}'.`,
+  },
+  90002: { error: 'invalid_request', status: 400, text: (tenant) => `Tenant '${tenant}' not found.` },
+  500011: {
+    error: 'invalid_resource',
+    status: 400,
+    text: (resource) => `The resource principal named ${resource} was not found in the tenant.`,
+  },
+  700016: {
+    error: 'unauthorized_client',
+    status: 400,
+    text: (client) => `Application with identifier '${client}' was not found in the directory.`,
+  },
+  900144: {
+    error: 'invalid_request',
+    status: 400,
+    text: (name) => `The request body must contain the following parameter: '${name}'.`,
+  },
+  7000215: {
+    error: 'invalid_client',
+    status: 401,
+    text: (client) => `Invalid client secret provided for app '${client}'.`,
+  },
+  7000218: {
+    error: 'invalid_client',
+    status: 401,
+    text: () => `The request body must contain the following parameter: 'client_assertion' or 'client_secret'.`,
+  },
+} as const satisfies Readonly<Record<number, Definition>>;
+
+export type AadstsCode = keyof typeof definitions;
+
+/** The reply's body. Names are the wire's. */
+export interface OAuthErrorBody {
+  readonly error: OAuthErrorName;
+  readonly error_description: string;
+  readonly error_codes: readonly number[];
+  readonly timestamp: string;
+  readonly trace_id: string;
+  readonly correlation_id: string;
+  readonly error_uri: string;
+}
+
+/** Longer than any name that can be right; what is echoed is cut here. */
+const MAX_ECHO = 128;
+
+/** `2026-01-31 12:34:56Z` */
+const timestampOf = (now: Date) => `${now.toISOString().slice(0, 19).replace('T', ' ')}Z`;
+
+/** What AADSTS says for this number, by the words that stand before the trace id. */
+export function describeAadsts(code: AadstsCode, subject = ''): string {
+  return `AADSTS${code}: ${definitions[code].text(subject.slice(0, MAX_ECHO))}`;
+}
+
+export function isAadstsCode(code: number): code is AadstsCode {
+  return Object.hasOwn(definitions, code);
+}
+
+/** The reply for one error; `baseUrl` is the server's, for error_uri. */
+export function oauthError(
+  code: AadstsCode,
+  context: { readonly baseUrl: string; readonly now: Date; readonly correlationId: string; readonly subject?: string },
+): { readonly status: number; readonly body: OAuthErrorBody } {
+  const { error, status } = definitions[code];
+  const traceId = randomUUID();
+  const timestamp = timestampOf(context.now);
+  const description = describeAadsts(code, context.subject);
+  return {
+    status,
+    body: {
+      error,
+      error_description: `${description} Trace ID: ${traceId} Correlation ID: ${context.correlationId} Timestamp: ${timestamp}`,
+      error_codes: [code],
+      timestamp,
+      trace_id: traceId,
+      correlation_id: context.correlationId,
+      error_uri: `${context.baseUrl}/error?code=${code}`,
+    },
+  };
+}

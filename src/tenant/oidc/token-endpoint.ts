@@ -1,0 +1,168 @@
+/** The token endpoint (RFC 6749 3.2): client credentials (4.4) for agents, resource owner password (4.3) for people. */
+
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isThisTenant, type TenantContext } from '../context.js';
+import type { SignIn, SignInOutcome } from '../sign-in/sign-in.js';
+import type { Clients } from './clients.js';
+import { type AadstsCode, oauthError } from './oauth-error.js';
+import { PROVISIONING_RESOURCE, TOKEN_LIFETIME, type Tokens } from './tokens.js';
+
+/** A sign-in has a user name, a password and a few names; anything larger is not one. */
+const MAX_BODY = 16 * 1024;
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const DEFAULT_SCOPES = ['openid', 'profile'];
+const MAX_SCOPES = 32;
+
+export interface TokenEndpointOptions {
+  readonly context: TenantContext;
+  readonly clients: Clients;
+  readonly tokens: Tokens;
+  readonly signIn: SignIn;
+}
+
+/** What the grant came to: a reply's body, or an AADSTS code with what it is about. */
+type Answer = { readonly body: object } | { readonly code: AadstsCode; readonly subject?: string };
+
+interface Form {
+  /** The parameter, where it came once and is not empty (RFC 6749 3.2: repeated ones are not valid). */
+  get(name: string): string | undefined;
+}
+
+const codeOf: Readonly<Record<Exclude<SignInOutcome['status'], 'signedIn'>, AadstsCode>> = {
+  unknownUser: 50034,
+  noPassword: 50056,
+  disabled: 50057,
+  wrongPassword: 50126,
+};
+
+export function registerTokenEndpoint(server: FastifyInstance, options: TokenEndpointOptions): void {
+  const { context } = options;
+  server.post<{ Params: { tenant: string } }>(
+    '/:tenant/oauth2/v2.0/token',
+    { bodyLimit: MAX_BODY },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store').header('pragma', 'no-cache');
+      const correlationId = correlationIdOf(request);
+      reply.header('client-request-id', correlationId);
+      const { tenant } = request.params;
+      const answer: Answer = isThisTenant(context, tenant)
+        ? await grant(formOf(request), tenant, options)
+        : { code: 90002, subject: tenant };
+      if ('body' in answer) return answer.body;
+      return refuse(reply, answer, context, correlationId);
+    },
+  );
+}
+
+function refuse(
+  reply: FastifyReply,
+  { code, subject }: { readonly code: AadstsCode; readonly subject?: string },
+  context: TenantContext,
+  correlationId: string,
+): object {
+  const { status, body } = oauthError(code, {
+    baseUrl: context.baseUrl(),
+    now: context.now(),
+    correlationId,
+    ...(subject === undefined ? {} : { subject }),
+  });
+  context.log.info({ code, correlationId, traceId: body.trace_id }, 'token refused');
+  reply.code(status);
+  if (status === 401) reply.header('www-authenticate', 'Basic realm="token"');
+  return body;
+}
+
+function grant(form: Form, tenant: string, options: TokenEndpointOptions): Promise<Answer> | Answer {
+  const type = form.get('grant_type');
+  if (type === undefined) return { code: 900144, subject: 'grant_type' };
+  const clientId = form.get('client_id');
+  if (clientId === undefined) return { code: 900144, subject: 'client_id' };
+  if (type === 'client_credentials') return clientCredentials(form, clientId, options);
+  if (type === 'password') return password(form, clientId, tenant, options);
+  return { code: 70003, subject: type };
+}
+
+/** Undefined when the secret is right, else the code. */
+function checkSecret(form: Form, clientId: string, { clients }: TokenEndpointOptions): AadstsCode | undefined {
+  const secret = form.get('client_secret');
+  if (secret === undefined) return clients.isAgent(clientId) ? 7000218 : 700016;
+  return ({ ok: undefined, unknown: 700016, wrongSecret: 7000215 } as const)[clients.checkAgent(clientId, secret)];
+}
+
+async function clientCredentials(form: Form, clientId: string, options: TokenEndpointOptions): Promise<Answer> {
+  const { context, tokens } = options;
+  const code = checkSecret(form, clientId, options);
+  if (code !== undefined) return { code, subject: clientId };
+  const scope = form.get('scope');
+  if (scope === undefined) return { code: 900144, subject: 'scope' };
+  // Entra's form for an application: the resource with `/.default`; resources are compared without a last slash.
+  const resource = scope.replace(/\/?\/\.default$/, '');
+  if (resource !== PROVISIONING_RESOURCE && resource !== context.baseUrl()) return { code: 500011, subject: resource };
+  const accessToken = await tokens.issueAgentToken(clientId);
+  context.log.info({ clientId }, 'token issued to an agent');
+  return { body: { token_type: 'Bearer', expires_in: TOKEN_LIFETIME, access_token: accessToken } };
+}
+
+async function password(form: Form, clientId: string, tenant: string, options: TokenEndpointOptions): Promise<Answer> {
+  const { clients, tokens, signIn, context } = options;
+  if (!clients.maySignIn(clientId)) return { code: 700016, subject: clientId };
+  // An agent is a confidential client: it must show its secret whatever the grant.
+  const code = clients.isAgent(clientId) ? checkSecret(form, clientId, options) : undefined;
+  if (code !== undefined) return { code, subject: clientId };
+  const username = form.get('username');
+  if (username === undefined) return { code: 900144, subject: 'username' };
+  const secret = form.get('password');
+  if (secret === undefined) return { code: 900144, subject: 'password' };
+  const outcome = await signIn(username, secret);
+  // The object id, never what was typed: people type passwords into the name's field.
+  context.log.info({ status: outcome.status, objectId: outcome.user?.objectId, clientId }, 'sign-in');
+  if (outcome.status !== 'signedIn') return { code: codeOf[outcome.status], subject: tenant };
+  const scopes = scopesOf(form.get('scope'));
+  const { accessToken, idToken } = await tokens.issueUserTokens(outcome.user, clientId, scopes);
+  return {
+    body: {
+      token_type: 'Bearer',
+      scope: scopes.join(' '),
+      expires_in: TOKEN_LIFETIME,
+      access_token: accessToken,
+      ...(idToken === undefined ? {} : { id_token: idToken }),
+    },
+  };
+}
+
+function scopesOf(scope: string | undefined): string[] {
+  const scopes = [...new Set(scope?.split(' ').filter((word) => word !== '') ?? DEFAULT_SCOPES)];
+  return scopes.slice(0, MAX_SCOPES);
+}
+
+/** The form, with client_id and client_secret from HTTP Basic (RFC 6749 2.3.1) where they came that way. */
+function formOf(request: FastifyRequest): Form {
+  const body = (request.body ?? {}) as Readonly<Record<string, unknown>>;
+  const basic = basicCredentials(request.headers.authorization);
+  return {
+    get(name) {
+      const value = basic?.[name] ?? (Object.hasOwn(body, name) ? body[name] : undefined);
+      return typeof value === 'string' && value !== '' ? value : undefined;
+    },
+  };
+}
+
+function basicCredentials(header: string | undefined): Readonly<Record<string, string>> | undefined {
+  const encoded = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(header ?? '')?.[1];
+  if (encoded === undefined) return undefined;
+  const [id, ...secret] = Buffer.from(encoded, 'base64').toString('utf8').split(':');
+  try {
+    return { client_id: decodeFormText(id ?? ''), client_secret: decodeFormText(secret.join(':')) };
+  } catch {
+    // Not form-encoded: no credentials came.
+    return undefined;
+  }
+}
+
+const decodeFormText = (text: string) => decodeURIComponent(text.replaceAll('+', ' '));
+
+function correlationIdOf(request: FastifyRequest): string {
+  const given = request.headers['client-request-id'];
+  return typeof given === 'string' && GUID.test(given) ? given.toLowerCase() : randomUUID();
+}

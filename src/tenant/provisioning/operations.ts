@@ -1,0 +1,145 @@
+/** What each operation of IProvisioningWebService does in this tenant. */
+
+import type { RequestBodies, Results } from '../../provisioning/operations.js';
+import type { KnownRequest } from '../../provisioning/server-codec.js';
+import {
+  type AzureADSyncObjectResult,
+  type CompanyConfiguration,
+  DirSyncFeature,
+  ProvisioningErrorCode,
+} from '../../provisioning/types.js';
+import type { TenantContext } from '../context.js';
+import type { UserChange } from '../store/store.js';
+import { provisionCredentials } from './credentials.js';
+import { limits } from './limits.js';
+import { toObjectResult, toUserChange } from './objects.js';
+
+/** A new tenant's features. */
+export const INITIAL_FEATURES = DirSyncFeature.PasswordHashSync;
+const MAX_FEATURES = 0x7fff_ffff;
+
+/** An operation that is refused as a whole: the AdminWebServiceFault's code and words. */
+export class OperationFault extends Error {
+  override readonly name = 'OperationFault';
+
+  constructor(
+    readonly sender: boolean,
+    readonly errorCode: string | number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The result, and how many items were taken and refused, for the log. */
+export interface Executed<Result> {
+  readonly result: Result;
+  readonly items?: number;
+  readonly refused?: number;
+}
+
+/** @throws OperationFault, and what the store throws. */
+export function execute(request: KnownRequest, context: TenantContext): Promise<Executed<Results[keyof Results]>> {
+  switch (request.operation) {
+    case 'GetCompanyConfiguration':
+      return getCompanyConfiguration(context);
+    case 'SetCompanyDirsyncFeatures':
+      return setCompanyDirsyncFeatures(request.body, context);
+    case 'ProvisionAzureADSyncObjects':
+      return provisionObjects(request.body, context);
+    case 'ProvisionCredentials':
+      return provisionAllCredentials(request.body, context);
+    case 'GetWindowsCredentialsSyncConfig':
+      return Promise.resolve({
+        result: {
+          enableWindowsLegacyCredentials: false,
+          enableWindowsSupplementalCredentials: false,
+          secretEncryptionCertificate: undefined,
+        },
+      });
+    case 'FinalizeExport': {
+      const { totalExported, successfulExportCount } = request.body;
+      return Promise.resolve({
+        result: undefined,
+        items: totalExported,
+        refused: totalExported - successfulExportCount,
+      });
+    }
+  }
+}
+
+async function getCompanyConfiguration(context: TenantContext): Promise<Executed<CompanyConfiguration>> {
+  const dirSyncFeatures = await context.store.dirSyncFeatures();
+  return {
+    result: {
+      tenantId: context.store.tenantId,
+      displayName: context.displayName,
+      dirSyncFeatures,
+      isDirSyncing: true,
+      isPasswordSyncing: (dirSyncFeatures & DirSyncFeature.PasswordHashSync) !== 0,
+      allowedFeatures: 'None',
+      dirSyncConfiguration: {
+        anchorAttribute: undefined,
+        applicationVersion: undefined,
+        clientVersion: undefined,
+        isTrackingChanges: false,
+        preventAccidentalDeletion: { deletionPrevention: 'Disabled', thresholdCount: 0, thresholdPercentage: 0 },
+      },
+      maxLinksSupportedAcrossBatchInProvision2: 0,
+      synchronizationInterval: 'PT30M',
+      limits,
+    },
+  };
+}
+
+async function setCompanyDirsyncFeatures(
+  { dirsyncFeatures }: RequestBodies['SetCompanyDirsyncFeatures'],
+  { store, log }: TenantContext,
+): Promise<Executed<undefined>> {
+  if (!Number.isInteger(dirsyncFeatures) || dirsyncFeatures < 0 || dirsyncFeatures > MAX_FEATURES) {
+    throw new OperationFault(true, 'InvalidParameter', `dirsyncFeatures: expected 0 to ${MAX_FEATURES}`);
+  }
+  await store.setDirSyncFeatures(dirsyncFeatures);
+  log.info({ dirsyncFeatures }, 'company features set');
+  return { result: undefined };
+}
+
+async function provisionObjects(
+  { objects }: RequestBodies['ProvisionAzureADSyncObjects'],
+  { store, domains }: TenantContext,
+): Promise<Executed<Results['ProvisionAzureADSyncObjects']>> {
+  checkBatch('SyncObjects', objects.length, limits.objectsPerBatch);
+  const converted = objects.map((object) => toUserChange(object, domains));
+  const changes = converted.filter((change): change is UserChange => 'kind' in change);
+  const outcomes = (await store.applyUsers(changes)).values();
+  let refused = 0;
+  const results = converted.map((change): AzureADSyncObjectResult => {
+    const result = 'kind' in change ? toObjectResult(change.sourceAnchor, outcomes.next().value!) : change;
+    if (result.resultCode !== 'Success') refused++;
+    return result;
+  });
+  return { result: { results }, items: objects.length, refused };
+}
+
+async function provisionAllCredentials(
+  { items }: RequestBodies['ProvisionCredentials'],
+  { store }: TenantContext,
+): Promise<Executed<Results['ProvisionCredentials']>> {
+  checkBatch('RequestItems', items.length, limits.credentialsPerBatch);
+  const features = await store.dirSyncFeatures();
+  if ((features & DirSyncFeature.PasswordHashSync) === 0) {
+    throw new OperationFault(
+      true,
+      ProvisioningErrorCode.passwordSyncNotActivated,
+      'Password synchronization is not activated for this company.',
+    );
+  }
+  const disableExpiration = (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) === 0;
+  const results = await provisionCredentials(items, store, disableExpiration);
+  return { result: { results }, items: items.length, refused: results.filter(({ result }) => result !== 0).length };
+}
+
+function checkBatch(name: string, length: number, most: number): void {
+  if (length > most)
+    throw new OperationFault(true, 'BatchTooLarge', `${name}: ${length} items, at most ${most} are taken`);
+}

@@ -1,0 +1,206 @@
+/** Starts and stops the tenant: state directory, store, keys, and the HTTPS server with its endpoints. */
+
+import type { Server } from 'node:https';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import formbody from '@fastify/formbody';
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { resolveSecret } from '../config/secrets.js';
+import { PhsyncError } from '../hasher/errors.js';
+import type { Hasher } from '../hasher/types.js';
+import type { TenantConfig } from './config.js';
+import { issuerOf, type TenantContext } from './context.js';
+import { Clients } from './oidc/clients.js';
+import { registerMetadataEndpoints } from './oidc/metadata-endpoints.js';
+import { keepSigningKey } from './oidc/signing-key.js';
+import { registerTokenEndpoint } from './oidc/token-endpoint.js';
+import { Tokens } from './oidc/tokens.js';
+import { PROVISIONING_PATH, registerProvisioningEndpoint } from './provisioning/endpoint.js';
+import { INITIAL_FEATURES } from './provisioning/operations.js';
+import { createSignIn } from './sign-in/sign-in.js';
+import { DATABASE_FILE, openStateDir } from './state-dir.js';
+import { SqliteStore } from './store/sqlite-store.js';
+import type { TenantStore } from './store/store.js';
+import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
+
+const DAY = 24 * 60 * 60 * 1000;
+/** An agent's next batch and a person's next try come on the connection that is there. */
+const KEEP_ALIVE = 65_000;
+/** Requests under way get this long at the end; then their connections are cut. */
+const CLOSE_GRACE = 10_000;
+
+export interface TenantDependencies {
+  /** Checks passwords. The caller's: `close()` leaves it running. */
+  readonly hasher: Pick<Hasher, 'verify'>;
+  readonly logger: Logger;
+  readonly now?: () => Date;
+  /** Where `{ env: … }` secrets are looked up; default process.env. */
+  readonly env?: Readonly<NodeJS.ProcessEnv>;
+}
+
+export interface RunningTenant {
+  /** `https://host:port`, or the configured publicUrl. */
+  readonly url: string;
+  /** The port that is listened on, also where the configuration said 0. */
+  readonly port: number;
+  readonly provisioningUrl: string;
+  readonly tokenUrl: string;
+  readonly tenantId: string;
+  /** PEM file to trust; undefined where `tls` names a certificate. */
+  readonly caPath: string | undefined;
+  readonly store: TenantStore;
+  /** Lets requests under way end (ten seconds at most), then closes the store. */
+  close(): Promise<void>;
+}
+
+/**
+ * @throws PhsyncError `config-secret`, `config-tls`, `state-dir`, `store-open`, `store-newer`, `tls-state`,
+ *   `token-key`, or `listen` when the address cannot be had.
+ */
+export async function startTenant(config: TenantConfig, deps: TenantDependencies): Promise<RunningTenant> {
+  const { now = () => new Date(), logger, env } = deps;
+  const agents = await Promise.all(
+    config.agents.map(async ({ clientId, clientSecret }, i) => ({
+      clientId,
+      secret: await resolveSecret(clientSecret, `agents[${i}].clientSecret`, env),
+    })),
+  );
+  await openStateDir(config.stateDir);
+  const tls = await readTls(config, now());
+  const key = await keepSigningKey(join(config.stateDir, 'token-key.json'));
+  const store = new SqliteStore(join(config.stateDir, DATABASE_FILE), { initialFeatures: INITIAL_FEATURES, now });
+
+  let baseUrl = config.publicUrl?.replace(/\/+$/, '');
+  const context: TenantContext = {
+    store,
+    displayName: config.displayName,
+    domains: new Set(config.domains.map(({ name }) => name)),
+    // No request is answered before the server listens, and then it is set.
+    baseUrl: () => baseUrl ?? '',
+    now,
+    log: logger,
+  };
+  const tokens = new Tokens({ key, tenantId: store.tenantId, issuer: () => issuerOf(context), now });
+  const clients = new Clients({ agents, applications: config.applications?.map(({ clientId }) => clientId) });
+
+  const server = createServer(tls, context);
+  registerTokenEndpoint(server, { context, clients, tokens, signIn: createSignIn(store, deps.hasher) });
+  registerMetadataEndpoints(server, context, key);
+  registerProvisioningEndpoint(server, { context, tokens, serverName: hostname() });
+  server.get('/health', async () => {
+    await store.dirSyncFeatures();
+    return { status: 'ok' };
+  });
+
+  try {
+    await listen(server, config.listen);
+  } catch (error) {
+    await server.close();
+    await store.close();
+    throw error;
+  }
+  const address = server.server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : config.listen.port;
+  baseUrl ??= `https://${hostInUrl(config.listen.host)}:${port}`;
+  const renewal = config.tls === 'auto' ? renewDaily(server, config, tls, deps) : undefined;
+  logger.info({ url: baseUrl, tenantId: store.tenantId }, 'tenant is listening');
+
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    clearInterval(renewal);
+    const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE);
+    await server.close();
+    clearTimeout(cut);
+    await store.close();
+    logger.info('tenant is closed');
+  };
+  return {
+    url: baseUrl,
+    port,
+    provisioningUrl: `${baseUrl}${PROVISIONING_PATH}`,
+    tokenUrl: `${baseUrl}/${store.tenantId}/oauth2/v2.0/token`,
+    tenantId: store.tenantId,
+    caPath: tls.caPath,
+    store,
+    close: () => (closing ??= close()),
+  };
+}
+
+type HttpsServer = FastifyInstance<Server>;
+
+function createServer(tls: ServerTls, context: TenantContext): HttpsServer {
+  const server = fastify({
+    https: { key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' },
+    logger: false,
+    keepAliveTimeout: KEEP_ALIVE,
+    // A closing server ends idle connections and lets the busy ones finish their request.
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 256 },
+  });
+  server.register(formbody);
+  // Method, route and status only: URLs, headers and bodies can hold names and secrets.
+  server.addHook('onResponse', (request, reply, done) => {
+    const { method, url } = request.routeOptions;
+    context.log.debug({ method, route: url, status: reply.statusCode, milliseconds: Math.round(reply.elapsedTime) });
+    done();
+  });
+  server.setErrorHandler((error: FastifyError | PhsyncError, _request, reply) => {
+    if (error instanceof PhsyncError && error.code === 'store-busy') {
+      return reply.code(503).send({ error: 'temporarily_unavailable', error_description: 'Try again.' });
+    }
+    const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500;
+    if (status < 500) return reply.code(status).send({ error: 'invalid_request', error_description: error.message });
+    context.log.error({ err: error }, 'request failed');
+    return reply.code(500).send({ error: 'server_error', error_description: 'The service failed on this request.' });
+  });
+  server.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ error: 'invalid_request', error_description: 'There is no such address here.' }),
+  );
+  return server;
+}
+
+function readTls(config: TenantConfig, now: Date): Promise<ServerTls> {
+  return config.tls === 'auto' ? keepAutoTls(config.stateDir, config.listen.host, now) : readConfiguredTls(config.tls);
+}
+
+async function listen(server: HttpsServer, { host, port }: TenantConfig['listen']): Promise<void> {
+  try {
+    await server.listen({ host, port });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    const reasons: Readonly<Record<string, string>> = {
+      EADDRINUSE: 'another program listens there',
+      EACCES: 'the system does not permit it (ports below 1024 need a privilege)',
+      EADDRNOTAVAIL: 'this machine has no such address',
+      ENOTFOUND: 'the host name is not known',
+    };
+    throw new PhsyncError('listen', `cannot listen on ${host}, port ${port}: ${reasons[code] ?? code}`, {
+      cause,
+      facts: { host, port, reason: code },
+    });
+  }
+}
+
+/** A server that runs for a year must not outlive its certificate: looked at daily, replaced without a restart. */
+function renewDaily(
+  server: HttpsServer,
+  config: TenantConfig,
+  first: ServerTls,
+  { logger, now = () => new Date() }: TenantDependencies,
+): NodeJS.Timeout {
+  let current = first.cert;
+  const renew = async () => {
+    const tls = await readTls(config, now());
+    if (tls.cert === current) return;
+    server.server.setSecureContext({ key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' });
+    current = tls.cert;
+    logger.info('server certificate renewed');
+  };
+  return setInterval(() => renew().catch((err) => logger.error({ err }, 'certificate renewal failed')), DAY).unref();
+}
+
+function hostInUrl(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}

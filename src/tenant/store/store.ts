@@ -1,0 +1,101 @@
+/** The tenant's store: what the directory side writes and the sign-in side reads, free of any database's words. */
+
+/**
+ * A user's attributes as provisioned. `undefined` leaves a stored value as it is, `null` clears it. Strings keep the
+ * spelling they came with; user principal names are compared without regard to case.
+ */
+export interface UserAttributes {
+  readonly userPrincipalName?: string | undefined;
+  readonly displayName?: string | null | undefined;
+  readonly givenName?: string | null | undefined;
+  readonly surname?: string | null | undefined;
+  readonly mail?: string | null | undefined;
+  readonly accountEnabled?: boolean | undefined;
+  readonly onPremisesSamAccountName?: string | null | undefined;
+  readonly onPremisesDistinguishedName?: string | null | undefined;
+  /** objectSid's bytes. */
+  readonly onPremisesSecurityIdentifier?: Uint8Array | null | undefined;
+  readonly dnsDomainName?: string | null | undefined;
+  readonly netBiosName?: string | null | undefined;
+  readonly lastPasswordChange?: Date | null | undefined;
+}
+
+export type UserChange =
+  | { readonly kind: 'upsert'; readonly sourceAnchor: string; readonly attributes: UserAttributes }
+  | { readonly kind: 'delete'; readonly sourceAnchor: string };
+
+/** `objectId` is undefined where a user to delete was not there, which is no failure. */
+export type UserOutcome =
+  | { readonly status: 'stored'; readonly objectId: string | undefined }
+  /** Another user has this user principal name. */
+  | { readonly status: 'duplicateUserPrincipalName' }
+  /** A new user came without user principal name. */
+  | { readonly status: 'userPrincipalNameMissing' };
+
+/** The user whose credential changes, by source anchor or (where there is none) by object id. */
+export interface CredentialChange {
+  readonly sourceAnchor: string | undefined;
+  readonly objectId: string | undefined;
+  /** The time of the on-premises change: an older one than the stored is refused. */
+  readonly changeDate: Date;
+  /** 10 bytes, 32 bytes: the parts of the OrgId credential. */
+  readonly salt: Uint8Array;
+  readonly iterations: number;
+  readonly hash: Uint8Array;
+  readonly forcePasswordChangeOnLogon: boolean;
+}
+
+export type CredentialOutcome = 'stored' | 'unknownUser' | 'olderChange';
+
+export interface SignInUser {
+  readonly objectId: string;
+  readonly userPrincipalName: string;
+  readonly displayName: string | null;
+  readonly givenName: string | null;
+  readonly surname: string | null;
+  readonly mail: string | null;
+  readonly accountEnabled: boolean;
+  /** Undefined: no password in the directory. */
+  readonly credential:
+    | { readonly salt: Uint8Array; readonly iterations: number; readonly hash: Uint8Array }
+    | undefined;
+  readonly forcePasswordChangeOnLogon: boolean;
+  /** `DisablePasswordExpiration` is set with every synchronized password, unless the cloud's policy is enforced. */
+  readonly disablePasswordExpiration: boolean;
+  readonly passwordChanged: Date | undefined;
+}
+
+export interface StoreCounts {
+  readonly users: number;
+  readonly deleted: number;
+  readonly credentials: number;
+}
+
+/**
+ * A batch is one transaction: when its promise resolves, all of it is on disk (it survives a killed process and a lost
+ * power supply), when it rejects, nothing of it is stored. Outcomes stand in the order of the changes.
+ * @throws PhsyncError `store-busy` (another writer, try again) or `store-failed`, from every method.
+ */
+export interface TenantStore {
+  /** The tenant's GUID, drawn when the store was made. */
+  readonly tenantId: string;
+  /** DirSyncFeatures of the company. */
+  dirSyncFeatures(): Promise<number>;
+  setDirSyncFeatures(features: number): Promise<void>;
+  /** Creates, updates, deletes users. A deleted one comes back, as the same object, when its anchor is upserted again. */
+  applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]>;
+  /** `disablePasswordExpiration` is the policy that is stored with each of these passwords. */
+  applyCredentials(
+    changes: readonly CredentialChange[],
+    disablePasswordExpiration: boolean,
+  ): Promise<CredentialOutcome[]>;
+  /** By user principal name, in any case; deleted users are not found. */
+  findSignInUser(userPrincipalName: string): Promise<SignInUser | undefined>;
+  counts(): Promise<StoreCounts>;
+  close(): Promise<void>;
+}
+
+/** How user principal names are compared: composed form, lower case. */
+export function userPrincipalNameKey(userPrincipalName: string): string {
+  return userPrincipalName.normalize('NFC').toLowerCase();
+}
