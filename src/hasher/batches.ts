@@ -85,28 +85,15 @@ function shareSessionKeys(keys: readonly Uint8Array[]): [Uint8Array, Uint32Array
   return [bytes, sharedWords(offsets)];
 }
 
-/** The batch flat, without the items whose envelope has another length; `at` says where each of the rest stood. */
-function pack(input: OpenAndDeriveBatchInput, n: number) {
-  const given = input.envelopes;
-  if (!Array.isArray(given)) {
-    return { envelopes: sharedCopy(given as Uint8Array), rids: sharedWords(input.rids), at: undefined };
-  }
-  const at: number[] = [];
-  for (let i = 0; i < n; i++) if (given[i].length === ENVELOPE_SIZE) at.push(i);
-  const envelopes = sharedBytes(at.length * ENVELOPE_SIZE);
-  at.forEach((i, packed) => {
-    envelopes.set(given[i], packed * ENVELOPE_SIZE);
+/** The envelopes flat; one of another length leaves its place empty and its status at `length`. */
+function shareEnvelopes(given: OpenAndDeriveBatchInput['envelopes'], status: Uint8Array): Uint8Array {
+  if (!Array.isArray(given)) return sharedCopy(given as Uint8Array);
+  const flat = sharedBytes(given.length * ENVELOPE_SIZE);
+  (given as readonly Uint8Array[]).forEach((envelope, i) => {
+    if (envelope.length === ENVELOPE_SIZE) flat.set(envelope, i * ENVELOPE_SIZE);
+    else status[i] = EnvelopeStatus.length;
   });
-  return { envelopes, rids: sharedWords(at.map((i) => input.rids[i]!)), at };
-}
-
-/** Moves the packed items to where they stood among `n`; `rest` fills the others. */
-function unpack(packed: Uint8Array, at: readonly number[], n: number, size: number, rest = 0): Uint8Array {
-  const all = new Uint8Array(n * size).fill(rest);
-  at.forEach((i, from) => {
-    all.set(items(packed, from, from + 1, size), i * size);
-  });
-  return all;
+  return flat;
 }
 
 export async function runOpenAndDeriveBatch(
@@ -115,18 +102,14 @@ export async function runOpenAndDeriveBatch(
   input: OpenAndDeriveBatchInput,
 ): Promise<OpenAndDeriveBatchResult> {
   const iterations = input.iterations ?? DEFAULT_ITERATIONS;
-  const { envelopes, rids, at } = pack(input, n);
-  const jobs = rids.length;
-  const givenSalts = input.salts;
-  const salts =
-    givenSalts === undefined || at === undefined
-      ? shareSalts(givenSalts, jobs)
-      : sharedCopy(Buffer.concat(at.map((i) => items(givenSalts, i, i + 1, SALT_SIZE))));
+  const status = sharedBytes(n);
+  const envelopes = shareEnvelopes(input.envelopes, status);
+  const rids = sharedWords(input.rids);
+  const salts = shareSalts(input.salts, n);
   const [sessionKeys, sessionKeyOffsets] = shareSessionKeys(input.sessionKeys);
-  const digests = sharedBytes(jobs * DIGEST_SIZE);
-  const status = sharedBytes(jobs);
+  const digests = sharedBytes(n * DIGEST_SIZE);
   try {
-    await runSlices(engine, jobs, iterations, (from, to) => ({
+    await runSlices(engine, n, iterations, (from, to) => ({
       operation: 'open',
       kernel: engine.kernel,
       sessionKeys,
@@ -141,13 +124,7 @@ export async function runOpenAndDeriveBatch(
     status.forEach((code, i) => {
       if (code !== EnvelopeStatus.ok) items(salts, i, i + 1, SALT_SIZE).fill(0);
     });
-    if (at === undefined) return { digests: own(digests), salts: own(salts), iterations, status: own(status) };
-    return {
-      digests: unpack(digests, at, n, DIGEST_SIZE),
-      salts: unpack(salts, at, n, SALT_SIZE),
-      iterations,
-      status: unpack(status, at, n, 1, EnvelopeStatus.length),
-    };
+    return { digests: own(digests), salts: own(salts), iterations, status: own(status) };
   } finally {
     sessionKeys.fill(0);
     envelopes.fill(0);

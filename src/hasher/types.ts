@@ -117,7 +117,10 @@ export interface Backend {
   readonly name: BackendName;
   readonly kernel: KernelName | undefined;
   deriveBatch(ntHashes: Uint8Array, salts: Uint8Array, iterations: number, digests: Uint8Array): void;
-  /** Session keys are concatenated bytes with one offset more than there are keys. `envelopes` are n × 36 bytes. */
+  /**
+   * Session keys are concatenated bytes with one offset more than there are keys. `envelopes` are n × 36 bytes; an
+   * item whose `status` is `length` beforehand is passed over, its digest zeroed.
+   */
   openAndDeriveBatch(
     sessionKeys: Uint8Array,
     sessionKeyOffsets: Uint32Array,

@@ -42,6 +42,10 @@ export const fallback: Backend = {
     try {
       for (let i = 0; i < rids.length; i++) {
         const digest = item(digests, i, DIGEST_SIZE);
+        if (status[i] === EnvelopeStatus.length) {
+          digest.fill(0);
+          continue;
+        }
         const opened = openEnvelope(keys, item(envelopes, i, ENVELOPE_SIZE), rids[i]!, ntHash);
         status[i] = opened;
         if (opened === EnvelopeStatus.ok) derive(ntHash, item(salts, i, SALT_SIZE), iterations, digest);
