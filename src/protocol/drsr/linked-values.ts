@@ -27,6 +27,10 @@ export function readLinkedValues(reader: NdrReader, count: number, version: 6 | 
     if (maxCount !== count) {
       throw reader.fail('conformance', `rgValues: max_count is ${maxCount}, cNumValues ${count}`);
     }
+    if (count === 0) {
+      // No element, no padding for it.
+      return [];
+    }
     reader.align(8);
     reader.need(count * size);
     const start = reader.offset;

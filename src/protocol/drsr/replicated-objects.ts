@@ -226,6 +226,10 @@ function readMetaData(reader: NdrReader, view: DataView, attrCount: number, posi
   if (count !== maxCount || count !== attrCount) {
     throw reader.fail('conformance', `cNumProps is ${count}, max_count ${maxCount}, for ${attrCount} attributes`);
   }
+  if (count === 0) {
+    // No element, no padding for it.
+    return;
+  }
   reader.align(8);
   reader.need(count * META_DATA_SIZE);
   const start = reader.offset;
