@@ -1,0 +1,233 @@
+/**
+ * One cycle of one connector: the retry queue, then everything that changed since the cookie. Pulling, hashing and
+ * sending overlap; a page's cookie is stored only when all its objects, and those of all pages before, are settled.
+ */
+
+import type { Logger } from 'pino';
+import type { Hasher } from '../hasher/types.js';
+import { guidFromText, guidToText } from '../protocol/dtyp/guid.js';
+import type { Clock } from './clock.js';
+import { type DecisionContext, decide } from './decide.js';
+import { Lane } from './lane.js';
+import type { Link } from './link.js';
+import type { Scope } from './scope.js';
+import type { Cookie, DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
+import { type CycleCounts, noCounts } from './state/rows.js';
+import type { ConnectorState } from './state/store.js';
+import { deriveUnit, type Item, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
+
+/** Pages under way at the same time: one each being pulled, hashed, provisioned and sent. */
+const UNITS_IN_FLIGHT = 4;
+/** Objects of the retry queue that are read and sent together. */
+const RETRY_UNIT = 200;
+
+export interface CycleOptions {
+  readonly source: DirectorySource;
+  readonly scope: Scope;
+  readonly state: ConnectorState;
+  readonly link: Link;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Aborted: no more is pulled, what is under way is settled, and the cycle ends early without an error. */
+  readonly signal: AbortSignal;
+  /** Everything from the beginning, acknowledged or not. */
+  readonly full?: boolean;
+  /** After each page; `total` as the source knows it. */
+  readonly onProgress?: (counts: Readonly<CycleCounts>, total: number | undefined) => void;
+}
+
+/** Rejects with the first failure of source, hasher, tenant or state; what was settled until then stays settled. */
+export async function runCycle(options: CycleOptions): Promise<CycleCounts> {
+  return new Cycle(options).run();
+}
+
+class Cycle {
+  readonly #options: CycleOptions;
+  readonly #counts = noCounts();
+  readonly #provisioning = new Lane();
+  readonly #sending = new Lane();
+  readonly #recording = new Lane();
+  readonly #running = new Set<Promise<void>>();
+  /** GUIDs (as text) under way: an object that comes again waits for its first coming, whose outcome decides. */
+  readonly #busy = new Set<string>();
+  #failure: { readonly cause: unknown } | undefined;
+  #recovering = false;
+  #total: number | undefined;
+
+  constructor(options: CycleOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<CycleCounts> {
+    const { state, scope, source, clock, signal, full, log } = this.#options;
+    this.#recovering = state.running;
+    state.transaction(() => {
+      state.running = true;
+      const rulesChanged = state.scopeDigest !== undefined && state.scopeDigest !== scope.digest;
+      if (rulesChanged) log.info('the scope rules changed: looking at every object again');
+      if (full || rulesChanged) state.cookie = undefined;
+      state.scopeDigest = scope.digest;
+    });
+    try {
+      if (state.queued > 0) await this.#retry();
+      for await (const page of source.pages(state.cookie, signal)) {
+        await this.#takePage(page);
+        if (signal.aborted) break;
+      }
+    } catch (cause) {
+      if (!signal.aborted) this.#failure ??= { cause };
+    }
+    // After a failure too: what is under way may still be settled.
+    await Promise.all(this.#running);
+    this.#throwIfFailed();
+    state.transaction(() => {
+      state.running = false;
+      if (!signal.aborted) state.fullSyncAt ??= clock.now();
+    });
+    return this.#counts;
+  }
+
+  async #retry(): Promise<void> {
+    const { state, source, clock, signal } = this.#options;
+    const now = clock.now();
+    let from: Uint8Array = new Uint8Array(0);
+    for (let rows = state.due(now, from, RETRY_UNIT); rows.length > 0; rows = state.due(now, from, RETRY_UNIT)) {
+      const items: Item[] = [];
+      let sessionKeys: readonly Uint8Array[] = [];
+      for (const { guid } of rows) {
+        if (signal.aborted) return;
+        const page = await source.object({ guid: guidToText(guid) });
+        sessionKeys = page.sessionKeys;
+        const object = page.objects[0] ?? goneObject(guid);
+        const item = this.#decide(object, guid, this.#context({ force: true, fetched: true }));
+        if (item !== undefined) items.push(item);
+        this.#busy.add(object.guid);
+        from = guid;
+      }
+      await this.#start({ items, sessionKeys }, undefined);
+    }
+  }
+
+  async #takePage(page: DirectoryPage): Promise<void> {
+    const { state } = this.#options;
+    this.#total = page.total ?? this.#total;
+    this.#counts.seen += page.objects.length;
+    let { sessionKeys } = page;
+    let items: Item[] = [];
+    const context = this.#context({ force: this.#options.full === true, fetched: false });
+    for (const object of page.objects) {
+      if (this.#busy.has(object.guid)) {
+        await this.#start({ items, sessionKeys }, undefined);
+        items = [];
+        await Promise.all(this.#running);
+      }
+      const guid = guidFromText(object.guid);
+      let item = this.#decide(object, guid, context);
+      if (item === undefined) {
+        const fetched = await this.#options.source.object({ guid: object.guid });
+        // The newest list has every key of the connection, those of this page's envelopes too.
+        sessionKeys = fetched.sessionKeys;
+        // An object that is gone by now comes once more as a deleted one.
+        const whole = fetched.objects[0];
+        if (whole === undefined) continue;
+        item = this.#decide(whole, guid, { ...context, fetched: true });
+      }
+      if (item === undefined || (item.decision.kind === 'pass' && !item.decision.inScope && state.queued === 0))
+        continue;
+      items.push(item);
+      this.#busy.add(object.guid);
+    }
+    await this.#start({ items, sessionKeys }, page.cookie);
+  }
+
+  /** Undefined: the object must be read on its own. */
+  #decide(object: DirectoryObject, guid: Uint8Array, context: DecisionContext): Item | undefined {
+    const known = this.#options.state.find(guid);
+    const decision = decide(object, known, context);
+    if (decision.kind === 'fetch') return undefined;
+    return {
+      object,
+      guid,
+      known,
+      decision,
+      cloudAnchor: known?.cloudAnchor ?? null,
+      provisioned: decision.kind === 'sync' && !decision.provision,
+      acknowledged: false,
+      failure: undefined,
+    };
+  }
+
+  #context({ force, fetched }: { force: boolean; fetched: boolean }): DecisionContext {
+    const { scope, source } = this.#options;
+    return { scope, domain: source.domain, force, recovering: this.#recovering, fetched };
+  }
+
+  /** Sends the unit on its way, waiting for a free place first. `cookie`: it is the last of its page. */
+  async #start(unit: Unit, cookie: Cookie | undefined): Promise<void> {
+    if (unit.items.length === 0 && cookie === undefined) return;
+    while (this.#running.size >= UNITS_IN_FLIGHT) await Promise.race(this.#running);
+    this.#throwIfFailed();
+    const settled = this.#settle(unit, cookie)
+      .catch((cause: unknown) => {
+        this.#failure ??= { cause };
+      })
+      .finally(() => {
+        this.#running.delete(settled);
+        for (const { object } of unit.items) this.#busy.delete(object.guid);
+      });
+    this.#running.add(settled);
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.cause;
+  }
+
+  /** Takes its places in the lanes before anything is awaited, so that units keep their order in each. */
+  #settle(unit: Unit, cookie: Cookie | undefined): Promise<void> {
+    const { hasher, link, source, state, clock, onProgress } = this.#options;
+    const deriving = deriveUnit(unit, hasher);
+    // Awaited below, which may be after it has failed.
+    deriving.catch(() => undefined);
+    const provisioned = this.#provisioning.run(() => provisionUnit(unit, link, source.domain));
+    const sent = this.#sending.run(async () => {
+      const [derived] = await Promise.all([deriving, provisioned]);
+      await sendUnit(unit, derived, link, new Date(clock.now()));
+    });
+    return this.#recording.run(async () => {
+      await sent;
+      state.transaction(() => {
+        recordUnit(unit, state, this.#counts, clock.now());
+        if (cookie !== undefined) state.cookie = cookie;
+      });
+      if (cookie !== undefined) {
+        this.#counts.pages++;
+        onProgress?.(this.#counts, this.#total);
+      }
+    });
+  }
+}
+
+/** What the retry queue holds of an object that the directory no longer has. */
+function goneObject(guid: Uint8Array): DirectoryObject {
+  return {
+    guid: guidToText(guid),
+    dn: '',
+    sid: undefined,
+    rid: 0,
+    deleted: true,
+    objectClass: undefined,
+    sAMAccountName: undefined,
+    userPrincipalName: undefined,
+    displayName: undefined,
+    givenName: undefined,
+    sn: undefined,
+    mail: undefined,
+    userAccountControl: undefined,
+    pwdLastSet: undefined,
+    accountExpires: undefined,
+    unicodePwd: undefined,
+    passwordVersion: undefined,
+    passwordChanged: undefined,
+  };
+}

@@ -1,0 +1,77 @@
+/** Who is synchronized: most derived class `user`, no account of the system's own, and the connector's OU rules. */
+
+import { createHash } from 'node:crypto';
+import { isBelow, parseDn } from './dn.js';
+import type { DirectoryObject } from './source.js';
+
+/** Why an object is not synchronized. */
+export type OutOfScope =
+  | 'class'
+  | 'system-account'
+  | 'service-account'
+  | 'conflict'
+  | 'nameless'
+  | 'organizational-unit';
+
+export interface ScopeRules {
+  /** OUs by DN; empty: the whole domain. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+export interface Scope {
+  /** Undefined: the object is synchronized. Needs a whole object: class and sAMAccountName. */
+  why(object: DirectoryObject): OutOfScope | undefined;
+  /** The OU rules alone. */
+  placed(dn: string): boolean;
+  /** Changes whenever the rules do: a cookie made under other rules has passed by what is wanted now. */
+  readonly digest: string;
+}
+
+/** RIDs below belong to the system: Administrator (500), Guest (501), krbtgt (502), the well-known groups. */
+const FIRST_ORDINARY_RID = 1000;
+
+// userAccountControl, MS-ADTS 2.2.16: INTERDOMAIN_TRUST, WORKSTATION_TRUST and SERVER_TRUST accounts.
+const TRUST_ACCOUNTS = 0x0800 | 0x1000 | 0x2000;
+export const ACCOUNT_DISABLED = 0x0002;
+
+// The names that Entra Connect's rule "In from AD - User Common" filters; krbtgt_<number> are the RODCs' own.
+const SERVICE_ACCOUNT = /^(?:krbtgt(?:_\d+)?$|support_388945a0$|aad_|msol_|cas_.*\}|systemmailbox\{)/i;
+
+export function createScope(rules: ScopeRules): Scope {
+  const list = [
+    ...rules.include.map((dn) => ({ parts: rdns(dn), wanted: true })),
+    ...rules.exclude.map((dn) => ({ parts: rdns(dn), wanted: false })),
+    // The deepest rule decides; of two for the same OU, the exclusion.
+  ].sort((a, b) => b.parts.length - a.parts.length || Number(a.wanted) - Number(b.wanted));
+  const otherwise = rules.include.length === 0;
+
+  function placed(dn: string): boolean {
+    if (list.length === 0) return true;
+    const parts = parseDn(dn);
+    if (parts === undefined) return otherwise;
+    return list.find((rule) => isBelow(parts, rule.parts))?.wanted ?? otherwise;
+  }
+
+  return {
+    why(object) {
+      if (object.objectClass !== 'user') return 'class';
+      if (object.rid < FIRST_ORDINARY_RID) return 'system-account';
+      if (object.sAMAccountName === undefined || object.sAMAccountName === '') return 'nameless';
+      if (((object.userAccountControl ?? 0) & TRUST_ACCOUNTS) !== 0) return 'system-account';
+      if (SERVICE_ACCOUNT.test(object.sAMAccountName)) return 'service-account';
+      if (object.dn.includes('\\0ACNF:') || object.dn.includes('\nCNF:')) return 'conflict';
+      return placed(object.dn) ? undefined : 'organizational-unit';
+    },
+    placed,
+    digest: createHash('sha256').update(JSON.stringify(list)).digest('hex').slice(0, 16),
+  };
+}
+
+function rdns(dn: string): string[] {
+  const parts = parseDn(dn);
+  if (parts === undefined) {
+    throw new RangeError(`not a distinguished name: ${JSON.stringify(dn.slice(0, 200))}`);
+  }
+  return parts;
+}

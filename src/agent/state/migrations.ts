@@ -1,0 +1,59 @@
+/** The agent's state, as numbered migrations; a released one is never edited. No table has room for a secret. */
+
+export const migrations: readonly string[] = [
+  // 1. Times are milliseconds since 1970. `guid` holds the 16 bytes of objectGUID as replication carries them.
+  `
+  CREATE TABLE connector (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    cookie BLOB,
+    scope_digest TEXT,
+    -- 1 from the start of a cycle to its end: found at a start, it tells of a cycle that was cut off.
+    running INTEGER NOT NULL DEFAULT 0,
+    full_sync_at INTEGER
+  ) STRICT;
+
+  -- One row an object that replication has shown, with what the tenant was told last. \`flags\`, \`outcome\`: see rows.ts.
+  CREATE TABLE object (
+    connector INTEGER NOT NULL REFERENCES connector (id),
+    guid BLOB NOT NULL,
+    cloud_anchor TEXT,
+    flags INTEGER NOT NULL,
+    fingerprint BLOB,
+    dn_digest INTEGER NOT NULL,
+    password_version INTEGER,
+    password_changed INTEGER,
+    outcome INTEGER NOT NULL,
+    PRIMARY KEY (connector, guid)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE retry (
+    connector INTEGER NOT NULL REFERENCES connector (id),
+    guid BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_try INTEGER NOT NULL,
+    PRIMARY KEY (connector, guid)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX retry_due ON retry (connector, next_try);
+
+  CREATE TABLE cycle (
+    id INTEGER PRIMARY KEY,
+    connector INTEGER NOT NULL REFERENCES connector (id),
+    started INTEGER NOT NULL,
+    finished INTEGER NOT NULL,
+    pages INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    in_scope INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    deleted INTEGER NOT NULL,
+    credentials_sent INTEGER NOT NULL,
+    skipped INTEGER NOT NULL,
+    filtered INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    error TEXT
+  ) STRICT;
+  CREATE INDEX cycle_finished ON cycle (connector, finished);
+  `,
+];

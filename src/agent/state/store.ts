@@ -1,0 +1,273 @@
+/** The agent's memory: one SQLite file with cookies, what the tenant was told, and the retry queue. Never a secret. */
+
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { PhsyncError } from '../../hasher/errors.js';
+import { migrations } from './migrations.js';
+import type { CycleCounts, ObjectRow, OutcomeCode, RetryRow } from './rows.js';
+
+/** Outcomes of cycles are kept for seven days, as Entra Connect keeps its own. */
+const HISTORY_MS = 7 * 24 * 3600 * 1000;
+const RETRY_STEP_MS = 120_000;
+const RETRY_MAX_MS = 3_600_000;
+const MAX_REASON = 300;
+
+/**
+ * Opens (or makes) `agent.sqlite` in the directory, mode 0600 in a directory of mode 0700. A second process is kept
+ * out for as long as the first lives, however that ends. Throws PhsyncError `state-in-use`, `state-newer`,
+ * `state-unusable`.
+ */
+export function openStateStore(stateDir: string): StateStore {
+  const file = join(stateDir, 'agent.sqlite');
+  let lock: Database.Database | undefined;
+  let db: Database.Database | undefined;
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    lock = takeLock(join(stateDir, 'agent.lock'));
+    // Made before SQLite does, so that it (and with it -wal and -shm) never has wider rights, not even for a moment.
+    closeSync(openSync(file, 'a', 0o600));
+    chmodSync(file, 0o600);
+    db = new Database(file);
+    db.pragma('journal_mode = WAL');
+    // A power cut may take the last transactions, cookie and outcomes alike, since they share them: work is repeated,
+    // never lost.
+    db.pragma('synchronous = NORMAL');
+    db.pragma('cache_size = -16384');
+    db.pragma('foreign_keys = ON');
+    migrate(db, file);
+    return new StateStore(db, lock);
+  } catch (cause) {
+    db?.close();
+    lock?.close();
+    if (cause instanceof PhsyncError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new PhsyncError('state-unusable', `the agent's state ${file} cannot be used: ${reason}`, {
+      cause,
+      facts: { file },
+    });
+  }
+}
+
+/** SQLite's own file lock: the kernel drops it with the process, so a killed agent leaves nothing to clean up. */
+function takeLock(file: string): Database.Database {
+  closeSync(openSync(file, 'a', 0o600));
+  const lock = new Database(file, { timeout: 0 });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (cause) {
+    lock.close();
+    if ((cause as { code?: unknown }).code !== 'SQLITE_BUSY') throw cause;
+    throw new PhsyncError('state-in-use', `another agent uses ${file}: only one may run on a state directory`, {
+      cause,
+      facts: { file },
+    });
+  }
+}
+
+function migrate(db: Database.Database, file: string): void {
+  const at = db.pragma('user_version', { simple: true }) as number;
+  if (at > migrations.length) {
+    throw new PhsyncError(
+      'state-newer',
+      `${file} is at version ${at}, made by a newer phsync; this one knows ${migrations.length}`,
+      { facts: { file, version: at } },
+    );
+  }
+  for (let number = at + 1; number <= migrations.length; number++) {
+    db.transaction(() => {
+      db.pragma(`user_version = ${number}`);
+      db.exec(migrations[number - 1]!);
+    }).immediate();
+  }
+}
+
+/** When the n-th retry is due: at the next cycle, then 2, 6, 14, … minutes later, at most an hour. */
+export function retryDelay(attempts: number): number {
+  return Math.min((2 ** Math.min(attempts - 1, 20) - 1) * RETRY_STEP_MS, RETRY_MAX_MS);
+}
+
+export class StateStore {
+  readonly #db: Database.Database;
+  readonly #lock: Database.Database;
+
+  constructor(db: Database.Database, lock: Database.Database) {
+    this.#db = db;
+    this.#lock = lock;
+  }
+
+  /** The state of one connector, made when it is new. */
+  connector(name: string): ConnectorState {
+    this.#db.prepare('INSERT INTO connector (name) VALUES (?) ON CONFLICT DO NOTHING').run(name);
+    const id = this.#db.prepare('SELECT id FROM connector WHERE name = ?').pluck().get(name) as number;
+    return new ConnectorState(this.#db, id);
+  }
+
+  close(): void {
+    this.#db.close();
+    this.#lock.close();
+  }
+}
+
+export class ConnectorState {
+  readonly #db: Database.Database;
+  readonly #id: number;
+  readonly #find: Database.Statement;
+  readonly #put: Database.Statement;
+  readonly #drop: Database.Statement;
+  readonly #queue: Database.Statement;
+  readonly #unqueue: Database.Statement;
+  #queued: number;
+
+  constructor(db: Database.Database, id: number) {
+    this.#db = db;
+    this.#id = id;
+    this.#find = db.prepare(
+      `SELECT cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest, password_version AS passwordVersion,
+        password_changed AS passwordChanged, outcome FROM object WHERE connector = ? AND guid = ?`,
+    );
+    this.#put = db.prepare(
+      `INSERT INTO object (connector, guid, cloud_anchor, flags, fingerprint, dn_digest, password_version,
+        password_changed, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET cloud_anchor = excluded.cloud_anchor, flags = excluded.flags,
+        fingerprint = excluded.fingerprint, dn_digest = excluded.dn_digest,
+        password_version = excluded.password_version, password_changed = excluded.password_changed,
+        outcome = excluded.outcome`,
+    );
+    this.#drop = db.prepare('DELETE FROM object WHERE connector = ? AND guid = ?');
+    this.#queue = db.prepare(
+      `INSERT INTO retry (connector, guid, reason, attempts, next_try) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, next_try = excluded.next_try`,
+    );
+    this.#unqueue = db.prepare('DELETE FROM retry WHERE connector = ? AND guid = ?');
+    this.#queued = db.prepare('SELECT count(*) FROM retry WHERE connector = ?').pluck().get(id) as number;
+  }
+
+  get cookie(): Uint8Array | undefined {
+    return this.#column<Uint8Array | null>('cookie') ?? undefined;
+  }
+
+  set cookie(value: Uint8Array | undefined) {
+    this.#set('cookie', value ?? null);
+  }
+
+  /** Of the scope rules under which the cookie was made. */
+  get scopeDigest(): string | undefined {
+    return this.#column<string | null>('scope_digest') ?? undefined;
+  }
+
+  set scopeDigest(value: string) {
+    this.#set('scope_digest', value);
+  }
+
+  /** True while a cycle runs: at a start, the last one was cut off. */
+  get running(): boolean {
+    return this.#column<number>('running') === 1;
+  }
+
+  set running(value: boolean) {
+    this.#set('running', value ? 1 : 0);
+  }
+
+  /** When every object had been seen for the first time, in milliseconds since 1970. */
+  get fullSyncAt(): number | undefined {
+    return this.#column<number | null>('full_sync_at') ?? undefined;
+  }
+
+  set fullSyncAt(value: number) {
+    this.#set('full_sync_at', value);
+  }
+
+  find(guid: Uint8Array): ObjectRow | undefined {
+    return this.#find.get(this.#id, guid) as ObjectRow | undefined;
+  }
+
+  put(guid: Uint8Array, row: ObjectRow): void {
+    this.#put.run(
+      this.#id,
+      guid,
+      row.cloudAnchor,
+      row.flags,
+      row.fingerprint,
+      row.dnDigest,
+      row.passwordVersion,
+      row.passwordChanged,
+      row.outcome,
+    );
+  }
+
+  drop(guid: Uint8Array): void {
+    this.#drop.run(this.#id, guid);
+  }
+
+  /** Objects in the retry queue. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  attempts(guid: Uint8Array): number {
+    if (this.#queued === 0) return 0;
+    const sql = 'SELECT attempts FROM retry WHERE connector = ? AND guid = ?';
+    return (this.#db.prepare(sql).pluck().get(this.#id, guid) as number | undefined) ?? 0;
+  }
+
+  enqueue(guid: Uint8Array, reason: string, now: number): void {
+    const attempts = this.attempts(guid) + 1;
+    this.#queue.run(this.#id, guid, reason.slice(0, MAX_REASON), attempts, now + retryDelay(attempts));
+    if (attempts === 1) this.#queued++;
+  }
+
+  unqueue(guid: Uint8Array): void {
+    if (this.#queued > 0) this.#queued -= this.#unqueue.run(this.#id, guid).changes;
+  }
+
+  /** Up to `limit` objects whose time has come, after `from` in the order of their GUIDs. */
+  due(now: number, from: Uint8Array, limit: number): RetryRow[] {
+    return this.#db
+      .prepare(
+        `SELECT guid, reason, attempts FROM retry WHERE connector = ? AND next_try <= ? AND guid > ?
+         ORDER BY guid LIMIT ?`,
+      )
+      .all(this.#id, now, from, limit) as RetryRow[];
+  }
+
+  retries(limit: number): RetryRow[] {
+    return this.#db
+      .prepare('SELECT guid, reason, attempts FROM retry WHERE connector = ? ORDER BY guid LIMIT ?')
+      .all(this.#id, limit) as RetryRow[];
+  }
+
+  /** Objects by outcome; only those in scope. */
+  outcomes(): ReadonlyMap<OutcomeCode, number> {
+    const rows = this.#db
+      .prepare('SELECT outcome, count(*) AS n FROM object WHERE connector = ? AND flags & 1 GROUP BY outcome')
+      .all(this.#id) as { outcome: OutcomeCode; n: number }[];
+    return new Map(rows.map(({ outcome, n }) => [outcome, n]));
+  }
+
+  recordCycle(started: number, finished: number, counts: CycleCounts, error: string | undefined): void {
+    this.#db
+      .prepare(
+        `INSERT INTO cycle (connector, started, finished, pages, seen, in_scope, created, updated, deleted,
+          credentials_sent, skipped, filtered, failed, error)
+         VALUES (@connector, @started, @finished, @pages, @seen, @inScope, @created, @updated, @deleted,
+          @credentialsSent, @skipped, @filtered, @failed, @error)`,
+      )
+      .run({ ...counts, connector: this.#id, started, finished, error: error?.slice(0, MAX_REASON) ?? null });
+    this.#db.prepare('DELETE FROM cycle WHERE connector = ? AND finished < ?').run(this.#id, finished - HISTORY_MS);
+  }
+
+  /** All of `work` or nothing of it. */
+  transaction(work: () => void): void {
+    this.#db.transaction(work).immediate();
+  }
+
+  #column<T>(name: string): T {
+    return this.#db.prepare(`SELECT ${name} FROM connector WHERE id = ?`).pluck().get(this.#id) as T;
+  }
+
+  #set(name: string, value: string | number | Uint8Array | null): void {
+    this.#db.prepare(`UPDATE connector SET ${name} = ? WHERE id = ?`).run(value, this.#id);
+  }
+}

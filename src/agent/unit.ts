@@ -1,0 +1,217 @@
+/** A unit of work: objects of one page, no two of the same GUID, on their way through hasher and tenant. */
+
+import type { OpenAndDeriveBatchResult } from '../hasher/types.js';
+import { DIGEST_SIZE, EnvelopeStatus, type Hasher, SALT_SIZE } from '../hasher/types.js';
+import {
+  type AzureADSyncObject,
+  CredentialResult,
+  type SyncCredentialsChangeItem,
+  type SyncOperation,
+} from '../provisioning/types.js';
+import type { Decision } from './decide.js';
+import type { Link } from './link.js';
+import type { DirectoryObject } from './source.js';
+import { type CycleCounts, type ObjectRow, Outcome, type OutcomeCode } from './state/rows.js';
+import type { ConnectorState } from './state/store.js';
+import { type Domain, sourceAnchorOf, userProperties } from './user-properties.js';
+
+/** One object of a unit, with what was decided and what has become of it so far. */
+export interface Item {
+  readonly object: DirectoryObject;
+  readonly guid: Uint8Array;
+  readonly known: ObjectRow | undefined;
+  readonly decision: Exclude<Decision, { kind: 'fetch' }>;
+  /** The user's anchor in the tenant; null: the tenant does not have the user. */
+  cloudAnchor: string | null;
+  /** The tenant has the properties that were sent. */
+  provisioned: boolean;
+  /** The tenant has the password that was sent, or a newer one. */
+  acknowledged: boolean;
+  /** Where the tenant (or the envelope) said no: goes to the retry queue with it. */
+  failure: { readonly outcome: OutcomeCode; readonly reason: string } | undefined;
+}
+
+export interface Unit {
+  readonly items: readonly Item[];
+  readonly sessionKeys: readonly Uint8Array[];
+}
+
+/** Opens the envelopes and derives the credentials of all items that send one; undefined where none does. */
+export async function deriveUnit(unit: Unit, hasher: Hasher): Promise<OpenAndDeriveBatchResult | undefined> {
+  const items = unit.items.filter(sendsCredential);
+  if (items.length === 0) return undefined;
+  return hasher.openAndDeriveBatch({
+    sessionKeys: unit.sessionKeys,
+    envelopes: items.map(({ object }) => object.unicodePwd!),
+    rids: Uint32Array.from(items, ({ object }) => object.rid),
+  });
+}
+
+/** Makes, changes and deletes the unit's users in the tenant. */
+export async function provisionUnit(unit: Unit, link: Link, domain: Domain): Promise<void> {
+  const items = unit.items.filter(
+    ({ decision }) => decision.kind === 'delete' || (decision.kind === 'sync' && decision.provision),
+  );
+  if (items.length === 0) return;
+  const results = await link.provisionObjects(items.map((item) => syncObject(item, domain)));
+  for (const [i, item] of items.entries()) {
+    const { resultCode, resultErrorDescription, cloudAnchor } = results[i]!;
+    if (resultCode === 'Success') {
+      if (item.decision.kind === 'sync') item.cloudAnchor = cloudAnchor ?? item.cloudAnchor;
+      item.provisioned = true;
+    } else {
+      const text = resultErrorDescription === undefined ? '' : `: ${resultErrorDescription}`;
+      item.failure = {
+        outcome: Outcome.targetNotExported,
+        reason: `the tenant did not take the user: ${resultCode}${text}`,
+      };
+    }
+  }
+}
+
+/** Sends the derived credentials of all users that the tenant has. `now` stands in where the DC gave no time. */
+export async function sendUnit(
+  unit: Unit,
+  derived: OpenAndDeriveBatchResult | undefined,
+  link: Link,
+  now: Date,
+): Promise<void> {
+  if (derived === undefined) return;
+  const items: Item[] = [];
+  const credentials: SyncCredentialsChangeItem[] = [];
+  // Two conversions a unit, then slices, where `formatCredential` would convert twice a user.
+  const salts = hex(derived.salts);
+  const digests = hex(derived.digests);
+  let i = -1;
+  for (const item of unit.items) {
+    if (!sendsCredential(item)) continue;
+    i++;
+    const status = derived.status[i]!;
+    // A user of whom only the new properties were refused still gets the password.
+    if (item.cloudAnchor === null) continue;
+    if (status !== EnvelopeStatus.ok) {
+      item.failure = { outcome: Outcome.error, reason: envelopeReason(status) };
+      continue;
+    }
+    const salt = salts.slice(2 * SALT_SIZE * i, 2 * SALT_SIZE * (i + 1));
+    const digest = digests.slice(2 * DIGEST_SIZE * i, 2 * DIGEST_SIZE * (i + 1));
+    items.push(item);
+    credentials.push({
+      changeDate: item.object.passwordChanged ?? now,
+      cloudAnchor: item.cloudAnchor,
+      credentialData: `v1;PPH1_MD4,${salt},${derived.iterations},${digest};`,
+      forcePasswordChangeOnLogon: false,
+      sourceAnchor: sourceAnchorOf(item.guid),
+      windowsLegacyCredentials: undefined,
+      windowsSupplementalCredentials: undefined,
+    });
+  }
+  if (items.length === 0) return;
+  const results = await link.provisionCredentials(credentials);
+  for (const [at, item] of items.entries()) {
+    const { result, extendedErrorInformation } = results[at]!;
+    // An older change than the tenant's is settled: the newer one is there.
+    item.acknowledged = result === CredentialResult.success || result === CredentialResult.olderChange;
+    if (item.acknowledged) continue;
+    const unknown = result === CredentialResult.anchorNotFound;
+    const text = extendedErrorInformation === undefined ? '' : `: ${extendedErrorInformation}`;
+    item.failure = {
+      outcome: unknown ? Outcome.targetNotExported : Outcome.error,
+      reason: `the tenant did not take the password: result ${result}${text}`,
+    };
+    if (unknown) {
+      // At the next try the tenant shall first make the user whom it says it does not know.
+      item.cloudAnchor = null;
+      item.provisioned = false;
+    }
+  }
+}
+
+/** Writes down what became of each item; runs inside a transaction. */
+export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCounts, now: number): void {
+  for (const item of unit.items) {
+    const { decision, known, guid, failure } = item;
+    if (decision.kind === 'sync' || (decision.kind !== 'delete' && decision.inScope)) counts.inScope++;
+    if (item.acknowledged) counts.credentialsSent++;
+    if (failure !== undefined) {
+      counts.failed++;
+      state.enqueue(guid, failure.reason, now);
+      const row = rowAfterFailure(item);
+      if (row !== undefined) state.put(guid, row);
+      continue;
+    }
+    state.unqueue(guid);
+    switch (decision.kind) {
+      case 'pass':
+        if (decision.inScope) counts.skipped++;
+        break;
+      case 'remember':
+        if (decision.inScope && decision.row?.outcome === Outcome.filteredByTarget) counts.filtered++;
+        else if (decision.inScope) counts.skipped++;
+        write(state, guid, known, decision.row);
+        break;
+      case 'delete':
+        counts.deleted++;
+        write(state, guid, known, decision.row);
+        break;
+      case 'sync':
+        if (decision.provision && known?.cloudAnchor) counts.updated++;
+        else if (decision.provision) counts.created++;
+        if (decision.row.outcome === Outcome.filteredByTarget) counts.filtered++;
+        state.put(guid, { ...decision.row, cloudAnchor: item.cloudAnchor });
+        break;
+    }
+  }
+}
+
+function write(state: ConnectorState, guid: Uint8Array, known: ObjectRow | undefined, row: ObjectRow | undefined) {
+  if (row !== undefined) state.put(guid, row);
+  else if (known !== undefined) state.drop(guid);
+}
+
+/** Keeps what was acknowledged, before or now; a user who could not be deleted keeps the row that says so. */
+function rowAfterFailure({ decision, known, failure, cloudAnchor, provisioned, acknowledged }: Item) {
+  if (decision.kind !== 'sync') return known;
+  const password = acknowledged ? decision.row : known;
+  return {
+    cloudAnchor,
+    flags: decision.row.flags,
+    fingerprint: provisioned ? decision.row.fingerprint : null,
+    dnDigest: decision.row.dnDigest,
+    passwordVersion: password?.passwordVersion ?? null,
+    passwordChanged: password?.passwordChanged ?? null,
+    outcome: failure!.outcome,
+  };
+}
+
+function sendsCredential({ decision }: Item): boolean {
+  return decision.kind === 'sync' && decision.credential;
+}
+
+function syncObject({ object, guid, known, decision }: Item, domain: Domain): AzureADSyncObject {
+  const sourceAnchor = sourceAnchorOf(guid);
+  if (decision.kind === 'delete') {
+    const propertyValues = new Map([['SourceAnchor', sourceAnchor]]);
+    if (known?.cloudAnchor) propertyValues.set('CloudAnchor', known.cloudAnchor);
+    return { syncObjectType: 'User', syncOperation: 'Delete', propertyValues };
+  }
+  const syncOperation: SyncOperation = known?.cloudAnchor ? 'Set' : 'Add';
+  return { syncObjectType: 'User', syncOperation, propertyValues: userProperties(object, sourceAnchor, domain) };
+}
+
+function envelopeReason(status: number): string {
+  switch (status) {
+    case EnvelopeStatus.length:
+      return 'the encrypted unicodePwd has not the length of an ENCRYPTED_PAYLOAD with one hash';
+    case EnvelopeStatus.checksum:
+      return 'the encrypted unicodePwd opens with none of the session keys (CRC-32 differs)';
+    case EnvelopeStatus.rid:
+      return 'the object has no RID, which unicodePwd is encrypted with';
+    default:
+      return `the encrypted unicodePwd was refused (status ${status})`;
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
