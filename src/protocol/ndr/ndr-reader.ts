@@ -175,9 +175,9 @@ export class NdrReader {
   }
 }
 
-const utf16 = new TextDecoder('utf-16le');
+const utf16 = new TextDecoder('utf-16le', { ignoreBOM: true });
 
-/** UTF-16LE bytes as text; lone surrogates become U+FFFD. */
+/** UTF-16LE bytes as text, a leading U+FEFF included; lone surrogates become U+FFFD. */
 export function utf16le(bytes: Uint8Array): string {
   return utf16.decode(bytes);
 }
