@@ -1,6 +1,9 @@
 /** OAuth 2.0 client credentials (RFC 6749, 4.4): the agent's token for the provisioning service. */
 
 import type { Dispatcher } from 'undici';
+import { z } from 'zod';
+import { PhsyncError } from '../hasher/errors.js';
+import { createAgent, type HttpReply, type HttpSettings, post } from './http.js';
 
 export interface ClientCredentialsOptions {
   /** `https://host/{tenant | organizations}/oauth2/v2.0/token` */
@@ -26,6 +29,103 @@ export interface ClientCredentials {
   close(): Promise<void>;
 }
 
-/** The token endpoint of a provisioning service that runs beside it: same origin, tenant `organizations`. */
-export declare function tokenUrlFor(provisioningUrl: string, tenant?: string): string;
-export declare function createClientCredentials(options: ClientCredentialsOptions): ClientCredentials;
+/** A token is taken as ended this much before it ends. */
+const MARGIN_MS = 60_000;
+const MAX_REPLY_BYTES = 256 * 1024;
+
+const tokenReply = z.object({
+  access_token: z.string().min(1).max(65_536),
+  token_type: z.string().regex(/^bearer$/i),
+  expires_in: z.coerce.number().int().min(1).max(31_536_000).default(300),
+});
+const errorReply = z.object({
+  error: z.string(),
+  error_description: z.string().default(''),
+  error_codes: z.array(z.number()).default([]),
+});
+
+/** The token endpoint of a provisioning service that runs beside it: same origin, by default tenant `organizations`. */
+export function tokenUrlFor(provisioningUrl: string, tenant = 'organizations'): string {
+  return new URL(`/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, provisioningUrl).href;
+}
+
+/** @throws TypeError when tokenUrl is not a URL */
+export function createClientCredentials(options: ClientCredentialsOptions): ClientCredentials {
+  const url = new URL(options.tokenUrl);
+  const ownAgent = options.dispatcher === undefined ? createAgent(options.ca) : undefined;
+  const settings: HttpSettings = {
+    dispatcher: options.dispatcher ?? ownAgent!,
+    codePrefix: 'token',
+    timeoutMs: options.timeoutMs ?? 30_000,
+    maxReplyBytes: MAX_REPLY_BYTES,
+  };
+  const now = options.now ?? Date.now;
+  let cached: { readonly token: string; readonly until: number } | undefined;
+  let inFlight: Promise<string> | undefined;
+
+  async function fetchToken(): Promise<string> {
+    const { clientId, clientSecret, scope } = options;
+    const asked = now();
+    const form = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: clientId,
+      client_secret: typeof clientSecret === 'string' ? clientSecret : await clientSecret(),
+      ...(scope === undefined ? {} : { scope }),
+    });
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
+    const reply = await post(settings, url, headers, form.toString());
+    const { token, seconds } = readTokenReply(url, clientId, reply);
+    cached = { token, until: asked + seconds * 1000 - Math.min(MARGIN_MS, seconds * 500) };
+    return token;
+  }
+
+  return {
+    token(forceRefresh = false) {
+      if (inFlight !== undefined) {
+        return inFlight;
+      }
+      if (!forceRefresh && cached !== undefined && now() < cached.until) {
+        return Promise.resolve(cached.token);
+      }
+      cached = undefined;
+      inFlight = fetchToken().finally(() => {
+        inFlight = undefined;
+      });
+      return inFlight;
+    },
+    async close() {
+      await ownAgent?.close();
+    },
+  };
+}
+
+/** @throws PhsyncError `token-refused`, `token-bad-reply`. The reply's text is never quoted: it may hold the token. */
+function readTokenReply(url: URL, clientId: string, reply: HttpReply): { token: string; seconds: number } {
+  const facts = { url: url.href, status: reply.status, contentType: reply.contentType, clientId };
+  let json: unknown;
+  try {
+    json = JSON.parse(reply.body.toString('utf8'));
+  } catch {
+    // No JSON: told below by status and content type, without the parser's message, which quotes the text.
+    json = undefined;
+  }
+  if (reply.status === 200) {
+    const parsed = tokenReply.safeParse(json);
+    if (parsed.success) {
+      return { token: parsed.data.access_token, seconds: parsed.data.expires_in };
+    }
+  } else {
+    const parsed = errorReply.safeParse(json);
+    if (parsed.success) {
+      const { error, error_description: description, error_codes: codes } = parsed.data;
+      throw new PhsyncError('token-refused', `${url.host} gives ${clientId} no token: ${error} ${description}`.trim(), {
+        facts: { ...facts, error, errorCodes: codes.join(',') },
+      });
+    }
+  }
+  throw new PhsyncError(
+    'token-bad-reply',
+    `${url.href} answered with HTTP status ${reply.status} and not with a token: is it a token endpoint?`,
+    { facts },
+  );
+}

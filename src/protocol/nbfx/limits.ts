@@ -1,0 +1,25 @@
+/** What a message may make the reader do. */
+
+export interface NbfxLimits {
+  /** The whole message. */
+  readonly maxBytes: number;
+  /** Open elements. */
+  readonly maxDepth: number;
+  /** Attributes and namespace declarations of one element. */
+  readonly maxAttributes: number;
+  /** Bytes of a name, prefix or namespace. */
+  readonly maxNameBytes: number;
+  /** Bytes of one text record or comment, and characters of one element's text. */
+  readonly maxTextBytes: number;
+  /** Items of all Array records together: each is a whole element for one byte or more. */
+  readonly maxArrayItems: number;
+}
+
+export const DEFAULT_LIMITS: NbfxLimits = {
+  maxBytes: 32 * 2 ** 20,
+  maxDepth: 64,
+  maxAttributes: 64,
+  maxNameBytes: 1024,
+  maxTextBytes: 8 * 2 ** 20,
+  maxArrayItems: 65_536,
+};

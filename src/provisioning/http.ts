@@ -1,0 +1,130 @@
+/** One HTTPS exchange through undici, with its failures as PhsyncErrors: unreachable, timeout, TLS, aborted, too large. */
+
+import { Agent, type Dispatcher, request } from 'undici';
+import { PhsyncError } from '../hasher/errors.js';
+
+export interface HttpSettings {
+  readonly dispatcher: Dispatcher;
+  /** First part of the error codes: `provisioning` gives `provisioning-timeout`, … */
+  readonly codePrefix: string;
+  readonly timeoutMs: number;
+  readonly maxReplyBytes: number;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  /** Lower case, without parameters; '' where there is none. */
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+/** Connections of one's own: kept alive, certificates always verified. */
+export function createAgent(ca: string | Buffer | undefined): Agent {
+  return new Agent({
+    connect: { rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) },
+    keepAliveTimeout: 60_000,
+    connections: 16,
+  });
+}
+
+/** Codes of Node's certificate verification and TLS, which come as the cause or as the error itself. */
+const TLS_CODES =
+  /^(?:ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CRL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|ERROR_IN_CERT_)/;
+const TIMEOUT_CODES = new Set([
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
+]);
+/** The peer ended a kept-alive connection while the request was on its way. */
+const STALE_CODES = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+/** POSTs, once more if a kept-alive connection had just been ended by the peer. @throws PhsyncError */
+export async function post(
+  settings: HttpSettings,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  body: Uint8Array | string,
+  signal?: AbortSignal,
+): Promise<HttpReply> {
+  const deadline = AbortSignal.timeout(settings.timeoutMs);
+  const both = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await exchange(settings, url, headers, body, both);
+    } catch (error) {
+      if (error instanceof PhsyncError) {
+        throw error;
+      }
+      if (attempt === 1 && STALE_CODES.has(codeOf(error)) && !both.aborted) {
+        continue;
+      }
+      throw explain(settings, url, error, deadline.aborted, signal?.aborted === true);
+    }
+  }
+}
+
+async function exchange(
+  settings: HttpSettings,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  body: Uint8Array | string,
+  signal: AbortSignal,
+): Promise<HttpReply> {
+  const { dispatcher, maxReplyBytes, codePrefix } = settings;
+  const reply = await request(url, { method: 'POST', headers, body, dispatcher, signal });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of reply.body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxReplyBytes) {
+      reply.body.destroy();
+      throw new PhsyncError(`${codePrefix}-bad-reply`, `${url.origin} answered with more than ${maxReplyBytes} bytes`, {
+        facts: { url: url.href, status: reply.statusCode, maxReplyBytes },
+      });
+    }
+    chunks.push(chunk);
+  }
+  const contentType = reply.headers['content-type'];
+  const first = Array.isArray(contentType) ? contentType[0] : contentType;
+  return {
+    status: reply.statusCode,
+    contentType: (first ?? '').split(';')[0]!.trim().toLowerCase(),
+    body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size),
+  };
+}
+
+function codeOf(error: unknown): string {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
+  if (typeof code === 'string') {
+    return code;
+  }
+  return cause === undefined ? '' : codeOf(cause);
+}
+
+function explain(
+  { codePrefix, timeoutMs }: HttpSettings,
+  url: URL,
+  error: unknown,
+  timedOut: boolean,
+  aborted: boolean,
+): PhsyncError {
+  const code = codeOf(error);
+  const options = { cause: error, facts: { url: url.href, cause: code === '' ? undefined : code } };
+  if (aborted) {
+    return new PhsyncError(`${codePrefix}-aborted`, `the request to ${url.origin} was aborted`, options);
+  }
+  if (timedOut || TIMEOUT_CODES.has(code)) {
+    return new PhsyncError(`${codePrefix}-timeout`, `${url.origin} did not answer within ${timeoutMs} ms`, options);
+  }
+  const what = error instanceof Error && error.message !== '' ? error.message : code;
+  if (TLS_CODES.test(code)) {
+    return new PhsyncError(
+      `${codePrefix}-tls`,
+      `the certificate or TLS of ${url.host} was not accepted: ${what} (${code}). ` +
+        'If it is signed by a certification authority of your own, name its certificate in the setting `ca`.',
+      options,
+    );
+  }
+  return new PhsyncError(`${codePrefix}-unreachable`, `${url.origin} cannot be reached: ${what}`, options);
+}
