@@ -42,14 +42,14 @@ export function decodeDrsBindReply(stub: Uint8Array): DrsBindReply {
   const reader = new NdrReader(stub, 'DRSBind reply');
   const extensions = reader.pointer() ? readExtensions(reader) : undefined;
   reader.align(4);
-  const handle = reader.view(DRS_HANDLE_SIZE).slice();
+  const handle = new Uint8Array(reader.view(DRS_HANDLE_SIZE));
   const status = reader.u32();
   reader.end();
   return { extensions, handle, status };
 }
 
 export function encodeDrsUnbindRequest(handle: Uint8Array): Uint8Array {
-  return handle.slice();
+  return new Uint8Array(handle);
 }
 
 /** The Win32 status. @throws ProtocolError when the stub is malformed. */

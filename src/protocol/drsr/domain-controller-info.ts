@@ -92,5 +92,5 @@ function readHead(reader: NdrReader, version: 1 | 2) {
   }
   // SiteObjectGuid, ComputerObjectGuid, ServerObjectGuid, NtdsDsaObjectGuid.
   reader.view(48);
-  return { pointers, flags, ntdsDsaObjectGuid: reader.guid().slice() };
+  return { pointers, flags, ntdsDsaObjectGuid: new Uint8Array(reader.guid()) };
 }

@@ -77,8 +77,8 @@ function readReply<Name extends string>(
   attributes: ReadonlyMap<string, Name>,
 ): ChangesReply<Name> {
   reader.align(8);
-  const uuidDsaObjSrc = reader.guid().slice();
-  const uuidInvocIdSrc = reader.guid().slice();
+  const uuidDsaObjSrc = new Uint8Array(reader.guid());
+  const uuidInvocIdSrc = new Uint8Array(reader.guid());
   const hasNC = reader.pointer();
   readUsnVector(reader); // usnvecFrom repeats the request's.
   const usnvecTo = readUsnVector(reader);

@@ -49,7 +49,7 @@ export function readUpToDateVector(reader: NdrReader): UpToDateCursor[] {
     reader.need(count * size);
     const cursors: UpToDateCursor[] = [];
     for (let i = 0; i < count; i++) {
-      cursors.push({ uuidDsa: reader.guid().slice(), usnHighPropUpdate: reader.i64() });
+      cursors.push({ uuidDsa: new Uint8Array(reader.guid()), usnHighPropUpdate: reader.i64() });
       if (dwVersion === 2) {
         reader.view(8); // timeLastSyncSuccess
       }

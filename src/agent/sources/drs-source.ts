@@ -1,0 +1,381 @@
+/** The real directory as a source: a domain's naming context over MS-DRSR, page by page. */
+
+import { PhsyncError } from '../../hasher/errors.js';
+import { NTDSAPI_CLIENT_GUID } from '../../protocol/drsr/bind.js';
+import { decodeCookie, encodeCookie, type ReplicationCookie } from '../../protocol/drsr/cookie.js';
+import { NameFormat, NameStatus } from '../../protocol/drsr/crack-names.js';
+import type { DrsClient } from '../../protocol/drsr/drs-client.js';
+import type { ChangesReply } from '../../protocol/drsr/get-nc-changes-reply.js';
+import { type ChangesRequest, DrsOption, ExtendedOperation } from '../../protocol/drsr/get-nc-changes-request.js';
+import type { AttributeName } from '../../protocol/drsr/schema.js';
+import { NO_USN } from '../../protocol/drsr/vectors.js';
+import { guidFromText } from '../../protocol/dtyp/guid.js';
+import { ProtocolError } from '../../protocol/errors.js';
+import type { Cookie, DirectoryPage, DirectorySource } from '../source.js';
+import { connectDrs, type DrsConnection, type DrsConnectionOptions, errorFacts } from './drs-connection.js';
+import { type DrsStage, drsError, isConnectionLost, isRefusal } from './drs-errors.js';
+import { toDirectoryObject, WANTED_ATTRIBUTES } from './drs-object.js';
+
+export interface DrsSourceOptions extends DrsConnectionOptions {
+  /** cMaxObjects, 1 to 10,000. Default 1000; Samba sends no more than that. */
+  readonly pageSize?: number | undefined;
+  /** What an operator should hear of and that stops nothing. */
+  readonly onNotice?: ((notice: { readonly code: string; readonly message: string }) => void) | undefined;
+}
+
+const DEFAULT_PAGE_SIZE = 1000;
+const MAX_PAGE_SIZE = 10_000;
+/** cMaxBytes of a page: the server's measure, which counts no NDR. */
+const MAX_PAGE_BYTES = 16 * 2 ** 20;
+const MAX_OBJECT_BYTES = 2 ** 20;
+/** Keys of earlier connections that pages in flight may still need. */
+const MAX_SESSION_KEYS = 8;
+const NO_GUID = new Uint8Array(16);
+/** EXOP_ERR_SUCCESS (MS-DRSR 4.1.10.2.21). */
+const EXOP_SUCCESS = 1;
+/** What a server answers to EXOP_REPL_OBJ on an object that is not there. */
+const NO_OBJECT = ['object-not-found', 'bad-distinguished-name', 'bad-naming-context'];
+
+/**
+ * Connects to the domain controller, checks that it holds the domain, and learns its NetBIOS name. Rejects with a
+ * PhsyncError: what `connectDrs` rejects with, `dc-wrong-domain`, `dc-access-denied`, …. The connection is kept between
+ * cycles; one that died meanwhile is made anew.
+ *
+ * @throws RangeError for a page size out of range.
+ */
+export async function createDrsSource(options: DrsSourceOptions): Promise<DirectorySource> {
+  const { pageSize = DEFAULT_PAGE_SIZE } = options;
+  if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > MAX_PAGE_SIZE) {
+    throw new RangeError(`pageSize: 1 to ${MAX_PAGE_SIZE} expected, not ${pageSize}`);
+  }
+  const source = new DrsSource(options, pageSize);
+  try {
+    await source.learnDomain();
+    return source;
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+class DrsSource implements DirectorySource {
+  readonly kind = 'drs';
+  readonly #options: DrsSourceOptions;
+  readonly #pageSize: number;
+  readonly #sessionKeys: Uint8Array[] = [];
+  #connection: Promise<DrsConnection> | undefined;
+  #closed = false;
+  #domain: DirectorySource['domain'];
+  /** DN of the domain's naming context. */
+  #ncDn = '';
+  /** Of the server's NTDS DSA object: EXOP_REPL_OBJ wants the GUID of an object that exists. */
+  #dsaGuid: Uint8Array | undefined;
+
+  constructor(options: DrsSourceOptions, pageSize: number) {
+    this.#options = options;
+    this.#pageSize = pageSize;
+    this.#domain = { dnsName: options.domain, netbiosName: undefined };
+  }
+
+  get description(): string {
+    const { server, address } = this.#options;
+    return address === undefined || address === server ? server : `${server} (${address})`;
+  }
+
+  get domain(): DirectorySource['domain'] {
+    return this.#domain;
+  }
+
+  async learnDomain(): Promise<void> {
+    const { domain: dnsName, server } = this.#options;
+    await this.#call('domain', true, async (client) => {
+      // A domain's canonical name ends with a slash.
+      const names = [`${dnsName}/`];
+      const formatOffered = NameFormat.canonical;
+      const [dn] = await client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names });
+      if (dn?.status !== NameStatus.ok || dn.name === undefined) {
+        throw new PhsyncError('dc-wrong-domain', `${server} does not know the domain ${dnsName}`, {
+          facts: { ...errorFacts(this.#options, 'domain') },
+        });
+      }
+      this.#ncDn = dn.name;
+      const [nt4] = await client.crackNames({ formatOffered, formatDesired: NameFormat.nt4Account, names });
+      const netbiosName = nt4?.status === NameStatus.ok ? nt4.name?.replace(/\\$/, '') : undefined;
+      this.#domain = { dnsName, netbiosName };
+    });
+  }
+
+  async *pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncGenerator<DirectoryPage, void> {
+    let position = this.#startAt(cookie);
+    for (let first = true; ; first = false) {
+      const { ncDn, usn, invocationId, upToDateVector } = position;
+      const request = {
+        uuidDsaObjDest: NTDSAPI_CLIENT_GUID,
+        uuidInvocIdSrc: invocationId,
+        nc: { dn: ncDn },
+        usnvecFrom: usn,
+        upToDateVector,
+        ulFlags:
+          DrsOption.INIT_SYNC |
+          DrsOption.WRIT_REP |
+          DrsOption.GET_NC_SIZE |
+          (upToDateVector === undefined ? DrsOption.NEVER_SYNCED : 0),
+        cMaxObjects: this.#pageSize,
+        cMaxBytes: MAX_PAGE_BYTES,
+        ulExtendedOp: ExtendedOperation.none,
+      };
+      const reply = await this.#changes('replicate', request, first, signal);
+      position = this.#advance(position, reply);
+      yield this.#page(reply, encodeCookie(position));
+      if (!reply.fMoreData) {
+        return;
+      }
+    }
+  }
+
+  /** The page's cookie is empty: one object moves no position. */
+  async object(reference: { readonly guid: string } | { readonly dn: string }): Promise<DirectoryPage> {
+    const nc = 'guid' in reference ? { guid: guidFromText(reference.guid) } : { dn: reference.dn };
+    const uuidDsaObjDest = await this.#call('object', true, (client) => this.#learnDsaGuid(client));
+    const request = {
+      uuidDsaObjDest,
+      uuidInvocIdSrc: NO_GUID,
+      nc,
+      usnvecFrom: NO_USN,
+      upToDateVector: undefined,
+      ulFlags: DrsOption.INIT_SYNC | DrsOption.WRIT_REP,
+      cMaxObjects: 1,
+      cMaxBytes: MAX_OBJECT_BYTES,
+      ulExtendedOp: ExtendedOperation.replObj,
+    };
+    const none = new Uint8Array(0);
+    try {
+      const reply = await this.#changes('object', request, true, undefined);
+      return { ...this.#page(reply, none), more: false };
+    } catch (error) {
+      const cause = error instanceof PhsyncError ? error.cause : undefined;
+      if (!(cause instanceof ProtocolError && NO_OBJECT.includes(cause.code))) {
+        throw error;
+      }
+      if (cause.code === 'object-not-found') {
+        await this.#refuseHidden(reference);
+      }
+      return { objects: [], sessionKeys: [...this.#sessionKeys], cookie: none, more: false, total: undefined };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const connection = this.#connection;
+    this.#connection = undefined;
+    // One that never came up has told whoever waited for it.
+    await connection?.then(
+      (open) => open.close(),
+      () => undefined,
+    );
+    for (const key of this.#sessionKeys.splice(0)) {
+      key.fill(0);
+    }
+  }
+
+  #startAt(cookie: Cookie | undefined): ReplicationCookie {
+    const attributes = [...WANTED_ATTRIBUTES.keys()];
+    const beginning = {
+      ncDn: this.#ncDn,
+      ncGuid: undefined,
+      invocationId: NO_GUID,
+      usn: NO_USN,
+      upToDateVector: undefined,
+      attributes,
+    };
+    if (cookie === undefined) {
+      return beginning;
+    }
+    let position: ReplicationCookie;
+    try {
+      position = decodeCookie(cookie);
+    } catch (cause) {
+      throw new PhsyncError(
+        'cookie-corrupt',
+        `the stored replication cookie cannot be read: ${(cause as Error).message}`,
+        {
+          cause,
+          facts: { server: this.#options.server },
+        },
+      );
+    }
+    if (position.ncDn.toLowerCase() !== this.#ncDn.toLowerCase()) {
+      throw this.#foreign(`it is of ${position.ncDn}, the directory is ${this.#ncDn}`);
+    }
+    if (attributes.some((oid) => !position.attributes.includes(oid))) {
+      this.#options.onNotice?.({
+        code: 'attribute-set-changed',
+        message: 'more attributes are synchronized than before: replication starts from the beginning',
+      });
+      return beginning;
+    }
+    return position;
+  }
+
+  #advance(position: ReplicationCookie, reply: ChangesReply<AttributeName>): ReplicationCookie {
+    const ncGuid = reply.nc === undefined ? undefined : new Uint8Array(reply.nc.guid);
+    if (ncGuid !== undefined && position.ncGuid !== undefined && Buffer.compare(ncGuid, position.ncGuid) !== 0) {
+      throw this.#foreign(`${position.ncDn} is another domain of the same name now`);
+    }
+    return {
+      ...position,
+      ncGuid: ncGuid ?? position.ncGuid,
+      invocationId: reply.uuidInvocIdSrc,
+      usn: reply.usnvecTo,
+      // Until the cycle is complete, the vector of the last complete one is all that is certain.
+      upToDateVector: reply.fMoreData ? position.upToDateVector : (reply.upToDateVector ?? position.upToDateVector),
+    };
+  }
+
+  #foreign(why: string): PhsyncError {
+    return new PhsyncError(
+      'cookie-foreign',
+      `the stored replication cookie does not belong to this directory: ${why}`,
+      {
+        facts: { server: this.#options.server, domain: this.#options.domain },
+      },
+    );
+  }
+
+  #page(reply: ChangesReply<AttributeName>, cookie: Cookie): DirectoryPage {
+    const { objects, prefixTable, cNumNcSizeObjects } = reply;
+    try {
+      return {
+        objects: objects.map((object) => toDirectoryObject(object, prefixTable)),
+        sessionKeys: [...this.#sessionKeys],
+        cookie,
+        more: reply.fMoreData,
+        total: cNumNcSizeObjects === 0 ? undefined : cNumNcSizeObjects,
+      };
+    } catch (error) {
+      throw drsError(error, errorFacts(this.#options, 'replicate'));
+    }
+  }
+
+  #changes(
+    stage: DrsStage,
+    request: Omit<ChangesRequest, 'attributes'>,
+    mayReconnect: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<ChangesReply<AttributeName>> {
+    return this.#call(
+      stage,
+      mayReconnect,
+      async (client) => {
+        const reply = await client.getNCChanges(request, WANTED_ATTRIBUTES);
+        this.#keepSessionKey(client.sessionKey());
+        const { ulExtendedOp } = request;
+        if (ulExtendedOp !== ExtendedOperation.none && reply.ulExtendedRet !== EXOP_SUCCESS) {
+          throw new ProtocolError(
+            'extended-operation-failed',
+            `extended operation ${ulExtendedOp} ended with EXOP_ERR ${reply.ulExtendedRet}, ${EXOP_SUCCESS} expected`,
+            { structure: 'DRS_MSG_GETCHGREPLY', status: reply.ulExtendedRet },
+          );
+        }
+        return reply;
+      },
+      signal,
+    );
+  }
+
+  async #learnDsaGuid(client: DrsClient): Promise<Uint8Array> {
+    if (this.#dsaGuid === undefined) {
+      const controllers = await client.domainControllerInfo(this.#options.domain, 2);
+      const name = this.#options.server.toLowerCase();
+      const own = controllers.find((each) => each.dnsHostName?.toLowerCase() === name) ?? controllers[0];
+      this.#dsaGuid = own?.ntdsDsaObjectGuid ?? NTDSAPI_CLIENT_GUID;
+    }
+    return this.#dsaGuid;
+  }
+
+  /** 8333 also comes when rights are missing: an object that names itself is not gone, but hidden. */
+  async #refuseHidden(reference: { readonly guid: string } | { readonly dn: string }): Promise<void> {
+    const [formatOffered, name] =
+      'guid' in reference ? [NameFormat.uniqueId, `{${reference.guid}}`] : [NameFormat.fqdn1779, reference.dn];
+    const [found] = await this.#call('object', true, (client) =>
+      client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names: [name] }),
+    );
+    if (found?.status === NameStatus.ok) {
+      throw drsError(
+        new ProtocolError('replication-access-denied', `${found.name} exists, but is not replicated to this account`),
+        errorFacts(this.#options, 'object'),
+      );
+    }
+  }
+
+  /**
+   * Runs on the kept connection, or a new one. A kept connection may have died since: with `mayReconnect` the call is
+   * then made once more on a new one. A connection that failed otherwise than by a refusal is given up.
+   */
+  async #call<T>(
+    stage: DrsStage,
+    mayReconnect: boolean,
+    run: (client: DrsClient) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const kept = this.#connection;
+    const current = this.#open(signal);
+    const connection = await current;
+    const abort = () => connection.close();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      return await run(connection.client);
+    } catch (error) {
+      if (!isRefusal(error)) {
+        this.#giveUp(current, connection);
+      }
+      signal?.throwIfAborted();
+      if (!(mayReconnect && kept === current && isConnectionLost(error))) {
+        throw drsError(error, errorFacts(this.#options, stage));
+      }
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+    return this.#call(stage, false, run, signal);
+  }
+
+  #open(signal: AbortSignal | undefined): Promise<DrsConnection> {
+    if (this.#closed) {
+      return Promise.reject(new PhsyncError('source-closed', `the source ${this.description} was closed`));
+    }
+    if (this.#connection === undefined) {
+      const opening = connectDrs(this.#options, signal).then((connection) => {
+        this.#keepSessionKey(connection.client.sessionKey());
+        return connection;
+      });
+      opening.catch(() => {
+        if (this.#connection === opening) {
+          this.#connection = undefined;
+        }
+      });
+      this.#connection = opening;
+    }
+    return this.#connection;
+  }
+
+  #giveUp(opened: Promise<DrsConnection>, connection: DrsConnection): void {
+    if (this.#connection === opened) {
+      this.#connection = undefined;
+    }
+    connection.close();
+  }
+
+  /** Newest first. An older one than the last eight can only be of a page that nobody works on any more. */
+  #keepSessionKey(key: Uint8Array): void {
+    const [newest] = this.#sessionKeys;
+    if (newest !== undefined && Buffer.compare(newest, key) === 0) {
+      key.fill(0);
+      return;
+    }
+    this.#sessionKeys.unshift(key);
+    for (const old of this.#sessionKeys.splice(MAX_SESSION_KEYS)) {
+      old.fill(0);
+    }
+  }
+}
