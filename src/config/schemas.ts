@@ -20,7 +20,12 @@ export function configSchemas(directory: string): ConfigSchemas {
     .min(1, 'expected a path, but it is empty')
     .transform((value) => resolve(directory, value));
   const secret = z.union(
-    [z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) }), z.strictObject({ file: path })],
+    [
+      z.strictObject({
+        env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable'),
+      }),
+      z.strictObject({ file: path }),
+    ],
     'expected { env: NAME } or { file: PATH }; a secret is never written into the configuration itself',
   );
   return { path, secret };

@@ -1,0 +1,146 @@
+/** A real tenant for tests: HTTPS on a free port, state in a temporary directory, every log line kept. */
+
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { Agent, request } from 'undici';
+import { configSchemas } from '#src/config/schemas.js';
+import { createHasher } from '#src/hasher/create-hasher.js';
+import type { Hasher } from '#src/hasher/types.js';
+import { tenantSchema } from '#src/tenant/config.js';
+import { type RunningTenant, startTenant } from '#src/tenant/server.js';
+
+export const AGENT = { clientId: 'agent-1', secret: 'correct horse battery staple' } as const;
+export const PROVISIONING_SCOPE = 'https://graph.windows.net/.default';
+
+interface Vector {
+  readonly password: string;
+  readonly ntHash: string;
+  readonly salt: string;
+  readonly iterations: number;
+  readonly hash: string;
+}
+
+/** DSInternals' and Python's OrgId hashes: passwords and credentials that none of our code made. */
+export const vectors = JSON.parse(
+  readFileSync(new URL('../vectors/orgid.json', import.meta.url), 'utf8'),
+) as readonly Vector[];
+
+export const credentialText = ({ salt, iterations, hash }: Vector) => `v1;PPH1_MD4,${salt},${iterations},${hash};`;
+
+export async function temporaryDirectory(): Promise<{ readonly path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'phsync-tenant-'));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  // biome-ignore lint/suspicious/noExplicitAny: replies are looked at member by member
+  readonly json: any;
+  readonly text: string;
+}
+
+export interface TestTenant extends RunningTenant {
+  readonly stateDir: string;
+  readonly logText: () => string;
+  readonly dispatcher: Agent;
+  /** Sums the passwords checked. */
+  readonly verifications: () => number;
+  get(path: string): Promise<Reply>;
+  token(form: Readonly<Record<string, string>>, options?: { tenant?: string; headers?: object }): Promise<Reply>;
+  signIn(username: string, password: string, more?: Readonly<Record<string, string>>): Promise<Reply>;
+  agentToken(): Promise<string>;
+}
+
+export interface TestTenantOptions {
+  readonly stateDir: string;
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly hasher?: Pick<Hasher, 'verify'>;
+  readonly now?: () => Date;
+}
+
+/** One for all tests of a file; a worker thread is enough. */
+export const testHasher = () => createHasher({ threads: 1 });
+
+export async function startTestTenant(options: TestTenantOptions & { readonly hasher: Pick<Hasher, 'verify'> }) {
+  const { stateDir, config: more = {}, hasher, now } = options;
+  const lines: string[] = [];
+  const logger = pino(
+    { level: 'trace' },
+    new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(String(chunk));
+        done();
+      },
+    }),
+  );
+  const config = tenantSchema(configSchemas(stateDir)).parse({
+    stateDir: '.',
+    listen: { host: '127.0.0.1', port: 0 },
+    domains: [{ name: 'phs.test' }, { name: 'Second.Example' }],
+    agents: [{ clientId: AGENT.clientId, clientSecret: { env: 'AGENT_SECRET' } }],
+    ...more,
+  });
+  let verifications = 0;
+  const counted: Pick<Hasher, 'verify'> = {
+    verify(credential, secret) {
+      verifications++;
+      return hasher.verify(credential, secret);
+    },
+  };
+  const tenant = await startTenant(config, {
+    hasher: counted,
+    logger,
+    env: { AGENT_SECRET: AGENT.secret },
+    ...(now === undefined ? {} : { now }),
+  });
+  const ca = tenant.caPath === undefined ? undefined : readFileSync(tenant.caPath, 'utf8');
+  const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca } });
+  const call = async (path: string, init: object = {}): Promise<Reply> => {
+    const { statusCode, headers, body } = await request(`${tenant.url}${path}`, { dispatcher, ...init });
+    const text = await body.text();
+    const json = String(headers['content-type']).startsWith('application/json') ? JSON.parse(text) : undefined;
+    return { status: statusCode, headers, text, json };
+  };
+  const token: TestTenant['token'] = (form, { tenant: name = 'organizations', headers = {} } = {}) =>
+    call(`/${encodeURIComponent(name)}/oauth2/v2.0/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      body: new URLSearchParams(form).toString(),
+    });
+  const test: TestTenant = {
+    ...tenant,
+    stateDir,
+    dispatcher,
+    logText: () => lines.join(''),
+    verifications: () => verifications,
+    get: (path) => call(path),
+    token,
+    signIn: (username, password, form = {}) =>
+      token({ grant_type: 'password', client_id: 'app', username, password, scope: 'openid profile', ...form }),
+    async agentToken() {
+      const { json } = await token({
+        grant_type: 'client_credentials',
+        client_id: AGENT.clientId,
+        client_secret: AGENT.secret,
+        scope: PROVISIONING_SCOPE,
+      });
+      return json.access_token;
+    },
+    async close() {
+      await dispatcher.close();
+      await tenant.close();
+    },
+  };
+  return test;
+}
+
+export async function writeText(directory: string, name: string, text: string): Promise<string> {
+  const file = join(directory, name);
+  await writeFile(file, text);
+  return file;
+}

@@ -1,0 +1,222 @@
+/** What every implementation of TenantStore must do, as a function of the implementation. */
+
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CredentialChange, TenantStore, UserAttributes, UserChange } from '#src/tenant/store/store.js';
+
+export interface StoreUnderTest {
+  readonly store: TenantStore;
+  /** Closes it and opens it again on the same state. */
+  reopen(): Promise<TenantStore>;
+  remove(): Promise<void>;
+}
+
+export function storeSuite(name: string, open: (now: () => Date) => Promise<StoreUnderTest>): void {
+  describe(`the ${name} store`, () => {
+    let opened: StoreUnderTest;
+    let store: TenantStore;
+    const now = new Date('2026-01-02T03:04:05.678Z');
+    beforeEach(async () => {
+      opened = await open(() => now);
+      store = opened.store;
+    });
+    afterEach(() => opened.remove());
+
+    const upsert = (sourceAnchor: string, attributes: UserAttributes): UserChange => ({
+      kind: 'upsert',
+      sourceAnchor,
+      attributes,
+    });
+    const credential = (sourceAnchor: string | undefined, more: Partial<CredentialChange> = {}): CredentialChange => ({
+      sourceAnchor,
+      objectId: undefined,
+      changeDate: new Date('2026-01-01T00:00:00.123Z'),
+      salt: randomBytes(10),
+      iterations: 1000,
+      hash: randomBytes(32),
+      forcePasswordChangeOnLogon: false,
+      ...more,
+    });
+    async function storeUser(sourceAnchor: string, attributes: UserAttributes): Promise<string> {
+      const [outcome] = await store.applyUsers([upsert(sourceAnchor, attributes)]);
+      if (outcome?.status !== 'stored' || outcome.objectId === undefined)
+        throw new Error(`not stored: ${outcome?.status}`);
+      return outcome.objectId;
+    }
+
+    it('keeps a user with all attributes', async () => {
+      const objectId = await storeUser('anchor', {
+        userPrincipalName: 'Jürgen.Müller@Phs.Test',
+        displayName: 'Jürgen Müller 🐎',
+        givenName: 'Jürgen',
+        surname: 'Müller',
+        mail: 'jm@phs.test',
+        accountEnabled: false,
+        onPremisesSamAccountName: 'jm',
+        onPremisesDistinguishedName: 'CN=jm,DC=phs,DC=test',
+        onPremisesSecurityIdentifier: Buffer.from('0105', 'hex'),
+        dnsDomainName: 'phs.test',
+        netBiosName: 'PHS',
+        lastPasswordChange: new Date(0),
+      });
+      expect(objectId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      expect(await store.findSignInUser('JÜRGEN.MÜLLER@phs.test')).toEqual({
+        objectId,
+        userPrincipalName: 'Jürgen.Müller@Phs.Test',
+        displayName: 'Jürgen Müller 🐎',
+        givenName: 'Jürgen',
+        surname: 'Müller',
+        mail: 'jm@phs.test',
+        accountEnabled: false,
+        credential: undefined,
+        forcePasswordChangeOnLogon: false,
+        disablePasswordExpiration: false,
+        passwordChanged: undefined,
+      });
+    });
+
+    it('finds composed and decomposed spellings of one name', async () => {
+      const objectId = await storeUser('a', { userPrincipalName: 'ju\u0308rgen@phs.test' });
+      expect((await store.findSignInUser('j\u00fcrgen@phs.test'))?.objectId).toBe(objectId);
+    });
+
+    it('changes what comes, clears what comes as null, and leaves the rest', async () => {
+      const objectId = await storeUser('a', {
+        userPrincipalName: 'a@phs.test',
+        displayName: 'A',
+        givenName: 'G',
+        mail: 'm@phs.test',
+        accountEnabled: false,
+      });
+      expect(await storeUser('a', { displayName: 'B', givenName: null })).toBe(objectId);
+      expect(await store.findSignInUser('a@phs.test')).toMatchObject({
+        objectId,
+        displayName: 'B',
+        givenName: null,
+        mail: 'm@phs.test',
+        accountEnabled: false,
+      });
+      await storeUser('a', { userPrincipalName: 'b@phs.test', accountEnabled: true });
+      expect(await store.findSignInUser('a@phs.test')).toBeUndefined();
+      expect(await store.findSignInUser('b@phs.test')).toMatchObject({ displayName: 'B', accountEnabled: true });
+    });
+
+    it('enables new users of whom nothing else is said', async () => {
+      await storeUser('a', { userPrincipalName: 'a@phs.test' });
+      expect((await store.findSignInUser('a@phs.test'))?.accountEnabled).toBe(true);
+    });
+
+    it('refuses a second owner of a name, and only that user', async () => {
+      const outcomes = await store.applyUsers([
+        upsert('a', { userPrincipalName: 'a@phs.test' }),
+        upsert('b', { userPrincipalName: 'A@PHS.test' }),
+        upsert('c', {}),
+        upsert('d', { userPrincipalName: 'd@phs.test' }),
+        upsert('d', { userPrincipalName: 'a@phs.test', displayName: 'must not stay' }),
+      ]);
+      expect(outcomes.map(({ status }) => status)).toEqual([
+        'stored',
+        'duplicateUserPrincipalName',
+        'userPrincipalNameMissing',
+        'stored',
+        'duplicateUserPrincipalName',
+      ]);
+      expect(await store.counts()).toEqual({ users: 2, deleted: 0, credentials: 0 });
+      expect((await store.findSignInUser('d@phs.test'))?.displayName).toBeNull();
+    });
+
+    it('deletes softly and brings the same object back, with its password', async () => {
+      const objectId = await storeUser('a', { userPrincipalName: 'a@phs.test', displayName: 'A' });
+      expect(await store.applyCredentials([credential('a')], true)).toEqual(['stored']);
+      expect(await store.applyUsers([{ kind: 'delete', sourceAnchor: 'a' }])).toEqual([{ status: 'stored', objectId }]);
+      expect(await store.findSignInUser('a@phs.test')).toBeUndefined();
+      expect(await store.counts()).toEqual({ users: 0, deleted: 1, credentials: 1 });
+      expect(await store.applyCredentials([credential('a')], true)).toEqual(['unknownUser']);
+      expect(await store.applyUsers([{ kind: 'delete', sourceAnchor: 'a' }])).toEqual([
+        { status: 'stored', objectId: undefined },
+      ]);
+      expect(await storeUser('a', { userPrincipalName: 'a@phs.test' })).toBe(objectId);
+      const user = await store.findSignInUser('a@phs.test');
+      expect(user?.displayName).toBe('A');
+      expect(user?.credential).toBeDefined();
+    });
+
+    it('gives the name of a deleted user to another, and then not back', async () => {
+      await storeUser('a', { userPrincipalName: 'a@phs.test' });
+      await store.applyUsers([{ kind: 'delete', sourceAnchor: 'a' }]);
+      const other = await storeUser('b', { userPrincipalName: 'a@phs.test' });
+      expect(await store.applyUsers([upsert('a', {})])).toEqual([{ status: 'duplicateUserPrincipalName' }]);
+      expect((await store.findSignInUser('a@phs.test'))?.objectId).toBe(other);
+    });
+
+    it('keeps a credential by anchor and by object id, byte for byte', async () => {
+      const objectId = await storeUser('a', { userPrincipalName: 'a@phs.test' });
+      const first = credential('a', { forcePasswordChangeOnLogon: true });
+      expect(await store.applyCredentials([first], false)).toEqual(['stored']);
+      let user = await store.findSignInUser('a@phs.test');
+      expect(user?.credential).toEqual({ salt: first.salt, iterations: 1000, hash: first.hash });
+      expect(user).toMatchObject({ forcePasswordChangeOnLogon: true, disablePasswordExpiration: false });
+      expect(user?.passwordChanged).toEqual(first.changeDate);
+      const second = credential(undefined, { objectId, iterations: 100 });
+      expect(await store.applyCredentials([second], true)).toEqual(['stored']);
+      user = await store.findSignInUser('a@phs.test');
+      expect(user?.credential).toEqual({ salt: second.salt, iterations: 100, hash: second.hash });
+      expect(user).toMatchObject({ forcePasswordChangeOnLogon: false, disablePasswordExpiration: true });
+    });
+
+    it('refuses older changes, within a batch too, and takes equal and newer ones', async () => {
+      await storeUser('a', { userPrincipalName: 'a@phs.test' });
+      const at = (milliseconds: number) => credential('a', { changeDate: new Date(milliseconds) });
+      const batch = [at(1000), at(999), at(1000), at(1001), at(1000)];
+      expect(await store.applyCredentials(batch, true)).toEqual([
+        'stored',
+        'olderChange',
+        'stored',
+        'stored',
+        'olderChange',
+      ]);
+      const user = await store.findSignInUser('a@phs.test');
+      expect(user?.credential?.hash).toEqual(batch[3]!.hash);
+    });
+
+    it('does not know users who are not there', async () => {
+      const nobody = credential(undefined);
+      const other = credential(undefined, { objectId: '00000000-0000-4000-8000-000000000000' });
+      expect(await store.applyCredentials([credential('x'), nobody, other], true)).toEqual([
+        'unknownUser',
+        'unknownUser',
+        'unknownUser',
+      ]);
+    });
+
+    it('takes an empty batch', async () => {
+      expect(await store.applyUsers([])).toEqual([]);
+      expect(await store.applyCredentials([], true)).toEqual([]);
+    });
+
+    it('keeps everything over a restart', async () => {
+      const { tenantId } = store;
+      expect(tenantId).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+      const objectId = await storeUser('a', { userPrincipalName: 'a@phs.test' });
+      const change = credential('a');
+      await store.applyCredentials([change], true);
+      await store.setDirSyncFeatures(16385);
+      store = await opened.reopen();
+      expect(store.tenantId).toBe(tenantId);
+      expect(await store.dirSyncFeatures()).toBe(16385);
+      const user = await store.findSignInUser('a@phs.test');
+      expect(user?.objectId).toBe(objectId);
+      expect(user?.credential?.hash).toEqual(change.hash);
+    });
+
+    it('stores all of a batch or nothing', async () => {
+      await storeUser('a', { userPrincipalName: 'a@phs.test' });
+      await storeUser('b', { userPrincipalName: 'b@phs.test' });
+      // A hash that is no bytes is a fault of the caller's, met half-way through the batch.
+      const broken = { ...credential('b'), hash: undefined as unknown as Uint8Array };
+      await expect(store.applyCredentials([credential('a'), broken], true)).rejects.toThrow(/tenant database failed/);
+      expect(await store.counts()).toMatchObject({ credentials: 0 });
+      expect(await store.applyCredentials([credential('a')], true)).toEqual(['stored']);
+    });
+  });
+}
