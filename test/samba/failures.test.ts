@@ -1,0 +1,133 @@
+/** What goes wrong between agent and domain controller: each a clear error, and the next run goes on from the cookie. */
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeDc, facts, special, users } from './dc.js';
+import { type DirectoryOptions, Site, upnOf } from './harness.js';
+import { TroubledDc } from './proxy.js';
+
+describeDc('an agent that cannot replicate', () => {
+  let site: Site;
+  beforeAll(async () => {
+    site = await Site.start();
+  });
+  afterAll(() => site?.stop());
+
+  /** A run that fails: exit 3, one error with this code, and nothing of a secret in it. */
+  async function failing(options: DirectoryOptions, code: string): Promise<string> {
+    const run = await site.agentOnce(options);
+    expect(run.code).toBe(3);
+    expect(run.done).toBe(false);
+    expect(run.error?.code).toBe(code);
+    for (const secret of ['Sync.Passw0rd.1', options.password ?? 'Sync.Passw0rd.1']) {
+      expect(`${run.stdout}${run.stderr}`).not.toContain(secret);
+    }
+    return run.error!.message;
+  }
+
+  it.each(['no-rights', 'changes-without-all'])('for want of permissions (%s) names both of them', async (kind) => {
+    const { name, password } = special(kind);
+    const message = await failing({ user: name, password: password! }, 'dc-access-denied');
+    expect(message).toMatch(/"Replicating Directory Changes"/);
+    expect(message).toMatch(/"Replicating Directory Changes All"/);
+    expect(message).toContain(name);
+    expect(message).toContain(facts().dnsDomain);
+  });
+
+  it('for a wrong password names the account', async () => {
+    const message = await failing({ password: 'Wrong.Passw0rd' }, 'dc-logon-failed');
+    expect(message).toContain(special('sync-account').name);
+  });
+
+  it('for an account that does not exist names it', async () => {
+    expect(await failing({ user: 'phs.nobody' }, 'dc-logon-failed')).toContain('phs.nobody');
+  });
+
+  it('for a closed port names address and port', async () => {
+    expect(await failing({ address: '127.255.1.1' }, 'dc-unreachable')).toMatch(/127\.255\.1\.1.*135.*ECONNREFUSED/);
+  });
+
+  it('for a name without an address names it', async () => {
+    const server = 'dc9.does-not-exist.invalid';
+    expect(await failing({ server, address: null }, 'dc-name-unknown')).toContain(server);
+  });
+
+  it('for a domain that the controller does not hold names it', async () => {
+    expect(await failing({ more: { domain: 'other.test' } }, 'dc-wrong-domain')).toContain('other.test');
+  });
+
+  it('says the same in words without --json, and exits with 2 for a configuration that is wrong', async () => {
+    const run = await site.agentOnce({ more: { nonsense: 1 } });
+    expect(run.code).toBe(2);
+    expect(run.error?.code).toBe('config-invalid');
+    expect(run.error?.message).toMatch(/nonsense/);
+  });
+
+  it('succeeds as soon as the cause is gone', async () => {
+    const run = await site.agentOnce();
+    expect(run.code).toBe(0);
+    const { name, password } = special('plain');
+    expect(await site.signIn(upnOf(name), password!)).toBe(0);
+  });
+});
+
+describeDc('a domain controller that fails in the middle of a page', () => {
+  let wholeReplication: number;
+  let wholeReport: { pages: number; seen: number; credentialsSent: number };
+
+  beforeAll(async () => {
+    const site = await Site.start();
+    const proxy = await TroubledDc.start();
+    try {
+      const run = await site.agentOnce({ address: proxy.address });
+      expect(run.error).toBeUndefined();
+      wholeReport = run.report;
+      wholeReplication = proxy.replicated;
+    } finally {
+      proxy.close();
+      await site.stop();
+    }
+  });
+
+  it('sends several pages otherwise', () => {
+    expect(wholeReport.pages).toBeGreaterThan(2);
+    expect(wholeReplication).toBeGreaterThan(500_000);
+  });
+
+  it.each([
+    ['cut', 0.7, 'dc-connection-lost'],
+    ['stall', 0.7, 'dc-timeout'],
+    ['cut', 0.2, 'dc-connection-lost'],
+  ] as const)(
+    '(%s after %d of all bytes) gives a clear error; the next run continues from the cookie',
+    async (then, part, code) => {
+      const site = await Site.start();
+      const proxy = await TroubledDc.start({ afterBytes: Math.round(wholeReplication * part), then });
+      try {
+        const broken = await site.agentOnce({ address: proxy.address });
+        expect(broken.code).toBe(3);
+        expect(broken.error?.code).toBe(code);
+        expect(broken.error?.message).toContain(proxy.address);
+        const pages = part < 0.4 ? 0 : 1;
+        expect(broken.report.pages).toBe(pages);
+        expect(broken.report.credentialsSent > 0).toBe(pages > 0);
+
+        const next = await site.agentOnce();
+        expect(next.error).toBeUndefined();
+        expect(next.code).toBe(0);
+        expect(next.report.pages).toBe(wholeReport.pages - pages);
+        expect(next.report.seen + broken.report.seen).toBe(wholeReport.seen);
+        expect(next.report.credentialsSent + broken.report.credentialsSent).toBe(wholeReport.credentialsSent);
+        const everybody = users().filter((user) => user.kind === 'bulk');
+        const codes = await site.signInAll(
+          everybody
+            .filter((_, i) => i % 7 === 0)
+            .map(({ name, password }) => ({ upn: upnOf(name), password: password! })),
+        );
+        expect(new Set(codes)).toEqual(new Set([0]));
+      } finally {
+        proxy.close();
+        await site.stop();
+      }
+    },
+  );
+});

@@ -1,0 +1,242 @@
+/** Tenant and agent as people run them: child processes of the command line, with configuration files in a directory of their own. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Agent as HttpAgent, request } from 'undici';
+import { stringify } from 'yaml';
+import type { CycleReport } from '#src/agent/agent.js';
+import { facts, special } from './dc.js';
+
+const main = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', 'cli', 'main.js');
+
+/** Long enough for a first synchronization on a busy machine. */
+const RUN_TIMEOUT = 240_000;
+
+const secrets = {
+  PHSYNC_AGENT_SECRET: 'agent-secret-of-the-tests',
+  PHSYNC_AD_PASSWORD: 'Sync.Passw0rd.1',
+};
+
+export interface AgentRun {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** `--json` document. */
+  readonly done: boolean;
+  /** Of the only connector; undefined where the run did not come so far. */
+  readonly report: CycleReport;
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+}
+
+export interface DirectoryOptions {
+  readonly user?: string;
+  readonly password?: string;
+  readonly server?: string;
+  /** null: none, the server's name must be enough. */
+  readonly address?: string | null;
+  readonly mechanism?: 'ntlm' | 'negotiate';
+  readonly scope?: { readonly include?: readonly string[]; readonly exclude?: readonly string[] };
+  /** More keys of `directory`. */
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
+/** A directory with a running tenant, and agents with one state between them. */
+export class Site {
+  readonly directory = mkdtempSync(join(tmpdir(), 'phsync-site.'));
+  readonly tenantState = join(this.directory, 'tenant-state');
+  readonly agentState = join(this.directory, 'agent-state');
+  readonly logs = join(this.directory, 'logs');
+  readonly #children = new Set<ChildProcess>();
+  #tenant: { readonly url: string; readonly tokenUrl: string; readonly ca: string } | undefined;
+  #http: HttpAgent | undefined;
+
+  static async start(): Promise<Site> {
+    const site = new Site();
+    try {
+      await site.#startTenant();
+      return site;
+    } catch (error) {
+      await site.stop();
+      throw error;
+    }
+  }
+
+  async #startTenant(): Promise<void> {
+    mkdirSync(this.logs);
+    const config = join(this.directory, 'tenant.yaml');
+    writeFileSync(
+      config,
+      stringify({
+        stateDir: './tenant-state',
+        listen: { host: '127.0.0.1', port: 0 },
+        tls: 'auto',
+        store: { type: 'sqlite' },
+        domains: [{ name: facts().dnsDomain, authenticationType: 'Managed' }],
+        agents: [{ clientId: 'agent-1', clientSecret: { env: 'PHSYNC_AGENT_SECRET' } }],
+      }),
+    );
+    const child = this.#spawn(['tenant', '--config', config, '--json'], 'tenant.log', {});
+    const [line] = (await Promise.race([
+      once(createInterface({ input: child.stdout! }), 'line'),
+      once(child, 'close').then(([code]) => {
+        throw new Error(`the tenant ended with ${code}: ${this.#log('tenant.log')}`);
+      }),
+    ])) as [string];
+    const { url, tokenUrl, ca } = JSON.parse(line) as { url: string; tokenUrl: string; ca: string };
+    this.#tenant = { url, tokenUrl, ca };
+    this.#http = new HttpAgent({ connect: { ca: readFileSync(ca, 'utf8') }, connections: 32 });
+  }
+
+  #spawn(args: readonly string[], log: string, env: Readonly<Record<string, string>>): ChildProcess {
+    const child = spawn(process.execPath, [main, ...args], {
+      env: { ...process.env, ...secrets, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#children.add(child);
+    child.once('close', () => this.#children.delete(child));
+    child.stderr!.on('data', (bytes: Buffer) => writeFileSync(join(this.logs, log), bytes, { flag: 'a' }));
+    return child;
+  }
+
+  #log = (name: string): string => readFileSync(join(this.logs, name), 'utf8');
+
+  /** Writes agent.yaml for the domain controller; returns its path. */
+  agentConfig(options: DirectoryOptions = {}): string {
+    const { dnsHostName, dnsDomain, host } = facts();
+    const { user, password, server = dnsHostName, address = host, mechanism = 'ntlm', scope, more } = options;
+    const passwordFile = join(this.directory, 'ad-password');
+    if (password !== undefined) writeFileSync(passwordFile, password, { mode: 0o600 });
+    const file = join(this.directory, 'agent.yaml');
+    writeFileSync(
+      file,
+      stringify({
+        stateDir: './agent-state',
+        tenant: {
+          url: `${this.#tenant!.url}/provisioningservice.svc`,
+          ca: this.#tenant!.ca,
+          auth: { clientId: 'agent-1', clientSecret: { env: 'PHSYNC_AGENT_SECRET' } },
+        },
+        connectors: [
+          {
+            name: dnsDomain,
+            enabled: true,
+            directory: {
+              type: 'drs',
+              server,
+              ...(address === null ? {} : { address }),
+              domain: dnsDomain,
+              auth: {
+                mechanism,
+                user: user ?? special('sync-account').name,
+                password: password === undefined ? { env: 'PHSYNC_AD_PASSWORD' } : { file: passwordFile },
+              },
+              ...more,
+            },
+            ...(scope === undefined ? {} : { scope }),
+          },
+        ],
+      }),
+    );
+    return file;
+  }
+
+  /** `phsync agent --once --json`, to its end. */
+  async agentOnce(
+    options: DirectoryOptions & {
+      readonly args?: readonly string[];
+      readonly env?: Readonly<Record<string, string>>;
+    } = {},
+  ): Promise<AgentRun> {
+    const child = this.#spawn(
+      ['agent', '--config', this.agentConfig(options), '--once', '--json', ...(options.args ?? [])],
+      'agent.log',
+      options.env ?? {},
+    );
+    let stdout = '';
+    let stderr = '';
+    child.stdout!.on('data', (bytes) => (stdout += bytes));
+    child.stderr!.on('data', (bytes) => (stderr += bytes));
+    const timer = setTimeout(() => child.kill('SIGKILL'), RUN_TIMEOUT);
+    const [code] = (await once(child, 'close')) as [number | null];
+    clearTimeout(timer);
+    const document = JSON.parse(stdout || '{}');
+    const [report] = document.connectors ?? [];
+    return { code, stdout, stderr, done: document.done === true, report, error: document.error ?? report?.error };
+  }
+
+  /** `phsync agent`, which stays up; resolves after its first cycle. */
+  async agentRunning(env: Readonly<Record<string, string>> = {}): Promise<{ pid: number; log: string[] }> {
+    const child = this.#spawn(['agent', '--config', this.agentConfig()], 'agent.log', env);
+    const log: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no cycle within the time: ${log.join('\n')}`)), RUN_TIMEOUT);
+      child.once('close', (code) => reject(new Error(`the agent ended with ${code}: ${log.join('\n')}`)));
+      createInterface({ input: child.stderr! }).on('line', (line) => {
+        log.push(line);
+        if (/"msg":"cycle (done|failed)/.test(line)) {
+          clearTimeout(timer);
+          resolve();
+        }
+      });
+    });
+    return { pid: child.pid!, log };
+  }
+
+  /** 0: signed in with a token; else the AADSTS number. */
+  async signIn(userPrincipalName: string, password: string): Promise<number> {
+    const { statusCode, body } = await request(this.#tenant!.tokenUrl, {
+      method: 'POST',
+      dispatcher: this.#http!,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({
+        grant_type: 'password',
+        client_id: 'test-app',
+        scope: 'openid profile',
+        username: userPrincipalName,
+        password,
+      }).toString(),
+    });
+    const answer = (await body.json()) as { access_token?: string; error?: string; error_codes?: number[] };
+    if (statusCode === 200 && answer.access_token?.split('.').length === 3) return 0;
+    if (statusCode !== 400 || answer.error !== 'invalid_grant' || answer.error_codes?.length !== 1) {
+      throw new Error(`the token endpoint answers ${statusCode} ${JSON.stringify(answer)}`);
+    }
+    return answer.error_codes[0]!;
+  }
+
+  /** Signs all in, some at a time; the AADSTS numbers in order. */
+  async signInAll(people: readonly { readonly upn: string; readonly password: string }[]): Promise<number[]> {
+    const codes = new Array<number>(people.length);
+    let next = 0;
+    const one = async () => {
+      for (let i = next++; i < people.length; i = next++) {
+        codes[i] = await this.signIn(people[i]!.upn, people[i]!.password);
+      }
+    };
+    await Promise.all(Array.from({ length: 32 }, one));
+    return codes;
+  }
+
+  /** Ends every process and deletes the directory. */
+  async stop(): Promise<void> {
+    await this.#http?.close();
+    await Promise.all(
+      [...this.#children].map(async (child) => {
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        const closed = once(child, 'close');
+        child.kill('SIGTERM');
+        const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+        await closed;
+        clearTimeout(timer);
+      }),
+    );
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+export const upnOf = (name: string): string => `${name}@${facts().dnsDomain}`;
