@@ -42,8 +42,11 @@ export type LabKind = 'user' | (typeof SYSTEM_KINDS)[number] | (typeof OTHER_KIN
 /** One special object stands before each so many ordinary users. */
 const USERS_A_BLOCK = 250;
 const BLOCK = USERS_A_BLOCK + 1;
-/** RIDs of the three system accounts: Administrator, Guest, krbtgt. */
-const SYSTEM_RIDS = [500, 501, 502] as const;
+const SYSTEM_RIDS = new Map<LabKind, number>([
+  ['administrator', 500],
+  ['guest', 501],
+  ['krbtgt', 502],
+]);
 const FIRST_RID = 1100;
 /** Passwords that change by the clock have been doing so since 2026-01-01. */
 const EPOCH = Date.UTC(2026, 0, 1);
@@ -200,8 +203,8 @@ export class LabDirectory {
     const guid = this.guidOf(index);
     const commonName = `${given} ${family} ${index}`;
     const place = (overlay?.moves ?? 0) % 2 === 1 ? 'OU=Moved' : `OU=Unit ${index % 10},OU=Lab`;
-    const special = index / BLOCK;
-    const rid = kind === 'contact' ? 0 : (SYSTEM_RIDS[special] ?? FIRST_RID + index);
+    const systemRid = kind === 'user' ? undefined : SYSTEM_RIDS.get(kind);
+    const rid = kind === 'contact' ? 0 : (systemRid ?? FIRST_RID + index);
     const hasAccount = kind !== 'contact' && kind !== 'group';
     const showsPassword = !deleted && hasAccount && (whole || extent.has('password') || extent.has('reset'));
     const password = showsPassword ? this.#passwordState(index) : undefined;
@@ -217,7 +220,7 @@ export class LabDirectory {
       deleted,
       objectClass: whole && !deleted ? classOf(kind) : undefined,
       sAMAccountName: (whole || deleted) && kind !== 'contact' ? this.sAMAccountNameOf(index) : undefined,
-      userPrincipalName: person && special >= 3 ? this.userPrincipalNameOf(index) : undefined,
+      userPrincipalName: person && systemRid === undefined ? this.userPrincipalNameOf(index) : undefined,
       displayName:
         extent === 'whole' || extent.has('rename')
           ? `${given} ${family}${'*'.repeat(overlay?.renames ?? 0)}`

@@ -1,0 +1,124 @@
+/** The agent: its connectors, each with a cycle of its own, against one tenant. */
+
+import type { Logger } from 'pino';
+import type { Hasher } from '../hasher/types.js';
+import type { Clock } from './clock.js';
+import type { ConnectorConfig } from './config.js';
+import { runCycle } from './cycle.js';
+import { openLink, type TenantClient } from './link.js';
+import { createScope } from './scope.js';
+import type { DirectorySource } from './source.js';
+import { type CycleCounts, noCounts } from './state/rows.js';
+import type { StateStore } from './state/store.js';
+
+export interface AgentParts {
+  readonly connectors: readonly ConnectorConfig[];
+  readonly client: TenantClient;
+  readonly hasher: Hasher;
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Connects to a connector's directory; the agent closes it after the cycle. */
+  readonly openSource: (connector: ConnectorConfig) => Promise<DirectorySource>;
+  readonly onProgress?: (connector: string, counts: Readonly<CycleCounts>, total: number | undefined) => void;
+}
+
+/** What one cycle did for one connector. */
+export interface CycleReport extends Readonly<CycleCounts> {
+  readonly connector: string;
+  /** A line about the directory; undefined where it was not reached. */
+  readonly directory: string | undefined;
+  readonly retryQueue: number;
+  readonly seconds: number;
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+}
+
+export interface CycleRequest {
+  readonly signal: AbortSignal;
+  /** Everything from the beginning, acknowledged or not. */
+  readonly full?: boolean;
+}
+
+export class Agent {
+  readonly #parts: AgentParts;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * One cycle over all enabled connectors at the same time; one's failure stands in its report and stops no other.
+   * Rejects where the tenant itself refuses or cannot be reached: then no directory was asked.
+   */
+  async cycle(request: CycleRequest): Promise<CycleReport[]> {
+    const link = await openLink(this.#parts.client, request.signal);
+    const enabled = this.#parts.connectors.filter((connector) => connector.enabled);
+    return Promise.all(enabled.map((connector) => this.#cycleOf(connector, link, request)));
+  }
+
+  async #cycleOf(
+    connector: ConnectorConfig,
+    link: Awaited<ReturnType<typeof openLink>>,
+    { signal, full = false }: CycleRequest,
+  ): Promise<CycleReport> {
+    const { store, hasher, clock, openSource, onProgress } = this.#parts;
+    const { name } = connector;
+    const log = this.#parts.log.child({ connector: name });
+    const state = store.connector(name);
+    const started = clock.now();
+    let counts: Readonly<CycleCounts> = noCounts();
+    let source: DirectorySource | undefined;
+    let failure: Error | undefined;
+    try {
+      source = await openSource(connector);
+      log.debug({ directory: source.description }, 'cycle starts');
+      counts = await runCycle({
+        source,
+        scope: createScope(connector.scope),
+        state,
+        link,
+        hasher,
+        clock,
+        log,
+        signal,
+        full,
+        onProgress: (soFar, total) => {
+          counts = soFar;
+          onProgress?.(name, soFar, total);
+        },
+      });
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+    } finally {
+      await source?.close().catch((error: unknown) => log.debug({ err: error }, 'closing the directory failed'));
+    }
+    const finished = clock.now();
+    const report: CycleReport = {
+      connector: name,
+      directory: source?.description,
+      ...counts,
+      retryQueue: state.queued,
+      seconds: (finished - started) / 1000,
+      error: failure && { code: codeOf(failure), message: failure.message },
+    };
+    state.recordCycle(started, finished, counts, failure?.message);
+    if (failure === undefined) {
+      const { error: _, connector: __, ...summary } = report;
+      log.info(summary, 'cycle done');
+    } else {
+      // Message and code say what happened; causes may quote bytes of a peer, and stay out of the log.
+      log.error(report.error, 'cycle failed; the next one goes on where the last page was settled');
+    }
+    if (report.retryQueue > 0) {
+      for (const { guid, reason, attempts } of state.retries(10)) {
+        log.warn({ guid: Buffer.from(guid).toString('hex'), reason, attempts }, 'in the retry queue');
+      }
+    }
+    return report;
+  }
+}
+
+function codeOf(error: Error): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : error.name;
+}

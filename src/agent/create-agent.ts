@@ -1,0 +1,79 @@
+/** Puts an agent together from its configuration: secrets, tenant client, hasher, state store. */
+
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { resolveSecret } from '../config/secrets.js';
+import { createHasher } from '../hasher/create-hasher.js';
+import { PhsyncError } from '../hasher/errors.js';
+import type { HasherInfo } from '../hasher/types.js';
+import { createProvisioningClient } from '../provisioning/client.js';
+import { createClientCredentials, tokenUrlFor } from '../provisioning/client-credentials.js';
+import { Agent, type AgentParts } from './agent.js';
+import { type Clock, systemClock } from './clock.js';
+import type { AgentConfig } from './config.js';
+import { openSource } from './sources/open-source.js';
+import { openStateStore } from './state/store.js';
+
+/** The resource that the provisioning service's tokens are for. */
+const PROVISIONING_SCOPE = 'https://graph.windows.net/.default';
+
+export interface CreateAgentOptions {
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly env?: Readonly<NodeJS.ProcessEnv>;
+  /** Takes the place of the configured directories; the demo and tests hand in a lab directory of their own. */
+  readonly openSource?: AgentParts['openSource'];
+  readonly onProgress?: AgentParts['onProgress'];
+}
+
+export interface CreatedAgent {
+  readonly agent: Agent;
+  readonly hasher: HasherInfo;
+  close(): Promise<void>;
+}
+
+/** Throws PhsyncError `config-secret`, `config-ca`, `state-…`; contacts nobody yet. */
+export async function createAgent(config: AgentConfig, options: CreateAgentOptions): Promise<CreatedAgent> {
+  const { log, clock = systemClock, env = process.env } = options;
+  const { url, auth } = config.tenant;
+  const clientSecret = await resolveSecret(auth.clientSecret, 'tenant.auth.clientSecret', env);
+  const ca = config.tenant.ca === undefined ? {} : { ca: await readCa(config.tenant.ca) };
+  const store = openStateStore(config.stateDir);
+  const hasher = createHasher();
+  const credentials = createClientCredentials({
+    tokenUrl: tokenUrlFor(url),
+    clientId: auth.clientId,
+    clientSecret,
+    scope: PROVISIONING_SCOPE,
+    now: () => clock.now(),
+    ...ca,
+  });
+  const client = createProvisioningClient({ url, token: (force) => credentials.token(force), ...ca });
+  const agent = new Agent({
+    connectors: config.connectors,
+    client,
+    hasher,
+    store,
+    clock,
+    log,
+    openSource: options.openSource ?? ((connector) => openSource(connector, env)),
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+  });
+  return {
+    agent,
+    hasher: hasher.info,
+    async close() {
+      store.close();
+      await Promise.all([client.close(), credentials.close(), hasher.close()]);
+    },
+  };
+}
+
+async function readCa(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new PhsyncError('config-ca', `tenant.ca: cannot read ${file}: ${code}`, { cause, facts: { file } });
+  }
+}

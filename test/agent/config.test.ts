@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest';
+import { agentConfigSchema } from '#src/agent/config.js';
+import { parseConfig } from '#src/config/load-config.js';
+
+const good = `
+stateDir: ./agent-state
+tenant:
+  url: https://127.0.0.1:8443/provisioningservice.svc
+  ca: ./tenant-state/ca.pem
+  auth: { clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }
+connectors:
+  - name: phs.test
+    directory:
+      type: drs
+      server: dc1.phs.test
+      address: 127.0.0.1
+      domain: PHS.test
+      auth: { mechanism: ntlm, user: phs.sync, password: { env: PHSYNC_AD_PASSWORD } }
+    scope: { include: ['OU=Staff,DC=phs,DC=test'], exclude: [] }
+  - name: lab
+    enabled: false
+    directory: { type: lab, users: 20000 }
+`;
+
+const parse = (text: string) => parseConfig(text, '/etc/phsync/agent.yaml', agentConfigSchema);
+
+describe('agent.yaml', () => {
+  test('the documented file, with its defaults', () => {
+    const config = parse(good);
+    expect(config.stateDir).toBe('/etc/phsync/agent-state');
+    expect(config.logLevel).toBe('info');
+    expect(config.tenant.ca).toBe('/etc/phsync/tenant-state/ca.pem');
+    expect(config.connectors[0]).toMatchObject({
+      enabled: true,
+      directory: { type: 'drs', server: 'dc1.phs.test', domain: 'phs.test', auth: { mechanism: 'ntlm' } },
+    });
+    expect(config.connectors[1]).toEqual({
+      name: 'lab',
+      enabled: false,
+      directory: { type: 'lab', users: 20000, seed: 1, domain: 'lab.test', changesPerMinute: 0 },
+      scope: { include: [], exclude: [] },
+    });
+  });
+
+  test.each([
+    ['interval: 60', /interval: .*every two minutes, and this cannot be configured/],
+    ['intervalSeconds: 60', /every two minutes/],
+    ['retries: 3', /line 19: retries: unknown key/],
+    ['logLevel: loud', /logLevel/],
+  ])('refuses %s', (line, message) => {
+    expect(() => parse(`${good}${line}\n`)).toThrow(message);
+  });
+
+  test.each([
+    ['type: drs', 'type: ldap', /connectors\[0\]\.directory\.type/],
+    ['users: 20000', 'users: 0', /connectors\[1\]\.directory\.users/],
+    ['users: 20000', 'users: 20000, server: dc1', /connectors\[1\]\.directory\.server: unknown key/],
+    ["'OU=Staff,DC=phs,DC=test'", 'Staff', /scope\.include\[0\]: expected a distinguished name/],
+    ['https://', 'http://', /tenant\.url: expected an https URL/],
+    ['{ env: PHSYNC_AD_PASSWORD }', 'Passw0rd', /password: expected \{ env: NAME \} or \{ file: PATH \}/],
+    ['name: lab', 'name: phs.test', /two connectors share a name/],
+    ['mechanism: ntlm', 'mechanism: digest', /mechanism/],
+    ['domain: PHS.test', 'domain: phs', /domain: expected a DNS domain name/],
+  ])('refuses %s turned into %s, and says where', (from, to, message) => {
+    expect(good).toContain(from);
+    expect(() => parse(good.replace(from, to))).toThrow(message);
+  });
+
+  test('a secret that was written inline is not repeated', () => {
+    try {
+      parse(good.replace('{ env: PHSYNC_AD_PASSWORD }', 'Sup3rS3cret'));
+      expect.unreachable();
+    } catch (error) {
+      expect(String(error)).not.toContain('Sup3rS3cret');
+    }
+  });
+});
