@@ -44,3 +44,8 @@ export const recorded = (): { name: string; stub: Uint8Array; facts: SambaFacts 
 
 export const drsVector = (name: string): Uint8Array =>
   bytes(JSON.parse(readFileSync(new URL('../../vectors/drs.json', import.meta.url), 'utf8'))[name]);
+
+/** The stub's 32-bit words with every referent id (phsync's, Samba's, Samba's for [ref]) as one. */
+export function withoutReferents(data: Uint8Array): string[] {
+  return (hex(data).match(/.{1,8}/g) ?? []).map((word) => (/^(....0200|f1aef1ae)$/.test(word) ? 'referent' : word));
+}

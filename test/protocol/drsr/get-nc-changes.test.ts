@@ -6,7 +6,7 @@ import { guidFromText, guidToText } from '#src/protocol/dtyp/guid.js';
 import { sidToText } from '#src/protocol/dtyp/sid.js';
 import { dateToDstime } from '#src/protocol/dtyp/time.js';
 import { ProtocolError } from '#src/protocol/errors.js';
-import { bytes, hex, stub } from './fixtures.js';
+import { bytes, hex, stub, withoutReferents } from './fixtures.js';
 
 /** By their last arc's attribute: what the made-up reply carries, under OIDs and names. */
 const NAMES = new Map([
@@ -227,8 +227,3 @@ describe('DRSGetNCChanges reply', () => {
     ).toEqual(Array.from({ length: count }, (_, i) => i + 1));
   });
 });
-
-/** The stub's 32-bit words with every referent id (phsync's, Samba's, Samba's for [ref]) as one. */
-function withoutReferents(data: Uint8Array): string[] {
-  return (hex(data).match(/.{1,8}/g) ?? []).map((word) => (/^(....0200|f1aef1ae)$/.test(word) ? 'referent' : word));
-}
