@@ -94,10 +94,9 @@ async function clientCredentials(form: Form, clientId: string, options: TokenEnd
   const { context, tokens } = options;
   const code = checkSecret(form, clientId, options);
   if (code !== undefined) return { code, subject: clientId };
-  const scope = form.get('scope');
-  if (scope === undefined) return { code: 900144, subject: 'scope' };
-  // Entra's form for an application: the resource with `/.default`; resources are compared without a last slash.
-  const resource = scope.replace(/\/?\/\.default$/, '');
+  // Entra's form for an application: the resource with `/.default`. It insists on the parameter; RFC 6749 3.3 does not,
+  // and there is one resource here.
+  const resource = (form.get('scope') ?? PROVISIONING_RESOURCE).replace(/\/?\/\.default$/, '');
   if (resource !== PROVISIONING_RESOURCE && resource !== context.baseUrl()) return { code: 500011, subject: resource };
   const accessToken = await tokens.issueAgentToken(clientId);
   context.log.info({ clientId }, 'token issued to an agent');
