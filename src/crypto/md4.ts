@@ -1,5 +1,7 @@
 /** MD4 (RFC 1320), one shot: OpenSSL 3 keeps it in a provider that is not loaded, and FIPS mode has none. */
 
+import { secretBytes } from './secret-bytes.js';
+
 const BLOCK = 64;
 // RFC 1320 3.4: the word order of the second and third round; the first takes the words as they come.
 const ROUND2 = [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15] as const;
@@ -47,9 +49,10 @@ function compress(state: Int32Array, words: Int32Array): void {
  * @example md4(Buffer.from('Password', 'utf16le')) // the NT hash a4f49c406510bdcab6824ee7c30fd852
  */
 export function md4(message: Uint8Array): Uint8Array {
-  const state = Int32Array.of(0x67452301, 0xefcdab89 | 0, 0x98badcfe | 0, 0x10325476);
-  const words = new Int32Array(16);
-  const tail = new Uint8Array(2 * BLOCK);
+  const state = new Int32Array(secretBytes(16).buffer);
+  state.set([0x67452301, 0xefcdab89 | 0, 0x98badcfe | 0, 0x10325476]);
+  const words = new Int32Array(secretBytes(BLOCK).buffer);
+  const tail = secretBytes(2 * BLOCK);
   const load32le = (bytes: Uint8Array, at: number) => {
     for (let w = 0; w < 16; w++, at += 4) {
       words[w] = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
@@ -73,13 +76,14 @@ export function md4(message: Uint8Array): Uint8Array {
       load32le(tail, at);
       compress(state, words);
     }
-    const digest = new Uint8Array(16);
+    const digest = secretBytes(16);
     const view = new DataView(digest.buffer);
     for (let w = 0; w < 4; w++) {
       view.setInt32(4 * w, state[w]!, true);
     }
     return digest;
   } finally {
+    state.fill(0);
     words.fill(0);
     tail.fill(0);
   }
