@@ -1,5 +1,6 @@
 /** Gathers single derivations made in the same turn of the event loop, so that they share the kernel's lanes. */
 
+import { secretBytes, secretCopy } from '../crypto/secret-bytes.js';
 import { DIGEST_SIZE, NT_HASH_SIZE, SALT_SIZE } from './types.js';
 
 /** Derives n digests from n NT hashes and n salts. */
@@ -25,7 +26,7 @@ export class MicroBatcher {
   /** One digest (32 bytes). The NT hash is copied at once and stays the caller's. */
   derive(ntHash: Uint8Array, salt: Uint8Array, iterations: number): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      const job = { ntHash: Uint8Array.from(ntHash), salt: Uint8Array.from(salt), resolve, reject };
+      const job = { ntHash: secretCopy(ntHash), salt: Uint8Array.from(salt), resolve, reject };
       // After the I/O callbacks of this turn: requests that arrived together are hashed together.
       if (this.#waiting.size === 0) setImmediate(() => this.#flush());
       const jobs = this.#waiting.get(iterations);
@@ -41,7 +42,7 @@ export class MicroBatcher {
   }
 
   async #run(jobs: readonly Job[], iterations: number): Promise<void> {
-    const ntHashes = new Uint8Array(jobs.length * NT_HASH_SIZE);
+    const ntHashes = secretBytes(jobs.length * NT_HASH_SIZE);
     const salts = new Uint8Array(jobs.length * SALT_SIZE);
     jobs.forEach(({ ntHash, salt }, i) => {
       ntHashes.set(ntHash, i * NT_HASH_SIZE);

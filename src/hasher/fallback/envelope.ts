@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { Des } from '../../crypto/des.js';
 import { md5 } from '../../crypto/md5.js';
 import { Rc4 } from '../../crypto/rc4.js';
+import { secretBytes } from '../../crypto/secret-bytes.js';
 import { ENVELOPE_SIZE, EnvelopeStatus, type EnvelopeStatusCode, NT_HASH_SIZE } from '../types.js';
 
 const SALT_SIZE = 16;
@@ -68,7 +69,7 @@ export function openEnvelope(
   ntHash: Uint8Array,
 ): EnvelopeStatusCode {
   if (rid === 0) return EnvelopeStatus.rid;
-  const payload = new Uint8Array(ENVELOPE_SIZE - SALT_SIZE);
+  const payload = secretBytes(ENVELOPE_SIZE - SALT_SIZE);
   try {
     for (const sessionKey of sessionKeys) {
       if (!decrypt(sessionKey, envelope, payload)) continue;

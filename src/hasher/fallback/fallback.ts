@@ -1,6 +1,7 @@
 /** The backend without a compiled addon: one credential after another on node:crypto's PBKDF2. */
 
 import { pbkdf2Sync } from 'node:crypto';
+import { secretBytes } from '../../crypto/secret-bytes.js';
 import { type Backend, DIGEST_SIZE, ENVELOPE_SIZE, EnvelopeStatus, NT_HASH_SIZE, SALT_SIZE } from '../types.js';
 import { openEnvelope } from './envelope.js';
 
@@ -8,7 +9,7 @@ const UPPER_HEX = Buffer.from('0123456789ABCDEF', 'latin1');
 
 /** PBKDF2-HMAC-SHA256 over the UPPER-case hex of the NT hash in UTF-16LE, written to `digest` (32 bytes). */
 function derive(ntHash: Uint8Array, salt: Uint8Array, iterations: number, digest: Uint8Array): void {
-  const password = new Uint8Array(4 * NT_HASH_SIZE);
+  const password = secretBytes(4 * NT_HASH_SIZE);
   for (let i = 0; i < NT_HASH_SIZE; i++) {
     password[4 * i] = UPPER_HEX[ntHash[i]! >> 4]!;
     password[4 * i + 2] = UPPER_HEX[ntHash[i]! & 15]!;
@@ -38,7 +39,7 @@ export const fallback: Backend = {
     const keys = Array.from({ length: sessionKeyOffsets.length - 1 }, (_, k) =>
       sessionKeys.subarray(sessionKeyOffsets[k], sessionKeyOffsets[k + 1]),
     );
-    const ntHash = new Uint8Array(NT_HASH_SIZE);
+    const ntHash = secretBytes(NT_HASH_SIZE);
     try {
       for (let i = 0; i < rids.length; i++) {
         const digest = item(digests, i, DIGEST_SIZE);

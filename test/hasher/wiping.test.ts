@@ -1,0 +1,130 @@
+/** No NT hash and no session key stays behind: not in shared memory, nowhere in the process. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createHasher } from '#src/hasher/create-hasher.js';
+import { ntHash } from '#src/hasher/nt-hash.js';
+import type { HasherOptions } from '#src/hasher/types.js';
+import { runnable } from './backends.js';
+import { countInMemory } from './memory-image.js';
+import { hex, seal } from './reference.js';
+
+describe('shared memory', () => {
+  const Original = globalThis.SharedArrayBuffer;
+  let made: SharedArrayBuffer[] = [];
+
+  beforeEach(() => {
+    made = [];
+    globalThis.SharedArrayBuffer = class extends Original {
+      constructor(length: number) {
+        super(length);
+        made.push(this);
+      }
+    } as SharedArrayBufferConstructor;
+  });
+  afterEach(() => {
+    globalThis.SharedArrayBuffer = Original;
+  });
+
+  const holds = (secret: Buffer): boolean => made.some((memory) => Buffer.from(memory).indexOf(secret) >= 0);
+
+  it.each(runnable)('is wiped when a batch is done, and when it is cut off: $backend $kernel', async (options) => {
+    const hasher = createHasher({ ...options, threads: 2 });
+    const secret = randomBytes(16);
+    const sessionKey = randomBytes(16);
+    const envelope = seal(sessionKey, 1000, secret);
+    const batch = { sessionKeys: [sessionKey], envelopes: envelope, rids: Uint32Array.of(1000), iterations: 1 };
+
+    const running = hasher.openAndDeriveBatch(batch);
+    expect([holds(sessionKey), holds(envelope)]).toEqual([true, true]);
+    await running;
+    await hasher.deriveBatch({ ntHashes: secret, iterations: 1 });
+    await hasher.derive(secret, { iterations: 1 });
+    expect([holds(sessionKey), holds(envelope), holds(secret)]).toEqual([false, false, false]);
+
+    const cut = hasher.deriveBatch({ ntHashes: Buffer.concat(Array(200_000).fill(secret)) });
+    expect(holds(secret)).toBe(true);
+    const refused = expect(cut).rejects.toMatchObject({ code: 'hasher-closed' });
+    await hasher.close();
+    await refused;
+    expect(holds(secret)).toBe(false);
+  });
+});
+
+/** Every form in which an NT hash might lie about. */
+function forms(ntHash: Uint8Array): Buffer[] {
+  const text = hex(ntHash);
+  const upper = text.toUpperCase();
+  return [Buffer.from(ntHash), Buffer.from(text), Buffer.from(upper), Buffer.from(upper, 'utf16le')];
+}
+
+describe.skipIf(process.platform !== 'linux')('the memory image of a process (Linux)', () => {
+  const entry = new URL('../../dist/index.js', import.meta.url).href;
+  let child: ChildProcess;
+
+  /** Runs `work`, a function body of `hasher` and `message`, in a process of its own, and leaves that running. */
+  async function runAside(options: HasherOptions, work: string, message: object): Promise<unknown> {
+    const source = `
+      import { createHasher } from '${entry}';
+      const hasher = createHasher(${JSON.stringify({ ...options, threads: 2 })});
+      process.on('message', async (message) => {
+        globalThis.canary = Buffer.from(message.canary, 'hex').fill(7, 0, 1);
+        process.send(await (async () => {${work}})());
+      });`;
+    child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    child.send({ ...message, canary: hex(canary) });
+    const [answer] = await once(child, 'message');
+    return answer;
+  }
+
+  const canary = randomBytes(32).fill(7, 0, 1);
+
+  function countSecrets(ntHashes: readonly Uint8Array[]): number {
+    const [seen, ...found] = countInMemory(child.pid!, [canary, ...ntHashes.flatMap(forms)]);
+    // What is surely there is found: the search works.
+    expect(seen).toBeGreaterThan(0);
+    return found.reduce((sum, count) => sum + count, 0);
+  }
+
+  afterEach(async () => {
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exit;
+  });
+
+  it.each(runnable)('has no NT hash after its envelopes were opened: $backend $kernel', async (options) => {
+    const n = 300;
+    const secrets = Array.from({ length: n }, () => randomBytes(16));
+    const sessionKey = randomBytes(16);
+    const answer = await runAside(
+      options,
+      `const envelopes = Buffer.from(message.envelopes, 'hex');
+       const rids = Uint32Array.from({ length: envelopes.length / 36 }, (_, i) => 1000 + i);
+       const sessionKeys = [Buffer.from(message.sessionKey, 'hex')];
+       const { status } = await hasher.openAndDeriveBatch({ sessionKeys, envelopes, rids, iterations: 2 });
+       return [...status];`,
+      {
+        sessionKey: hex(sessionKey),
+        envelopes: hex(Buffer.concat(secrets.map((secret, i) => seal(sessionKey, 1000 + i, secret)))),
+      },
+    );
+    expect(answer).toEqual(Array(n).fill(0));
+    expect(countSecrets([...secrets.slice(0, 40), ...secrets.slice(-10)])).toBe(0);
+  });
+
+  it.each(runnable)('has no NT hash after passwords were verified: $backend $kernel', async (options) => {
+    const passwords = Array.from({ length: 40 }, () => randomBytes(12).toString('hex'));
+    const answer = await runAside(
+      options,
+      `const credential = { salt: new Uint8Array(10), iterations: 1, hash: new Uint8Array(32) };
+       return Promise.all(message.passwords.map((password) => hasher.verify(credential, password)));`,
+      { passwords },
+    );
+    expect(answer).toEqual(Array(40).fill(false));
+    expect(countSecrets(passwords.map(ntHash))).toBe(0);
+  });
+});
