@@ -136,10 +136,13 @@ class TcpTransport implements Transport {
       const timer = setTimeout(() => this.#fail(this.#late('took none of our bytes')), this.#idleTimeout);
       this.#socket.write(bytes, (error) => {
         clearTimeout(timer);
-        if (error == null) {
+        // A destroyed socket calls back without an error for the write that it cut off.
+        if (this.#failure !== undefined) {
+          reject(this.#failure);
+        } else if (error == null) {
           resolve();
         } else {
-          reject(this.#failure ?? this.#lost(error.message, error));
+          reject(this.#lost(error.message, error));
         }
       });
     });

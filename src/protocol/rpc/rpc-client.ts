@@ -55,8 +55,8 @@ export class RpcClient {
   }
 
   /**
-   * Binds the interface. Rejects with the transport's error or a ProtocolError: `logon-failure` or `access-denied`
-   * from the security legs, `interface-unknown`, `bind-refused`, or what a malformed answer is.
+   * Binds the interface. Rejects with the transport's error or a ProtocolError: `logon-failure`,
+   * `interface-unknown`, `bind-refused`, `weak-security`, or what a malformed answer is.
    */
   static async connect(transport: Transport, options: RpcClientOptions): Promise<RpcClient> {
     const client = new RpcClient(transport, options);
@@ -145,13 +145,23 @@ export class RpcClient {
     const { peer } = this.#transport;
     if (header.type === PduType.bindNak) {
       const reason = decodeBindNak(bytes);
+      if (reason === BIND_NAK_CHECKSUM && this.#security !== undefined) {
+        throw logonRefused(peer, `bind_nak, ${bindNakText(reason)}`, reason);
+      }
       throw new ProtocolError('bind-refused', `${peer} refused the bind: ${bindNakText(reason)}`, {
         structure: 'bind_nak',
         status: reason,
       });
     }
     if (header.type === PduType.fault) {
-      throw logonRefused(peer, openFault(bytes, header, undefined).status);
+      const { status } = openFault(bytes, header, undefined);
+      if (this.#security !== undefined && LOGON_FAULTS.has(status)) {
+        throw logonRefused(peer, faultText(status), status);
+      }
+      throw new ProtocolError('bind-refused', `${peer} answered the bind with fault ${faultText(status)}`, {
+        structure: 'fault',
+        status,
+      });
     }
     if (header.type !== expected) {
       throw unexpected(header, peer);
@@ -247,7 +257,7 @@ export class RpcClient {
   #fault(opnum: number, status: number): ProtocolError {
     const { peer } = this.#transport;
     if (this.#logonUnproven && LOGON_FAULTS.has(status)) {
-      return logonRefused(peer, status);
+      return logonRefused(peer, faultText(status), status);
     }
     return new ProtocolError('rpc-fault', `${peer} answered opnum ${opnum} with fault ${faultText(status)}`, {
       structure: 'fault',
@@ -261,14 +271,19 @@ export class RpcClient {
   }
 }
 
-/** What servers answer to the first call when they did not take auth3: access denied, or the package's refusal. */
+/**
+ * What servers answer to a leg that they do not take, or to the first call after an auth3 that they did not take:
+ * Windows access denied, Samba the package's refusal or (after auth3, with the context unfinished) a protocol error.
+ */
 const LOGON_FAULTS: ReadonlySet<number> = new Set([0x0000_0005, 0x0000_0721, 0x1c01_000b]);
+/** provider_reject_reason invalid_checksum: how a bind_nak says that authentication failed (MS-RPCE 2.2.2.5). */
+const BIND_NAK_CHECKSUM = 9;
 
-function logonRefused(peer: string, status: number): ProtocolError {
+function logonRefused(peer: string, why: string, status: number): ProtocolError {
   return new ProtocolError(
     'logon-failure',
-    `${peer} refused the logon (${faultText(status)}): check user name, domain and password, and whether the account ` +
-      'is disabled, expired, locked, or kept from NTLM',
+    `${peer} refused the logon (${why}): check user name, domain and password, and whether the account is disabled, ` +
+      'expired, locked, or kept from this way to authenticate',
     { structure: 'fault', status },
   );
 }
