@@ -30,10 +30,14 @@ function directorySchema({ path, secret }: ConfigSchemas) {
       address: host.optional(),
       domain: domainName,
       auth: z.strictObject({
-        mechanism: z.enum(['ntlm', 'kerberos', 'negotiate']).default('ntlm'),
+        mechanism: z.enum(['ntlm', 'negotiate']).default('ntlm'),
         user: z.string().min(1).max(512),
         password: secret,
       }),
+      /** Objects in a page of replication; domain controllers have a limit of their own (Samba 1000). */
+      pageSize: z.int().min(1).max(10_000).optional(),
+      /** Longest silence of the domain controller before the cycle gives up. Default 60. */
+      timeoutSeconds: z.number().min(1).max(600).optional(),
     }),
     z.strictObject({
       type: z.literal('lab'),

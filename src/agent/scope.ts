@@ -56,7 +56,8 @@ export function createScope(rules: ScopeRules): Scope {
   return {
     why(object) {
       if (object.objectClass !== 'user') return 'class';
-      if (object.rid < FIRST_ORDINARY_RID) return 'system-account';
+      // As Entra Connect's default rules have it: what the directory made for itself stays there, at any RID.
+      if (object.isCriticalSystemObject || object.rid < FIRST_ORDINARY_RID) return 'system-account';
       if (object.sAMAccountName === undefined || object.sAMAccountName === '') return 'nameless';
       if (((object.userAccountControl ?? 0) & TRUST_ACCOUNTS) !== 0) return 'system-account';
       if (SERVICE_ACCOUNT.test(object.sAMAccountName)) return 'service-account';

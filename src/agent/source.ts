@@ -22,6 +22,8 @@ export interface DirectoryObject {
   readonly sn: string | undefined;
   readonly mail: string | undefined;
   readonly userAccountControl: number | undefined;
+  /** True of the accounts that the directory made itself: Administrator, Guest, krbtgt, … */
+  readonly isCriticalSystemObject?: boolean | undefined;
   /** FILETIME; 0n = must change at next logon. */
   readonly pwdLastSet: bigint | undefined;
   readonly accountExpires: bigint | undefined;

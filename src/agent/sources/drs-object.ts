@@ -27,6 +27,7 @@ export const WANTED_ATTRIBUTES: ReadonlyMap<string, AttributeName> = new Map(
       'sAMAccountName',
       'userPrincipalName',
       'mail',
+      'isCriticalSystemObject',
     ] satisfies AttributeName[]
   ).map((name) => [ATTRIBUTE_OIDS[name], name]),
 );
@@ -71,6 +72,7 @@ export function toDirectoryObject(object: ReplicatedObject<AttributeName>, prefi
     throw malformed('objectSid', 'a SID');
   }
   const unicodePwd = attributes.get('unicodePwd');
+  const critical = number('isCriticalSystemObject');
   return {
     guid: guidToText(name.guid),
     dn: name.dn,
@@ -86,6 +88,7 @@ export function toDirectoryObject(object: ReplicatedObject<AttributeName>, prefi
     sn: text('sn'),
     mail: text('mail'),
     userAccountControl: number('userAccountControl'),
+    isCriticalSystemObject: critical === undefined ? undefined : critical !== 0,
     pwdLastSet: time('pwdLastSet'),
     accountExpires: time('accountExpires'),
     unicodePwd: unicodePwd && (unicodePwd.values[0] ?? NO_BYTES),

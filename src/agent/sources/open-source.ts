@@ -1,13 +1,17 @@
 /** Connects to the directory that a connector's configuration names. */
 
-import { PhsyncError } from '../../hasher/errors.js';
-import type { ConnectorConfig } from '../config.js';
+import type { Logger } from 'pino';
+import { resolveSecret } from '../../config/secrets.js';
+import type { ConnectorConfig, DirectoryConfig } from '../config.js';
 import type { DirectorySource } from '../source.js';
+import { createDrsSource } from './drs-source.js';
 import { LabDirectory, LabSource } from './lab-source.js';
 
+/** Rejects with a PhsyncError `config-…` or `dc-…`. `env`: where `{ env: … }` secrets are looked up. */
 export async function openSource(
   { name, directory }: ConnectorConfig,
-  _env: Readonly<NodeJS.ProcessEnv>,
+  env: Readonly<NodeJS.ProcessEnv>,
+  log: Logger,
 ): Promise<DirectorySource> {
   if (directory.type === 'lab') {
     const { users, seed, domain, changesPerMinute, journal } = directory;
@@ -15,5 +19,23 @@ export async function openSource(
       new LabDirectory({ users, seed, domain, changesPerMinute, ...(journal === undefined ? {} : { journal }) }),
     );
   }
-  throw new PhsyncError('drs-missing', `connector ${name}: no DRS source`);
+  return openDrs(name, directory, env, log);
+}
+
+async function openDrs(
+  connector: string,
+  { server, address, domain, auth, pageSize, timeoutSeconds }: Extract<DirectoryConfig, { type: 'drs' }>,
+  env: Readonly<NodeJS.ProcessEnv>,
+  log: Logger,
+): Promise<DirectorySource> {
+  const password = await resolveSecret(auth.password, `connector ${connector}: directory.auth.password`, env);
+  return createDrsSource({
+    server,
+    address,
+    domain,
+    auth: { mechanism: auth.mechanism, user: auth.user, password },
+    pageSize,
+    timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },
+    onNotice: ({ code, message }) => log.warn({ connector, code }, message),
+  });
 }

@@ -15,6 +15,7 @@ export const ATTRIBUTE_OIDS = {
   accountExpires: '1.2.840.113556.1.4.159',
   sAMAccountName: '1.2.840.113556.1.4.221',
   userPrincipalName: '1.2.840.113556.1.4.656',
+  isCriticalSystemObject: '1.2.840.113556.1.4.868',
   isRecycled: '1.2.840.113556.1.4.2058',
   mail: '0.9.2342.19200300.100.1.3',
 } as const;
