@@ -11,7 +11,7 @@ import { type DecisionContext, decide } from './decide.js';
 import { Lane } from './lane.js';
 import type { Link } from './link.js';
 import type { Scope } from './scope.js';
-import type { Cookie, DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
+import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
 import { type CycleCounts, noCounts } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
 import { deriveUnit, type Item, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
@@ -112,7 +112,6 @@ class Cycle {
   async #takePage(page: DirectoryPage): Promise<void> {
     const { state } = this.#options;
     this.#total = page.total ?? this.#total;
-    this.#counts.seen += page.objects.length;
     let { sessionKeys } = page;
     let items: Item[] = [];
     const context = this.#context({ force: this.#options.full === true, fetched: false });
@@ -138,7 +137,7 @@ class Cycle {
       items.push(item);
       this.#busy.add(object.guid);
     }
-    await this.#start({ items, sessionKeys }, page.cookie);
+    await this.#start({ items, sessionKeys }, page);
   }
 
   /** Undefined: the object must be read on its own. */
@@ -163,12 +162,12 @@ class Cycle {
     return { scope, domain: source.domain, force, recovering: this.#recovering, fetched };
   }
 
-  /** Sends the unit on its way, waiting for a free place first. `cookie`: it is the last of its page. */
-  async #start(unit: Unit, cookie: Cookie | undefined): Promise<void> {
-    if (unit.items.length === 0 && cookie === undefined) return;
+  /** Sends the unit on its way, waiting for a free place first. `page`: the unit is the last of it. */
+  async #start(unit: Unit, page: DirectoryPage | undefined): Promise<void> {
+    if (unit.items.length === 0 && page === undefined) return;
     while (this.#running.size >= UNITS_IN_FLIGHT) await Promise.race(this.#running);
     this.#throwIfFailed();
-    const settled = this.#settle(unit, cookie)
+    const settled = this.#settle(unit, page)
       .catch((cause: unknown) => {
         this.#failure ??= { cause };
       })
@@ -184,8 +183,9 @@ class Cycle {
   }
 
   /** Takes its places in the lanes before anything is awaited, so that units keep their order in each. */
-  #settle(unit: Unit, cookie: Cookie | undefined): Promise<void> {
+  #settle(unit: Unit, page: DirectoryPage | undefined): Promise<void> {
     const { hasher, link, source, state, clock, onProgress } = this.#options;
+    const seen = page?.objects.length ?? 0;
     const deriving = deriveUnit(unit, hasher);
     // Awaited below, which may be after it has failed.
     deriving.catch(() => undefined);
@@ -198,10 +198,11 @@ class Cycle {
       await sent;
       state.transaction(() => {
         recordUnit(unit, state, this.#counts, clock.now());
-        if (cookie !== undefined) state.cookie = cookie;
+        if (page !== undefined) state.cookie = page.cookie;
       });
-      if (cookie !== undefined) {
+      if (page !== undefined) {
         this.#counts.pages++;
+        this.#counts.seen += seen;
         onProgress?.(this.#counts, this.#total);
       }
     });

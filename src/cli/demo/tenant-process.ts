@@ -11,9 +11,12 @@ const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
 
-/** Ends the tenant when the channel to its parent breaks: a killed demo leaves nothing behind. */
+/**
+ * Ends the tenant when the channel to its parent breaks: a killed demo leaves nothing behind. The tenant's worker
+ * threads import it too, and have no channel.
+ */
 const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
-  'process.once("disconnect",()=>process.kill(process.pid,"SIGTERM"));process.channel.unref();',
+  'if(process.channel){process.once("disconnect",()=>process.kill(process.pid,"SIGTERM"));process.channel.unref()}',
 )}`;
 
 export interface TenantProcess {
