@@ -1,18 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { toDirectoryObject, WANTED_ATTRIBUTES } from '#src/agent/sources/drs-object.js';
 import { decodeDrsBindReply } from '#src/protocol/drsr/bind.js';
 import { decodeCrackNamesReply } from '#src/protocol/drsr/crack-names.js';
 import { decodeDomainControllerInfoReply } from '#src/protocol/drsr/domain-controller-info.js';
 import { decodeGetNCChangesReply } from '#src/protocol/drsr/get-nc-changes-reply.js';
+import { ATTRIBUTE_OIDS } from '#src/protocol/drsr/schema.js';
 import { ProtocolError } from '#src/protocol/errors.js';
 import { recorded, stub } from './fixtures.js';
 
-/** Everything read: the objects' values too. */
+const NAMES = new Map(Object.entries(ATTRIBUTE_OIDS).map(([name, oid]) => [oid, name]));
+
+/** Everything read: the metadata, which is read when asked, too. */
 function readPage(data: Uint8Array): void {
-  const { objects, prefixTable } = decodeGetNCChangesReply(data, WANTED_ATTRIBUTES);
-  for (const object of objects) {
-    toDirectoryObject(object, prefixTable);
+  const { objects } = decodeGetNCChangesReply(data, NAMES);
+  for (const { attributes } of objects) {
+    for (const { metaData } of attributes.values()) {
+      void [metaData?.version, metaData?.timeChanged, metaData?.originatingInvocationId, metaData?.originatingUsn];
+    }
   }
 }
 
