@@ -110,7 +110,7 @@ const syncObjectResult = record<AzureADSyncObjectResult>('AzureADSyncObjectResul
 type DirSyncConfiguration = CompanyConfiguration['dirSyncConfiguration'];
 
 const companyConfiguration = record<CompanyConfiguration>('CompanyConfiguration', {
-  allowedFeatures: optional('', 'AllowedFeatures', text, ''),
+  allowedFeatures: defaulted('', 'AllowedFeatures', text, ''),
   dirSyncConfiguration: required(
     '',
     'DirSyncConfiguration',
@@ -118,20 +118,20 @@ const companyConfiguration = record<CompanyConfiguration>('CompanyConfiguration'
       anchorAttribute: nillable('', 'AnchorAttribute', text),
       applicationVersion: nillable('', 'ApplicationVersion', text),
       clientVersion: nillable('', 'ClientVersion', text),
-      isTrackingChanges: optional('', 'IsTrackingChanges', boolean, false),
+      isTrackingChanges: defaulted('', 'IsTrackingChanges', boolean, false),
       preventAccidentalDeletion: required(
         '',
         'PreventAccidentalDeletion',
         record<DirSyncConfiguration['preventAccidentalDeletion']>('PreventAccidentalDeletion', {
-          deletionPrevention: optional('', 'DeletionPrevention', text, ''),
-          thresholdCount: optional('', 'ThresholdCount', integer, 0),
-          thresholdPercentage: optional('', 'ThresholdPercentage', integer, 0),
+          deletionPrevention: defaulted('', 'DeletionPrevention', text, ''),
+          thresholdCount: defaulted('', 'ThresholdCount', integer, 0),
+          thresholdPercentage: defaulted('', 'ThresholdPercentage', integer, 0),
         }),
       ),
     }),
   ),
   dirSyncFeatures: required('', 'DirSyncFeatures', integer),
-  displayName: optional('', 'DisplayName', text, ''),
+  displayName: defaulted('', 'DisplayName', text, ''),
   isDirSyncing: required('', 'IsDirSyncing', boolean),
   isPasswordSyncing: required('', 'IsPasswordSyncing', boolean),
   limits: optional(
@@ -143,9 +143,9 @@ const companyConfiguration = record<CompanyConfiguration>('CompanyConfiguration'
     }) as ContractType<CompanyConfiguration['limits']>,
     undefined,
   ),
-  maxLinksSupportedAcrossBatchInProvision2: optional('', 'MaxLinksSupportedAcrossBatchInProvision2', integer, 0),
-  synchronizationInterval: optional('', 'SynchronizationInterval', text, ''),
-  tenantId: optional('', 'TenantId', text, ''),
+  maxLinksSupportedAcrossBatchInProvision2: defaulted('', 'MaxLinksSupportedAcrossBatchInProvision2', integer, 0),
+  synchronizationInterval: defaulted('', 'SynchronizationInterval', text, ''),
+  tenantId: defaulted('', 'TenantId', text, ''),
 });
 
 /** Request and result elements stand in CHANGE_NAMESPACE; both `i` and the contract's `b` are declared on them. */

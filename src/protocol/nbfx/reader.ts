@@ -105,7 +105,7 @@ export class NbfxReader extends NbfxCursor {
   readBytes(): Uint8Array {
     const type = this.#soleText();
     if (type >= RecordType.Bytes8 && type <= RecordType.Bytes32) {
-      const bytes = Uint8Array.prototype.slice.call(this.rawBytes(type));
+      const bytes = new Uint8Array(this.rawBytes(type));
       this.pop();
       return bytes;
     }

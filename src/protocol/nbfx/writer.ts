@@ -27,6 +27,7 @@ export class NbfxWriter {
   #depth = 0;
   /** Offset of the last record if it was text in element content, else -1: endElement folds into it. */
   #lastText = -1;
+  #inAttribute = false;
 
   /** `sizeHint`: bytes that the message is likely to need. */
   constructor(sizeHint = 4096) {
@@ -98,10 +99,12 @@ export class NbfxWriter {
 
   /** Its value is the one text call that follows; then `endAttribute`. */
   startAttribute(prefix: string, localName: string): void {
+    this.#inAttribute = true;
     this.#nodeName(prefix, localName, RecordType.ShortAttribute);
   }
 
   endAttribute(): void {
+    this.#inAttribute = false;
     this.#lastText = -1;
   }
 
@@ -111,11 +114,11 @@ export class NbfxWriter {
     this.endAttribute();
   }
 
-  /** Chars8/16/32 or Empty. A lone surrogate becomes U+FFFD. */
+  /** Chars8/16/32. A lone surrogate becomes U+FFFD. */
   text(value: string): void {
     const length = value.length;
     if (length === 0) {
-      this.#record(RecordType.Empty, 0);
+      this.#empty();
       return;
     }
     if (length < LOOP_LIMIT) {
@@ -217,7 +220,7 @@ export class NbfxWriter {
    */
   bytes(value: Uint8Array): void {
     if (value.length === 0) {
-      this.#record(RecordType.Empty, 0);
+      this.#empty();
       return;
     }
     const whole = value.length - (value.length % 3);
@@ -271,6 +274,13 @@ export class NbfxWriter {
       this.#string(localName);
     } else {
       this.#int31(id);
+    }
+  }
+
+  /** An attribute has to have a text record; in an element .NET writes none, and some readers know no EmptyText. */
+  #empty(): void {
+    if (this.#inAttribute) {
+      this.#record(RecordType.Empty, 0);
     }
   }
 
