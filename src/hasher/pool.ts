@@ -44,7 +44,6 @@ export class Pool {
     } catch (error) {
       if (this.#closed) throw closedError();
       const cause = this.#failure ?? error;
-      if (cause instanceof RangeError || cause instanceof TypeError) throw cause;
       const text = cause instanceof Error ? cause.message : String(cause);
       throw new PhsyncError('hasher-worker', `a hasher's worker failed: ${text}`, { cause });
     }
