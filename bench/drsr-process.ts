@@ -56,5 +56,5 @@ const { user: userTime, system } = process.cpuUsage(cpuBefore);
 await source.close();
 await hasher.close();
 const pull: DrsrPull = { users: found.length, seconds, cpuSeconds: (userTime + system) / 1e6, digests: found };
-process.send!(pull);
-process.disconnect();
+// Disconnecting before the message is written would cut it off.
+process.send!(pull, () => process.disconnect());
