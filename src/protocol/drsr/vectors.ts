@@ -6,7 +6,7 @@ import type { NdrWriter } from '../ndr/ndr-writer.js';
 /** A DC's high-water mark; only with the invocation id of that DC does it mean anything. */
 export interface UsnVector {
   readonly usnHighObjUpdate: bigint;
-  /** Returned unchanged: Samba before 4.19 starts the cycle over otherwise. */
+  /** Returned unchanged: Samba 4.17 starts the cycle over otherwise. */
   readonly usnReserved: bigint;
   readonly usnHighPropUpdate: bigint;
 }
