@@ -1,6 +1,6 @@
 /** Renders a document through the cursor in Clark notation: `<{namespace}name {namespace}attribute="value">text</>`. */
 
-import { NbfxReader, NodeType } from '#src/protocol/nbfx/reader.js';
+import { type NbfxReader, NodeType } from '#src/protocol/nbfx/reader.js';
 
 function name(namespace: string, localName: string): string {
   return namespace === '' ? localName : `{${namespace}}${localName}`;

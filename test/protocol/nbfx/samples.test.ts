@@ -71,16 +71,8 @@ const SAMPLES: readonly (readonly [number, string, string])[] = [
   [0xa9, '4003646F63A9', '<doc></>'],
   [0xaa, '4003646F6304026E73AA3801', '<doc ns="http://schemas.microsoft.com/ws/2006/05/rm"></>'],
   [0xab, '400454797065ABC401', '<Type>X509v3Certificate</>'],
-  [
-    0xac,
-    '4003646F63AC00112233445566778899AABBCCDDEEFF01',
-    '<doc>urn:uuid:33221100-5544-7766-8899-aabbccddeeff</>',
-  ],
-  [
-    0xad,
-    '421AAD00112233445566778899AABBCCDDEEFF',
-    '<MessageID>urn:uuid:33221100-5544-7766-8899-aabbccddeeff</>',
-  ],
+  [0xac, '4003646F63AC00112233445566778899AABBCCDDEEFF01', '<doc>urn:uuid:33221100-5544-7766-8899-aabbccddeeff</>'],
+  [0xad, '421AAD00112233445566778899AABBCCDDEEFF', '<MessageID>urn:uuid:33221100-5544-7766-8899-aabbccddeeff</>'],
   [0xae, '4003646F63AE00C4F532FFFFFFFF01', '<doc>-PT5M44S</>'],
   [0xaf, '429407AF00B08EF01B000000', '<dateTime>PT3H20M</>'],
   [0xb0, '4003646F63B0000102030405060708090A0B0C0D0E0F01', '<doc>03020100-0504-0706-0809-0a0b0c0d0e0f</>'],
@@ -94,11 +86,7 @@ const SAMPLES: readonly (readonly [number, string, string])[] = [
   [0xb9, '4003553136B9080075006E0069003200', '<U16>uni2</>'],
   [0xba, '4003646F630403753332BA040000003300320001', '<doc u32="32"></>'],
   [0xbb, '4003553332BB0400000033003200', '<U32>32</>'],
-  [
-    0xbc,
-    '4003646F6306F006BC088E0701',
-    '<doc http://schemas.microsoft.com/ws/2005/05/envelope/none="i:float"></>',
-  ],
+  [0xbc, '4003646F6306F006BC088E0701', '<doc http://schemas.microsoft.com/ws/2005/05/envelope/none="i:float"></>'],
   [0xbd, '400454797065BD129007', '<Type>s:double</>'],
 ];
 
