@@ -2,22 +2,28 @@
 
 import { md4 } from '../../../crypto/md4.js';
 import { hmacMd5, md5 } from '../../../crypto/md5.js';
+import { secretBytes } from '../../../crypto/secret-bytes.js';
 
 /** UTF-16LE bytes of a text. */
 export function unicode(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length * 2);
+  writeUnicode(text, bytes);
+  return bytes;
+}
+
+function writeUnicode(text: string, bytes: Uint8Array): void {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     bytes[2 * i] = unit;
     bytes[2 * i + 1] = unit >>> 8;
   }
-  return bytes;
 }
 
 /** NTOWFv1: MD4 of the UTF-16LE password. */
 export function NTOWFv1(password: string): Uint8Array {
-  const bytes = unicode(password);
+  const bytes = secretBytes(password.length * 2);
   try {
+    writeUnicode(password, bytes);
     return md4(bytes);
   } finally {
     bytes.fill(0);

@@ -3,6 +3,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { hmacMd5 } from '../../../crypto/md5.js';
 import { Rc4 } from '../../../crypto/rc4.js';
+import { secretCopy } from '../../../crypto/secret-bytes.js';
 import { dateToFiletime } from '../../dtyp/time.js';
 import { ProtocolError } from '../../errors.js';
 import { AuthType } from '../../rpc/security-context.js';
@@ -116,7 +117,7 @@ export class NtlmContext implements Mechanism {
   }
 
   sessionKey(): Uint8Array {
-    return established(this.#exportedSessionKey).slice();
+    return secretCopy(established(this.#exportedSessionKey));
   }
 
   dispose(): void {
@@ -148,8 +149,8 @@ export class NtlmContext implements Mechanism {
     const temp = clientChallengeStructureFor(received, timestamp, this.#options);
     const response = computeResponse(responseKeyNT, challenge.serverChallenge, temp.clientChallenge, temp.bytes);
     const keyExchange = (flags & NegotiateFlag.keyExchange) !== 0;
-    const sessionKey = keyExchange ? plain(this.#options.random(16)) : response.sessionBaseKey.slice();
-    const encryptedRandomSessionKey = keyExchange ? sessionKey.slice() : new Uint8Array(0);
+    const sessionKey = keyExchange ? plain(this.#options.random(16)) : secretCopy(response.sessionBaseKey);
+    const encryptedRandomSessionKey = keyExchange ? secretCopy(sessionKey) : new Uint8Array(0);
     if (keyExchange) {
       // KXKEY with extended session security and NTLMv2 is the SessionBaseKey itself (3.4.5.1).
       const rc4 = new Rc4(response.sessionBaseKey);
