@@ -27,6 +27,8 @@ import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls
 const DAY = 24 * 60 * 60 * 1000;
 /** An agent's next batch and a person's next try come on the connection that is there. */
 const KEEP_ALIVE = 65_000;
+/** For a whole request to come in: 32 MiB at 3 Mbit/s. */
+const REQUEST_TIMEOUT = 100_000;
 /** Requests under way get this long at the end; then their connections are cut. */
 const CLOSE_GRACE = 10_000;
 
@@ -134,6 +136,8 @@ function createServer(tls: ServerTls, context: TenantContext): HttpsServer {
     https: { key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' },
     logger: false,
     keepAliveTimeout: KEEP_ALIVE,
+    // Fastify's default is none: a client that sends its body byte by byte would hold its connection for ever.
+    requestTimeout: REQUEST_TIMEOUT,
     // A closing server ends idle connections and lets the busy ones finish their request.
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 256 },
