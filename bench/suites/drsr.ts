@@ -87,6 +87,8 @@ async function impacket(dc: Dc): Promise<Pull> {
   const before = childrenCpu();
   const account = `${dc.netbiosDomain}/${ACCOUNT.user}:${ACCOUNT.password}@${dc.host}`;
   const child = spawn(join(dcTools, 'secretsdump'), ['-just-dc-ntlm', account], {
+    // It leaves its resume file in the working directory when it is stopped.
+    cwd: dc.directory,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const began = process.hrtime.bigint();
