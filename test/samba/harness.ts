@@ -145,15 +145,23 @@ export class Site {
     return file;
   }
 
-  /** `phsync agent --once --json`, to its end. */
+  /** `phsync agent --once --json`, to its end; `words`: without --json. */
   async agentOnce(
     options: DirectoryOptions & {
       readonly args?: readonly string[];
       readonly env?: Readonly<Record<string, string>>;
+      readonly words?: boolean;
     } = {},
   ): Promise<AgentRun> {
     const child = this.#spawn(
-      ['agent', '--config', this.agentConfig(options), '--once', '--json', ...(options.args ?? [])],
+      [
+        'agent',
+        '--config',
+        this.agentConfig(options),
+        '--once',
+        ...(options.words ? [] : ['--json']),
+        ...(options.args ?? []),
+      ],
       'agent.log',
       options.env ?? {},
     );

@@ -164,7 +164,7 @@ describeDc('the first synchronization', () => {
   });
 
   it('follows an account from its creation to its deletion', async () => {
-    const dn = `CN=phs.follow,OU=Special,${facts().baseDn}`;
+    const dn = `CN=phs.follow,CN=Users,${facts().baseDn}`;
     const password = (text: string) => `unicodePwd:: ${Buffer.from(`"${text}"`, 'utf16le').toString('base64')}\n`;
     const change = (attribute: string, value: string | number) =>
       `dn: ${dn}\nchangetype: modify\nreplace: ${attribute}\n${attribute}: ${value}\n-\n\n`;

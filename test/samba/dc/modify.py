@@ -5,6 +5,7 @@ The way an administrator's tool goes: NTLM with sealing on port 389, the DC's ow
   modify.py DIR < changes.ldif        (a password: unicodePwd:: base64 of the UTF-16LE text in double quotes)
 """
 import json, sys
+import ldb
 from samba import credentials, gensec, param
 from samba.samdb import SamDB
 
@@ -19,4 +20,10 @@ creds.set_domain(facts["netbiosDomain"])
 creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
 creds.set_gensec_features(creds.get_gensec_features() | gensec.FEATURE_SEAL)  # unicodePwd asks for it
 sam = SamDB(url=f"ldap://{facts['host']}", credentials=creds, lp=lp)
-sam.modify_ldif(sys.stdin.buffer.read().decode())
+for changetype, message in sam.parse_ldif(sys.stdin.buffer.read().decode()):
+    if changetype == ldb.CHANGETYPE_ADD:
+        sam.add(message)
+    elif changetype == ldb.CHANGETYPE_DELETE:
+        sam.delete(message.dn)
+    else:
+        sam.modify(message)
