@@ -1,11 +1,13 @@
 /** `phsync tenant`: the tenant server, until SIGINT or SIGTERM. */
 
+import { once } from 'node:events';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import { createHasher } from '../hasher/create-hasher.js';
 import { loadTenantConfig } from '../tenant/config.js';
 import { type RunningTenant, startTenant } from '../tenant/server.js';
 import { printJson } from './output.js';
+import { stopSignal } from './stop-signal.js';
 
 interface Options {
   readonly config: string;
@@ -16,14 +18,15 @@ async function tenant({ config: file, json = false }: Options): Promise<void> {
   const config = await loadTenantConfig(file);
   const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
   const hasher = createHasher(config.hasher);
+  // Before the start: whoever reads the ready line may send the signal at once.
+  const stop = stopSignal();
   try {
     const running = await startTenant(config, { hasher, logger });
-    // Heard from here on: whoever reads the ready line may send the signal at once.
-    const stop = stopSignal();
     announce(running, json);
-    logger.info({ signal: await stop }, 'closing');
+    if (!stop.signal.aborted) await once(stop.signal, 'abort');
     await running.close();
   } finally {
+    stop.dispose();
     await hasher.close();
   }
 }
@@ -36,13 +39,6 @@ function announce({ url, caPath, tenantId, provisioningUrl, tokenUrl }: RunningT
   process.stdout.write(`tenant ${tenantId} at ${url}\n`);
   process.stdout.write(`  provisioning  ${provisioningUrl}\n  sign-in       ${tokenUrl}\n`);
   if (caPath !== undefined) process.stdout.write(`  trust         ${caPath}\n`);
-}
-
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
-  });
 }
 
 export function command(): Command {
