@@ -96,7 +96,9 @@ logLevel: warn
     });
     let seen = { peakRssMiB: 0, cpuSeconds: 0 };
     const watch = setInterval(() => {
-      seen = usage(agent.pid!) ?? seen;
+      const now = usage(agent.pid!);
+      // A process that is ending has no memory left to report.
+      if (now !== undefined) seen = { ...now, peakRssMiB: Math.max(now.peakRssMiB, seen.peakRssMiB) };
     }, 50);
     try {
       const { connectors } = JSON.parse(await text(agent)) as {
