@@ -26,6 +26,7 @@ export interface ClientCredentials {
    *   `token-bad-reply`
    */
   token(forceRefresh?: boolean): Promise<string>;
+  /** Ends its own connections; a call under way rejects with `token-aborted`. */
   close(): Promise<void>;
 }
 
@@ -94,7 +95,7 @@ export function createClientCredentials(options: ClientCredentialsOptions): Clie
       return inFlight;
     },
     async close() {
-      await ownAgent?.close();
+      await ownAgent?.destroy();
     },
   };
 }

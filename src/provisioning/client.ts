@@ -69,7 +69,7 @@ export interface ProvisioningClient {
   setCompanyDirsyncFeatures(features: number, options?: CallOptions): Promise<void>;
   getWindowsCredentialsSyncConfig(options?: CallOptions): Promise<WindowsCredentialsSyncConfig>;
   finalizeExport(totalExported: number, successfulExportCount: number, options?: CallOptions): Promise<void>;
-  /** Closes the client's own connections. */
+  /** Ends the client's own connections; calls under way reject with `provisioning-aborted`. */
   close(): Promise<void>;
 }
 
@@ -154,7 +154,7 @@ class Client implements ProvisioningClient {
   }
 
   async close(): Promise<void> {
-    await this.#ownAgent?.close();
+    await this.#ownAgent?.destroy();
   }
 
   /** One operation, over redirects and one token refresh. */

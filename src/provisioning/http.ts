@@ -36,6 +36,8 @@ const TIMEOUT_CODES = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'ETIMEDOUT',
 ]);
+/** The client was closed. */
+const CLOSED_CODES = new Set(['UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
 /** The peer ended a kept-alive connection while the request was on its way. */
 const STALE_CODES = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
@@ -111,7 +113,7 @@ function explain(
 ): PhsyncError {
   const code = codeOf(error);
   const options = { cause: error, facts: { url: url.href, cause: code === '' ? undefined : code } };
-  if (aborted) {
+  if (aborted || CLOSED_CODES.has(code)) {
     return new PhsyncError(`${codePrefix}-aborted`, `the request to ${url.origin} was aborted`, options);
   }
   if (timedOut || TIMEOUT_CODES.has(code)) {
