@@ -9,7 +9,9 @@ export const XSD_NAMESPACE = 'http://www.w3.org/2001/XMLSchema';
 export const ARRAYS_NAMESPACE = 'http://schemas.microsoft.com/2003/10/Serialization/Arrays';
 
 const MAX_PROPERTIES = 512;
-const MAX_ARRAY_ITEMS = 100_000;
+/** A group may have many members; nobody has many certificates. */
+const MAX_STRINGS = 50_000;
+const MAX_BINARIES = 1000;
 /** Property names whose records are kept ready; a sender uses a few dozen. */
 const MAX_PREPARED_KEYS = 512;
 
@@ -21,8 +23,8 @@ const string: ContractType<string> = {
   write: (writer, value) => writer.text(value),
   read: (reader) => reader.readText(),
 };
-const arrayOfString = listOf('c', 'string', string, MAX_ARRAY_ITEMS);
-const arrayOfBase64 = listOf('c', 'base64Binary', base64Binary, MAX_ARRAY_ITEMS);
+const arrayOfString = listOf('c', 'string', string, MAX_STRINGS);
+const arrayOfBase64 = listOf('c', 'base64Binary', base64Binary, MAX_BINARIES);
 
 type TypeName =
   | 'string'

@@ -11,7 +11,7 @@ export const CONTENT_TYPE = 'application/soap+msbin1';
 export const MAX_MESSAGE_BYTES = 32 * 2 ** 20;
 
 export const SOAP_NAMESPACE = 'http://www.w3.org/2003/05/soap-envelope';
-export const ADDRESSING_NAMESPACE = 'http://www.w3.org/2005/08/addressing';
+const ADDRESSING_NAMESPACE = 'http://www.w3.org/2005/08/addressing';
 const ANONYMOUS = 'http://www.w3.org/2005/08/addressing/anonymous';
 const SYNC_TOKEN_NAMESPACE = 'urn:microsoft.online.administrativeservice';
 

@@ -296,6 +296,10 @@ export class NbfxCursor extends RecordInput {
 
   #declare(type: number, nsBase: number): void {
     const offset = this.pos - 1;
+    if (this.#nsCount >= this.limits.maxNamespaces) {
+      const most = this.limits.maxNamespaces;
+      throw this.error('nbfx-limit', 'xmlns', `more than ${most} namespace declarations in scope`, offset);
+    }
     const prefix = (type & 1) === 1 ? this.name('xmlns prefix') : '';
     const uri = type < RecordType.ShortDictionaryXmlnsAttribute ? this.name('xmlns', true) : this.dictionary('xmlns');
     if (prefix === 'xmlns' || uri === XMLNS_NAMESPACE || (prefix === 'xml') !== (uri === XML_NAMESPACE)) {

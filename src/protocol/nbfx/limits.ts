@@ -7,6 +7,8 @@ export interface NbfxLimits {
   readonly maxDepth: number;
   /** Attributes and namespace declarations of one element. */
   readonly maxAttributes: number;
+  /** Namespace declarations in scope: each name is looked up among them. */
+  readonly maxNamespaces: number;
   /** Bytes of a name, prefix or namespace. */
   readonly maxNameBytes: number;
   /** Bytes of one text record or comment, and characters of one element's text. */
@@ -19,7 +21,8 @@ export const DEFAULT_LIMITS: NbfxLimits = {
   maxBytes: 32 * 2 ** 20,
   maxDepth: 64,
   maxAttributes: 64,
+  maxNamespaces: 128,
   maxNameBytes: 1024,
-  maxTextBytes: 8 * 2 ** 20,
+  maxTextBytes: 2 ** 20,
   maxArrayItems: 65_536,
 };

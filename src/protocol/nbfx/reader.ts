@@ -195,33 +195,42 @@ export class NbfxReader extends NbfxCursor {
 
   /** Several text records, none, or text between comments. Neighbouring Bytes records are one base64 text. */
   #readMixedText(): string {
-    let text = '';
-    let chunks: Buffer[] = [];
+    const parts: string[] = [];
+    // Bytes are copied, not kept as views: a record may carry one byte, and a view takes a hundred.
+    let bytes = Buffer.alloc(0);
+    let byteCount = 0;
     let size = 0;
     for (;;) {
       const node = this.next();
       if (node === NodeType.start) {
         throw this.error('nbfx-structure', 'element', 'an element where text is expected');
       }
-      const isBytes =
-        node === NodeType.text && this.textType >= RecordType.Bytes8 && this.textType <= RecordType.Bytes32;
-      if (isBytes) {
+      if (node === NodeType.text && this.textType >= RecordType.Bytes8 && this.textType <= RecordType.Bytes32) {
         const back = this.pos;
         this.pos = this.textPos;
-        chunks.push(this.rawBytes(this.textType));
+        const chunk = this.rawBytes(this.textType);
         this.pos = back;
-        size += this.pos - this.textPos;
+        size += chunk.length;
+        if (byteCount + chunk.length > bytes.length) {
+          const grown = Buffer.alloc(2 * (byteCount + chunk.length));
+          bytes.copy(grown, 0, 0, byteCount);
+          bytes = grown;
+        }
+        chunk.copy(bytes, byteCount);
+        byteCount += chunk.length;
       } else {
-        if (chunks.length > 0) {
-          text += Buffer.concat(chunks).toString('base64');
-          chunks = [];
+        if (byteCount > 0) {
+          parts.push(bytes.toString('base64', 0, byteCount));
+          byteCount = 0;
         }
         if (node !== NodeType.text) {
-          return text;
+          return parts.length === 1 ? parts[0]! : parts.join('');
         }
         const piece = this.currentText();
-        size += piece.length;
-        text += piece;
+        if (piece !== '') {
+          parts.push(piece);
+          size += piece.length;
+        }
       }
       if (size > this.limits.maxTextBytes) {
         throw this.error('nbfx-limit', 'text', `more than ${this.limits.maxTextBytes} characters in one element`);

@@ -243,8 +243,14 @@ export class RecordInput {
       }
       case RecordType.StartList: {
         const items: string[] = [];
+        let size = 0;
         for (let item = this.listItem(); item >= 0; item = this.listItem()) {
-          items.push(this.text(item));
+          const text = this.text(item);
+          items.push(text);
+          size += text.length + 1;
+          if (size > this.limits.maxTextBytes) {
+            throw this.error('nbfx-limit', 'StartListText', `more than ${this.limits.maxTextBytes} characters`);
+          }
         }
         return items.join(' ');
       }

@@ -55,7 +55,7 @@ export const RecordType = {
 } as const;
 
 /** Largest value of MultiByteInt31. */
-export const MAX_INT31 = 0x7fff_ffff;
+const MAX_INT31 = 0x7fff_ffff;
 
 /** The five or fewer bytes of a MultiByteInt31. @throws RangeError outside 0 … 2³¹ − 1. */
 export function multiByteInt31(value: number): number[] {

@@ -150,6 +150,7 @@ describe('limits', () => {
     expect(failure('400161 9b0500 68656c6c6f', { maxTextBytes: 4 }).code).toBe('nbfx-limit');
     const reader = open(`400161 ${'98036162 63'.repeat(3)} 01`, { maxTextBytes: 8 });
     expect(() => reader.readText()).toThrow(expect.objectContaining({ code: 'nbfx-limit' }));
+    expect(failure(`400161 a4 ${'80'.repeat(5)} a6 01`, { maxTextBytes: 8 }).code).toBe('nbfx-limit');
     const bytes = open(`400161 ${'9e0361 6263'.repeat(3)} 01`, { maxTextBytes: 8 });
     expect(() => bytes.readBytes()).toThrow(expect.objectContaining({ code: 'nbfx-limit' }));
   });
@@ -162,6 +163,24 @@ describe('limits', () => {
 
   it('refuses a huge array count at once', () => {
     expect(failure('400161 03400162 01 b5 ffffffff07').code).toBe('nbfx-limit');
+  });
+
+  it('limits the declarations in scope, over all open elements', () => {
+    const level = (prefix: string) => `400161 0902${Buffer.from(prefix).toString('hex')}0175`;
+    const levels = (count: number) =>
+      Array.from({ length: count }, (_, i) => level(`p${i}`)).join('') + '01'.repeat(count);
+    expect(failure(levels(4), { maxNamespaces: 3 }).code).toBe('nbfx-limit');
+    // They go out of scope with their elements.
+    expect(clark(new NbfxReader(fromHex(`400172 ${levels(3)} ${levels(3)} 01`), { maxNamespaces: 3 }))).toContain(
+      '<r>',
+    );
+  });
+
+  it('takes many small records of one text without growing beyond the text', () => {
+    const text = open(`400161 ${'980178'.repeat(50_000)} 01`);
+    expect(text.readText()).toBe('x'.repeat(50_000));
+    const bytes = open(`400161 ${'9e0107'.repeat(50_000)} 9e00 01`);
+    expect(Buffer.compare(bytes.readBytes(), new Uint8Array(50_000).fill(7))).toBe(0);
   });
 
   it('limits names', () => {
