@@ -5,6 +5,7 @@
 #include "../generic/md4.h"
 #include "../generic/md5.h"
 #include "../generic/pbkdf2.h"
+#include "../generic/pbkdf2_streams.h"
 #include "../generic/sha256.h"
 
 namespace phsync {
@@ -14,7 +15,7 @@ const KernelTable kAvx2Kernel = {
     {Vec::lanes, md4_compress<Vec>},
     {Vec::lanes, md5_compress<Vec>},
     {Vec::lanes, sha256_compress<Vec>},
-    {Vec::lanes, pbkdf2_rounds<Vec>},
+    {kStreams * Vec::lanes, pbkdf2_rounds_streams<Vec>},
     {Vec::lanes, pbkdf2_rounds<Vec>},
 };
 

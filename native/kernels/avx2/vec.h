@@ -12,6 +12,7 @@ namespace phsync {
 namespace {
 
 struct Vec {
+  static constexpr int schedule_lead = 0;
   static constexpr size_t lanes = 8;
   __m256i v;
 

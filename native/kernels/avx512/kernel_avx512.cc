@@ -4,6 +4,7 @@
 
 #include "../generic/md4.h"
 #include "../generic/md5.h"
+#include "../generic/pair.h"
 #include "../generic/pbkdf2.h"
 #include "../generic/sha256.h"
 
@@ -14,7 +15,7 @@ const KernelTable kAvx512Kernel = {
     {Vec::lanes, md4_compress<Vec>},
     {Vec::lanes, md5_compress<Vec>},
     {Vec::lanes, sha256_compress<Vec>},
-    {Vec::lanes, pbkdf2_rounds<Vec>},
+    {Pair::lanes, pbkdf2_rounds<Pair>},
     {Vec::lanes, pbkdf2_rounds<Vec>},
 };
 

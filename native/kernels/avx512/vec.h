@@ -12,6 +12,7 @@ namespace phsync {
 namespace {
 
 struct Vec {
+  static constexpr int schedule_lead = 10;
   static constexpr size_t lanes = 16;
   __m512i v;
 

@@ -25,8 +25,8 @@ struct Midstate {
 };
 
 template <class V>
-PHSYNC_INLINE void set_midstate(Midstate<V>& m, const uint32_t* state) {
-  for (size_t i = 0; i < 8; i++) m.s[i] = V::load(state + i * V::lanes);
+PHSYNC_INLINE void set_midstate(Midstate<V>& m, const uint32_t* state, size_t stride) {
+  for (size_t i = 0; i < 8; i++) m.s[i] = V::load(state + i * stride);
   const V a = m.s[0];
   const V e = m.s[4];
   const V t1 = m.s[7] + V::broadcast(kSha256K[0]) + select(e, m.s[5], m.s[6]) + big_sigma1(e);
@@ -39,13 +39,10 @@ PHSYNC_INLINE void set_midstate(Midstate<V>& m, const uint32_t* state) {
   m.h3 = m.s[4] + V::broadcast(kSha256K[3]);
 }
 
-/// u = SHA-256 from the midstate over (u, padding).
+/// Rounds 0 to 3 over W_0 to W_3. `s` ends as sha256_round leaves it: round 4's a stands at s[4], its e at s[0].
 template <class V>
-PHSYNC_INLINE void compress_digest(const Midstate<V>& m, V* u) {
-  V w[16];
-  for (size_t i = 0; i < 8; i++) w[i] = u[i];
-  V s[8];
-  // As round 0 leaves them for round 1, whose a is s[7] and whose e is s[3].
+PHSYNC_INLINE void first_rounds(const Midstate<V>& m, V* s, const V* w, V& cache) {
+  // As round 0 leaves them for round 1, whose a is s[7] and whose e is s[3]; its h comes from the midstate.
   s[7] = m.a1 + w[0];
   s[0] = m.s[0];
   s[1] = m.s[1];
@@ -53,10 +50,20 @@ PHSYNC_INLINE void compress_digest(const Midstate<V>& m, V* u) {
   s[3] = m.e1 + w[0];
   s[4] = m.s[4];
   s[5] = m.s[5];
-  V cache = m.ab;
+  cache = m.ab;
   sha256_round<V, 1>(s, m.h1 + w[1], cache);
   sha256_round<V, 2>(s, m.h2 + w[2], cache);
   sha256_round<V, 3>(s, m.h3 + w[3], cache);
+}
+
+/// u = SHA-256 from the midstate over (u, padding).
+template <class V>
+PHSYNC_INLINE void compress_digest(const Midstate<V>& m, V* u) {
+  V w[16];
+  for (size_t i = 0; i < 8; i++) w[i] = u[i];
+  V s[8];
+  V cache;
+  first_rounds(m, s, w, cache);
   sha256_rounds<V, DigestBlock, 4, 64>(s, w, cache);
   for (size_t i = 0; i < 8; i++) u[i] = s[i] + m.s[i];
 }
@@ -64,16 +71,14 @@ PHSYNC_INLINE void compress_digest(const Midstate<V>& m, V* u) {
 template <class V>
 void pbkdf2_rounds(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds) {
   Midstate<V> midstates[2];
-  set_midstate(midstates[0], inner);
-  set_midstate(midstates[1], outer);
+  set_midstate(midstates[0], inner, V::lanes);
+  set_midstate(midstates[1], outer, V::lanes);
   V x[8];
   for (size_t i = 0; i < 8; i++) x[i] = V::load(u + i * V::lanes);
-  for (uint32_t round = 0; round < rounds; round++) {
-    // One body for both: two copies would not fit the first-level instruction cache beside each other.
-#if defined(__GNUC__)
-#pragma GCC unroll 1
-#endif
-    for (size_t half = 0; half < 2; half++) compress_digest(midstates[half], x);
+  // One body for both compressions of a round: two copies beside each other do not fit the instruction caches.
+  for (uint64_t half = 0; half < uint64_t{2} * rounds; half++) {
+    compress_digest(midstates[half & 1], x);
+    if ((half & 1) == 0) continue;
     for (size_t i = 0; i < 8; i++) (V::load(t + i * V::lanes) ^ x[i]).store(t + i * V::lanes);
   }
   wipe(midstates, sizeof midstates);

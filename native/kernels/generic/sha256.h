@@ -83,15 +83,19 @@ PHSYNC_INLINE void sha256_round(V* s, V hkw, V& cache) {
   const V f = s[(69 - t) & 7];
   const V g = s[(70 - t) & 7];
   V& h = s[(71 - t) & 7];
-  const V t1 = hkw + select(e, f, g) + big_sigma1(e);
+  // The sums are bracketed for latency: what is ready late (the sigmas, three operations deep) is added last.
+  const V t1 = (hkw + select(e, f, g)) + big_sigma1(e);
   d = d + t1;
-  h = t1 + (big_sigma0(a) + majority(a, b, c, cache));
+  h = (t1 + majority(a, b, c, cache)) + big_sigma0(a);
 }
 
+/// Rounds t to end - 1. W_t is computed V::schedule_lead rounds ahead, which gives the rounds' chain of dependent
+/// operations something to overlap with. At most 12, because pbkdf2.h comes in at round 4.
 template <class V, class Block, int t, int end>
 PHSYNC_INLINE void sha256_rounds(V* s, V* w, V& cache) {
   if constexpr (t < end) {
-    if constexpr (t >= 16) schedule<V, Block, t>(w);
+    constexpr int ahead = t + V::schedule_lead;
+    if constexpr (ahead >= 16 && ahead < 64) schedule<V, Block, ahead>(w);
     V hkw = s[(71 - t) & 7];
     if constexpr (Block::known(t)) {
       hkw = hkw + V::broadcast(kSha256K[t] + Block::word(t));

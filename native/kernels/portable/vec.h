@@ -11,6 +11,7 @@ namespace phsync {
 namespace {
 
 struct Vec {
+  static constexpr int schedule_lead = 0;
   static constexpr size_t lanes = 1;
   uint32_t v;
 
