@@ -1,0 +1,56 @@
+/** The build keeps each ISA's code to itself: no weak symbol to merge, no wide register outside its library. */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { addon, root } from './addon.js';
+
+const release = join(root, 'build', 'Release');
+const tool = (name: string, ...args: string[]) =>
+  execFileSync(name, args, { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'pipe'] });
+const has = (name: string) => {
+  try {
+    tool(name, '--version');
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+};
+const kernelNames = addon.kernels().compiled;
+const library = (kernel: string) =>
+  [join(release, `phsync_${kernel}.a`), join(release, 'obj.target', `phsync_${kernel}.a`)].find((path) =>
+    existsSync(path),
+  );
+const readable = process.platform === 'linux' && has('nm') && has('objdump');
+
+describe.skipIf(!readable)('kernel libraries (Linux with binutils)', () => {
+  it.each(kernelNames)('%s defines no weak symbol and exports its table only', (kernel) => {
+    const path = library(kernel);
+    expect(path, `no library of ${kernel} below build/Release`).toBeDefined();
+    const symbols = tool('nm', '--defined-only', path!)
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter((fields) => fields.length === 3)
+      .map(([, type, name]) => ({ type: type!, name: name! }));
+    expect(symbols.length).toBeGreaterThan(0);
+    expect(symbols.filter(({ type }) => /[WVu]/.test(type))).toEqual([]);
+    expect(symbols.filter(({ type }) => /[A-Z]/.test(type)).map(({ name }) => name)).toHaveLength(1);
+  });
+
+  const registers = (kernel: string) => {
+    const code = tool('objdump', '-d', '--no-show-raw-insn', library(kernel)!);
+    return { zmm: /%zmm/.test(code), ymm: /%ymm/.test(code) };
+  };
+
+  it.skipIf(process.arch !== 'x64')('portable keeps to the baseline of x86-64', () => {
+    expect(registers('portable')).toEqual({ zmm: false, ymm: false });
+  });
+  it.skipIf(!kernelNames.includes('avx2'))('avx2 uses ymm and no zmm', () => {
+    expect(registers('avx2')).toEqual({ zmm: false, ymm: true });
+  });
+  it.skipIf(!kernelNames.includes('avx512'))('avx512 uses zmm', () => {
+    expect(registers('avx512').zmm).toBe(true);
+  });
+});
