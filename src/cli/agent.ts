@@ -7,6 +7,7 @@ import { systemClock } from '../agent/clock.js';
 import { loadAgentConfig } from '../agent/config.js';
 import { createAgent } from '../agent/create-agent.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
+import { keepHeapSmall } from './heap.js';
 import { exitCodes, printJson } from './output.js';
 import { stopSignal } from './stop-signal.js';
 
@@ -18,6 +19,7 @@ interface Options {
 }
 
 async function run(options: Options): Promise<void> {
+  keepHeapSmall();
   const config = await loadAgentConfig(options.config);
   const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
   const created = await createAgent(config, { log });

@@ -17,6 +17,7 @@ import { PhsyncError } from '../hasher/errors.js';
 import { count, type Progress, showProgress, silentProgress } from './demo/progress.js';
 import { SignInClient } from './demo/sign-in.js';
 import { startTenantProcess, type TenantProcess } from './demo/tenant-process.js';
+import { keepHeapSmall } from './heap.js';
 import { printJson } from './output.js';
 import { stopSignal } from './stop-signal.js';
 
@@ -51,6 +52,7 @@ interface Demo {
 }
 
 async function run(options: Options): Promise<void> {
+  keepHeapSmall();
   const stop = stopSignal();
   const directory = options.stateDir ?? mkdtempSync(join(tmpdir(), 'phsync-demo-'));
   const say = options.json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`);

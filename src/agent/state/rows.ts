@@ -37,9 +37,9 @@ export interface ObjectRow {
   /** `User_<objectId>`; null while the tenant has not made the user. */
   readonly cloudAnchor: string | null;
   readonly flags: number;
-  /** 8 bytes over the properties that the tenant acknowledged; null: none. */
-  readonly fingerprint: Uint8Array | null;
-  /** 32 bits over the DN: a move shows in nothing else. */
+  /** 53 bits over the properties that the tenant acknowledged; null: none. */
+  readonly fingerprint: number | null;
+  /** 53 bits over the DN: a move shows in nothing else. */
   readonly dnDigest: number;
   /** PROPERTY_META_DATA_EXT of the unicodePwd that the tenant acknowledged last; null: none. */
   readonly passwordVersion: number | null;

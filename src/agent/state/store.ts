@@ -34,6 +34,8 @@ export function openStateStore(stateDir: string): StateStore {
     // never lost.
     db.pragma('synchronous = NORMAL');
     db.pragma('cache_size = -16384');
+    // 32 MiB of log: a checkpoint every page of objects would write the GUID index over and over.
+    db.pragma('wal_autocheckpoint = 8000');
     db.pragma('foreign_keys = ON');
     migrate(db, file);
     return new StateStore(db, lock);
@@ -130,7 +132,7 @@ export class ConnectorState {
     this.#put = db.prepare(
       `INSERT INTO object (connector, guid, cloud_anchor, flags, fingerprint, dn_digest, password_version,
         password_changed, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET cloud_anchor = excluded.cloud_anchor, flags = excluded.flags,
+       ON CONFLICT (connector, guid) DO UPDATE SET cloud_anchor = excluded.cloud_anchor, flags = excluded.flags,
         fingerprint = excluded.fingerprint, dn_digest = excluded.dn_digest,
         password_version = excluded.password_version, password_changed = excluded.password_changed,
         outcome = excluded.outcome`,
@@ -141,7 +143,7 @@ export class ConnectorState {
        ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, next_try = excluded.next_try`,
     );
     this.#unqueue = db.prepare('DELETE FROM retry WHERE connector = ? AND guid = ?');
-    this.#queued = db.prepare('SELECT count(*) FROM retry WHERE connector = ?').pluck().get(id) as number;
+    this.#queued = this.#countQueued();
   }
 
   get cookie(): Uint8Array | undefined {
@@ -260,7 +262,16 @@ export class ConnectorState {
 
   /** All of `work` or nothing of it. */
   transaction(work: () => void): void {
-    this.#db.transaction(work).immediate();
+    try {
+      this.#db.transaction(work).immediate();
+    } catch (error) {
+      this.#queued = this.#countQueued();
+      throw error;
+    }
+  }
+
+  #countQueued(): number {
+    return this.#db.prepare('SELECT count(*) FROM retry WHERE connector = ?').pluck().get(this.#id) as number;
   }
 
   #column<T>(name: string): T {
