@@ -1,0 +1,197 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const SECRET = 'the-agent-secret-of-the-tests';
+
+const directory = mkdtempSync(join(tmpdir(), 'phsync-cli-test.'));
+let tenant: ChildProcess;
+let url: string;
+
+function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+  return spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, SECRET, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function run(args: readonly string[], env?: NodeJS.ProcessEnv) {
+  const child = start(args, env);
+  let stdout = '';
+  let stderr = '';
+  child.stdout!.on('data', (chunk) => (stdout += chunk));
+  child.stderr!.on('data', (chunk) => (stderr += chunk));
+  const [code] = await once(child, 'close');
+  return { code, stdout, stderr };
+}
+
+function config(name: string, changes: Record<string, unknown> = {}): string {
+  const file = join(directory, `${name}.yaml`);
+  writeFileSync(
+    file,
+    stringify({
+      stateDir: `./${name}-state`,
+      tenant: {
+        url: `${url}/provisioningservice.svc`,
+        ca: './tenant-state/ca.pem',
+        auth: { clientId: 'agent-1', clientSecret: { env: 'SECRET' } },
+      },
+      connectors: [{ name: 'lab', directory: { type: 'lab', users: 500 } }],
+      ...changes,
+    }),
+  );
+  return file;
+}
+
+beforeAll(async () => {
+  const file = join(directory, 'tenant.yaml');
+  writeFileSync(
+    file,
+    stringify({
+      stateDir: './tenant-state',
+      listen: { port: 0 },
+      domains: [{ name: 'lab.test' }],
+      agents: [{ clientId: 'agent-1', clientSecret: { env: 'SECRET' } }],
+      logLevel: 'silent',
+    }),
+  );
+  tenant = start(['tenant', '--config', file, '--json']);
+  const [line] = await once(createInterface({ input: tenant.stdout! }), 'line');
+  url = JSON.parse(line).url;
+});
+
+afterAll(async () => {
+  const ended = once(tenant, 'exit');
+  tenant.kill('SIGTERM');
+  await ended;
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('phsync agent', () => {
+  test('--once --json prints one document; the log is JSON on stderr, without the secret', async () => {
+    const file = config('once');
+    const first = await run(['agent', '--config', file, '--once', '--json']);
+    expect(first.code).toBe(0);
+    expect(JSON.parse(first.stdout)).toMatchObject({
+      done: true,
+      connectors: [{ connector: 'lab', created: 500, credentialsSent: 500, failed: 0, retryQueue: 0 }],
+    });
+    const log = first.stderr.trim().split('\n');
+    expect(log.map((line) => JSON.parse(line).msg)).toEqual(['agent starts', 'cycle done']);
+    expect(first.stderr + first.stdout).not.toContain(SECRET);
+    const second = await run(['agent', '--config', file, '--once', '--json']);
+    expect(JSON.parse(second.stdout)).toMatchObject({ done: true, connectors: [{ seen: 0, credentialsSent: 0 }] });
+    const full = await run(['agent', '--config', file, '--once', '--json', '--full']);
+    expect(JSON.parse(full.stdout)).toMatchObject({ done: true, connectors: [{ created: 0, credentialsSent: 500 }] });
+  });
+
+  test('--once without --json prints nothing on stdout', async () => {
+    const { code, stdout } = await run(['agent', '--config', config('quiet', { logLevel: 'silent' }), '--once']);
+    expect([code, stdout]).toEqual([0, '']);
+  });
+
+  test('stays up until SIGTERM, then ends with 0; a second agent on its state is kept out meanwhile', async () => {
+    const file = config('up');
+    const child = start(['agent', '--config', file]);
+    const log: string[] = [];
+    const lines = createInterface({ input: child.stderr! });
+    const done = new Promise<void>((resolve) => {
+      lines.on('line', (line) => {
+        log.push(JSON.parse(line).msg);
+        if (log.at(-1) === 'cycle done') resolve();
+      });
+    });
+    const ended = once(child, 'close');
+    await done;
+    const second = await run(['agent', '--config', file, '--once', '--json']);
+    expect(second.code).toBe(3);
+    expect(JSON.parse(second.stdout)).toMatchObject({ error: { code: 'state-in-use' } });
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+    expect(log).toEqual(['agent starts', 'cycle done', 'agent ends']);
+  });
+
+  test('a stop in the middle of a first synchronization ends cleanly, and the next run goes on', async () => {
+    const file = config('stopped', {
+      connectors: [{ name: 'lab', directory: { type: 'lab', users: 20_000, domain: 'other.test' } }],
+    });
+    const child = start(['agent', '--config', file, '--once', '--json']);
+    let stdout = '';
+    child.stdout!.on('data', (chunk) => (stdout += chunk));
+    await once(createInterface({ input: child.stderr! }), 'line');
+    setTimeout(() => child.kill('SIGINT'), 500);
+    const [code] = await once(child, 'close');
+    expect(code).toBe(0);
+    const stopped = JSON.parse(stdout);
+    expect(stopped.done).toBe(false);
+    const [{ seen }] = stopped.connectors;
+    expect(seen).toBeLessThan(20_080);
+    const next = await run(['agent', '--config', file, '--once', '--json']);
+    expect(JSON.parse(next.stdout)).toMatchObject({ done: true, connectors: [{ seen: 20_080 - seen, failed: 0 }] });
+  }, 60_000);
+
+  test.each([
+    ['a missing file', ['agent', '--config', '/nonexistent/agent.yaml'], 2, 'config-unreadable'],
+    ['no --config', ['agent'], 2, 'usage-missing-mandatory-option-value'],
+  ])('%s', async (_, args, code, error) => {
+    const result = await run([...args, '--once', '--json']);
+    expect(result.code).toBe(code);
+    expect(JSON.parse(result.stdout).error.code).toBe(error);
+  });
+
+  test.each([
+    ['an interval', { interval: 60 }, {}, 2, 'config-invalid', /every two minutes/],
+    ['a missing secret', {}, { SECRET: '' }, 2, 'config-secret', /tenant\.auth\.clientSecret.*SECRET is empty/],
+    ['a wrong secret', {}, { SECRET: 'wrong-secret' }, 3, 'token-refused', /AADSTS7000215/],
+    [
+      'a CA that is not there',
+      {
+        tenant: {
+          url: 'https://127.0.0.1:1/x',
+          ca: './none.pem',
+          auth: { clientId: 'a', clientSecret: { env: 'SECRET' } },
+        },
+      },
+      {},
+      2,
+      'config-ca',
+      /none\.pem: ENOENT/,
+    ],
+  ])('%s is a clear error', async (name, changes, env, code, error, message) => {
+    const file = config(name.replaceAll(' ', '-'), changes);
+    const result = await run(['agent', '--config', file, '--once', '--json'], env);
+    expect(result.code).toBe(code);
+    const document = JSON.parse(result.stdout);
+    expect(document.error.code).toBe(error);
+    expect(document.error.message).toMatch(message);
+    const text = await run(['agent', '--config', file, '--once'], env);
+    expect(text.code).toBe(code);
+    expect(text.stderr.trim().split('\n').at(-1)).toMatch(/^phsync: /);
+  });
+
+  test('a tenant that is not there fails a cycle, not the loop', async () => {
+    const child = start([
+      'agent',
+      '--config',
+      config('nobody', {
+        tenant: { url: 'https://127.0.0.1:9/x', auth: { clientId: 'a', clientSecret: { env: 'SECRET' } } },
+      }),
+    ]);
+    const ended = once(child, 'close');
+    for await (const line of createInterface({ input: child.stderr! })) {
+      if (JSON.parse(line).level < 50) continue;
+      expect(JSON.parse(line)).toMatchObject({ code: 'token-unreachable' });
+      break;
+    }
+    expect(child.exitCode).toBeNull();
+    child.kill('SIGINT');
+    expect(await ended).toEqual([0, null]);
+  });
+});
