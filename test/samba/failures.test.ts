@@ -93,7 +93,7 @@ function storedUsn(site: Site): bigint {
 }
 
 /** Many pages, some of which are settled when the connection breaks; and a short patience. */
-const SMALL_PAGES = { pageSize: 200, timeoutSeconds: 3 };
+const SMALL_PAGES = { pageSize: 200, timeoutSeconds: 5 };
 
 describeDc('a domain controller that fails in the middle of a page', () => {
   let wholeReplication: number;

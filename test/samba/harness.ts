@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +46,8 @@ export interface DirectoryOptions {
 
 /** A directory with a running tenant, and agents with one state between them. */
 export class Site {
-  readonly directory = mkdtempSync(join(tmpdir(), 'phsync-site.'));
+  /** Inside the domain controller's, so that it goes with it should this process be killed. */
+  readonly directory = mkdtempSync(join(facts().directory, 'site.'));
   readonly tenantState = join(this.directory, 'tenant-state');
   readonly agentState = join(this.directory, 'agent-state');
   readonly logs = join(this.directory, 'logs');
@@ -93,7 +93,8 @@ export class Site {
   }
 
   #spawn(args: readonly string[], log: string, env: Readonly<Record<string, string>>): ChildProcess {
-    const child = spawn(process.execPath, [main, ...args], {
+    // The child ends with us, also when a test run is killed.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, main, ...args], {
       env: { ...process.env, ...secrets, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
