@@ -2,9 +2,8 @@
   # One static library per ISA with only its own flags: what a kernel shares with another would be linked once, with the
   # flags of whichever came first.
   'variables': {
-    'x86%': 0,
     'conditions': [
-      ['target_arch=="x64"', { 'x86%': 1 }],
+      ['target_arch=="x64"', { 'x86%': 1 }, { 'x86%': 0 }],
     ],
   },
   'target_defaults': {
@@ -48,7 +47,7 @@
       'conditions': [
         ['x86==1', {
           'defines': ['PHSYNC_X86_KERNELS'],
-          'dependencies': ['phsync_avx2', 'phsync_avx512'],
+          'dependencies': ['phsync_avx2', 'phsync_avx512', 'phsync_shani'],
         }],
         ['OS=="linux"', { 'ldflags': ['-Wl,--exclude-libs,ALL'] }],
       ],
@@ -64,6 +63,13 @@
           'cflags': ['-mavx2'],
           'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx2'] },
           'msvs_settings': { 'VCCLCompilerTool': { 'AdditionalOptions': ['/arch:AVX2'] } },
+        },
+        {
+          'target_name': 'phsync_shani',
+          'type': 'static_library',
+          'sources': ['native/kernels/shani/kernel_shani.cc'],
+          'cflags': ['-mssse3', '-msse4.1', '-msha'],
+          'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mssse3', '-msse4.1', '-msha'] },
         },
         {
           'target_name': 'phsync_avx512',

@@ -80,12 +80,12 @@ uint32_t integer(const Napi::CallbackInfo& info, size_t index, const char* name,
   return static_cast<uint32_t>(number);
 }
 
-const KernelTable& kernel(const Napi::CallbackInfo& info) {
+const KernelTable& chosen_kernel(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) throw_type(info, "kernel must be a string");
   const std::string name = info[0].As<Napi::String>().Utf8Value();
-  for (const KernelTable* table : compiled_kernels()) {
-    if (name != table->name) continue;
-    if (is_supported(*table)) return *table;
+  for (const Kernel& kernel : kernels()) {
+    if (name != kernel.table.name) continue;
+    if (kernel.supported) return kernel.table;
     throw_range(info, "kernel " + name + " is not supported by this CPU or operating system");
   }
   throw_range(info, "kernel must be one that this build has (see kernels().compiled)");
@@ -118,13 +118,13 @@ void check_same_count(const Napi::CallbackInfo& info, const char* name, size_t g
                         std::to_string(got));
 }
 
-Napi::Value kernels(const Napi::CallbackInfo& info) {
+Napi::Value describe_kernels(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array compiled = Napi::Array::New(env);
   Napi::Array supported = Napi::Array::New(env);
-  for (const KernelTable* table : compiled_kernels()) {
-    compiled[compiled.Length()] = Napi::String::New(env, table->name);
-    if (is_supported(*table)) supported[supported.Length()] = Napi::String::New(env, table->name);
+  for (const Kernel& kernel : kernels()) {
+    compiled[compiled.Length()] = Napi::String::New(env, kernel.table.name);
+    if (kernel.supported) supported[supported.Length()] = Napi::String::New(env, kernel.table.name);
   }
   const CpuFeatures& found = cpu_features();
   Napi::Object features = Napi::Object::New(env);
@@ -159,7 +159,7 @@ using PlainBatch = void (*)(const KernelTable&, const HashJob*, size_t);
 template <PlainBatch batch>
 void plain_hash(const Napi::CallbackInfo& info) {
   constexpr size_t kSize = 16;
-  const KernelTable& table = kernel(info);
+  const KernelTable& table = chosen_kernel(info);
   const std::vector<Slice> messages = slices(info, 1, "bytes", "offsets");
   const View<uint8_t> digests = bytes(info, 3, "digests");
   check_size(info, "digests", digests.size, messages.size(), kSize);
@@ -172,7 +172,7 @@ void plain_hash(const Napi::CallbackInfo& info) {
 }
 
 void hmac_sha256(const Napi::CallbackInfo& info) {
-  const KernelTable& table = kernel(info);
+  const KernelTable& table = chosen_kernel(info);
   const std::vector<Slice> keys = slices(info, 1, "keys", "keyOffsets");
   const std::vector<Slice> messages = slices(info, 3, "messages", "messageOffsets");
   const View<uint8_t> digests = bytes(info, 5, "digests");
@@ -183,7 +183,7 @@ void hmac_sha256(const Napi::CallbackInfo& info) {
 }
 
 void pbkdf2(const Napi::CallbackInfo& info) {
-  const KernelTable& table = kernel(info);
+  const KernelTable& table = chosen_kernel(info);
   const std::vector<Slice> passwords = slices(info, 1, "passwords", "passwordOffsets");
   const std::vector<Slice> salts = slices(info, 3, "salts", "saltOffsets");
   const uint32_t iterations = integer(info, 5, "iterations", 1, kMaxPbkdf2Iterations);
@@ -196,7 +196,7 @@ void pbkdf2(const Napi::CallbackInfo& info) {
 }
 
 void derive(const Napi::CallbackInfo& info) {
-  const KernelTable& table = kernel(info);
+  const KernelTable& table = chosen_kernel(info);
   const View<uint8_t> nt_hashes = bytes(info, 1, "ntHashes");
   const View<uint8_t> salts = bytes(info, 2, "salts");
   const uint32_t iterations = integer(info, 3, "iterations", 1, kMaxIterations);
@@ -209,7 +209,7 @@ void derive(const Napi::CallbackInfo& info) {
 }
 
 void open_and_derive(const Napi::CallbackInfo& info) {
-  const KernelTable& table = kernel(info);
+  const KernelTable& table = chosen_kernel(info);
   const std::vector<Slice> session_keys = slices(info, 1, "sessionKeys", "sessionKeyOffsets");
   const View<uint8_t> envelopes = bytes(info, 3, "envelopes");
   const View<uint32_t> rids = words(info, 4, "rids");
@@ -238,7 +238,7 @@ void open_and_derive(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports["kernels"] = Napi::Function::New<kernels>(env, "kernels");
+  exports["kernels"] = Napi::Function::New<describe_kernels>(env, "kernels");
   exports["md4Batch"] = Napi::Function::New<plain_hash<md4_batch>>(env, "md4Batch");
   exports["md5Batch"] = Napi::Function::New<plain_hash<md5_batch>>(env, "md5Batch");
   exports["hmacSha256Batch"] = Napi::Function::New<hmac_sha256>(env, "hmacSha256Batch");

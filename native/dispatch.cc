@@ -1,4 +1,4 @@
-// The best-first list of kernels and the choice by name.
+// The best-first list of kernels.
 #include "dispatch.h"
 
 #include "cpu_features.h"
@@ -11,35 +11,39 @@ struct Entry {
   bool (*supported)(const CpuFeatures&);
 };
 
-// Best first, by measurement. PHSYNC_X86_KERNELS comes from the build: the x86 libraries are linked in.
+// Best first, by measurement of PBKDF2. PHSYNC_X86_KERNELS comes from the build: the x86 libraries are linked in.
 constexpr Entry kEntries[] = {
 #if defined(PHSYNC_X86_KERNELS)
     {&kAvx512Kernel, [](const CpuFeatures& f) { return f.avx512f && f.avx512bw && f.avx512vl; }},
+    {&kShaniKernel, [](const CpuFeatures& f) { return f.sha_ni && f.sse41 && f.ssse3; }},
     {&kAvx2Kernel, [](const CpuFeatures& f) { return f.avx2; }},
 #endif
     {&kPortableKernel, [](const CpuFeatures&) { return true; }},
 };
 
+void complete(BlockKernel& own, const BlockKernel& other) {
+  if (own.compress == nullptr) own = other;
+}
+
+std::vector<Kernel> list() {
+  std::vector<Kernel> result;
+  for (const Entry& entry : kEntries) result.push_back({entry.supported(cpu_features()), *entry.table});
+  for (size_t i = 0; i < result.size(); i++) {
+    for (size_t next = i + 1; next < result.size(); next++) {
+      if (!result[next].supported) continue;
+      complete(result[i].table.md4, result[next].table.md4);
+      complete(result[i].table.md5, result[next].table.md5);
+      complete(result[i].table.sha256, result[next].table.sha256);
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
-std::vector<const KernelTable*> compiled_kernels() {
-  std::vector<const KernelTable*> kernels;
-  for (const Entry& entry : kEntries) kernels.push_back(entry.table);
-  return kernels;
-}
-
-bool is_supported(const KernelTable& kernel) {
-  for (const Entry& entry : kEntries) {
-    if (entry.table == &kernel) return entry.supported(cpu_features());
-  }
-  return false;
-}
-
-const KernelTable* find_kernel(const std::string& name) {
-  for (const Entry& entry : kEntries) {
-    if (name == entry.table->name) return entry.supported(cpu_features()) ? entry.table : nullptr;
-  }
-  return nullptr;
+const std::vector<Kernel>& kernels() {
+  static const std::vector<Kernel> result = list();
+  return result;
 }
 
 }  // namespace phsync

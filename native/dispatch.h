@@ -2,20 +2,20 @@
 #ifndef PHSYNC_DISPATCH_H_
 #define PHSYNC_DISPATCH_H_
 
-#include <string>
 #include <vector>
 
 #include "kernels/kernels.h"
 
 namespace phsync {
 
-/// In this binary, best first.
-std::vector<const KernelTable*> compiled_kernels();
-bool is_supported(const KernelTable& kernel);
+struct Kernel {
+  bool supported;
+  /// Complete: where the ISA has no alternative for an algorithm, the next best supported kernel's stands in.
+  KernelTable table;
+};
 
-/// The table of that name.
-/// Null where the name is not compiled in or not supported.
-const KernelTable* find_kernel(const std::string& name);
+/// In this binary, best first. The list is made once and does not change.
+const std::vector<Kernel>& kernels();
 
 }  // namespace phsync
 

@@ -9,9 +9,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "inline.h"
+#include "wipe.h"
 
 namespace phsync {
 namespace {
@@ -34,17 +34,6 @@ PHSYNC_INLINE void load_block(V* w, const uint8_t* const* blocks, size_t index, 
     for (size_t i = 0; i < 16; i++) scratch[i][lane] = kBigEndian ? load32be(block + 4 * i) : load32le(block + 4 * i);
   }
   for (size_t i = 0; i < 16; i++) w[i] = V::load(scratch[i]);
-}
-
-/// memset that stays: the buffer is dead afterwards, and the optimizer knows.
-PHSYNC_INLINE void wipe(void* buffer, size_t size) {
-#if defined(_MSC_VER) && !defined(__clang__)
-  volatile uint8_t* p = static_cast<volatile uint8_t*>(buffer);
-  for (size_t i = 0; i < size; i++) p[i] = 0;
-#else
-  memset(buffer, 0, size);
-  __asm__ __volatile__("" : : "r"(buffer) : "memory");
-#endif
 }
 
 }  // namespace

@@ -3,20 +3,10 @@
 #define PHSYNC_KERNELS_GENERIC_SHA256_H_
 
 #include "blocks.h"
+#include "sha256_constants.h"
 
 namespace phsync {
 namespace {
-
-constexpr uint32_t kSha256K[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-};
 
 template <class V>
 PHSYNC_INLINE V big_sigma0(V x) {
@@ -38,18 +28,6 @@ PHSYNC_INLINE V small_sigma1(V x) {
 constexpr uint32_t rotr32(uint32_t x, int n) { return x >> n | x << (32 - n); }
 constexpr uint32_t small_sigma0_of(uint32_t x) { return rotr32(x, 7) ^ rotr32(x, 18) ^ x >> 3; }
 constexpr uint32_t small_sigma1_of(uint32_t x) { return rotr32(x, 17) ^ rotr32(x, 19) ^ x >> 10; }
-
-/// A block of which no word is known at compile time.
-struct AnyBlock {
-  static constexpr bool known(int) { return false; }
-  static constexpr uint32_t word(int) { return 0; }
-};
-
-/// The second block of HMAC over a 32-byte message: 8 words of digest, then padding for 96 bytes in all.
-struct DigestBlock {
-  static constexpr bool known(int i) { return i >= 8 && i < 16; }
-  static constexpr uint32_t word(int i) { return i == 8 ? 0x80000000 : i == 15 ? (64 + 32) * 8 : 0; }
-};
 
 /// W_t for t >= 16 replaces W_(t-16) in `w`. What the block's known words contribute is added up at compile time.
 template <class V, class Block, int t>
