@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import type { CycleReport } from '../agent/agent.js';
 import { systemClock } from '../agent/clock.js';
 import { loadAgentConfig } from '../agent/config.js';
-import { createAgent } from '../agent/create-agent.js';
+import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { keepHeapSmall } from './heap.js';
 import { exitCodes, printJson } from './output.js';
@@ -28,7 +28,7 @@ async function run(options: Options): Promise<void> {
     const { backend, kernel, threads } = created.hasher;
     log.info({ backend, kernel, threads, connectors: config.connectors.map(({ name }) => name) }, 'agent starts');
     const full = options.full ?? false;
-    if (options.once) finish(await created.agent.cycle({ signal: stop.signal, full }), stop.signal, options);
+    if (options.once) finish(await cycleOnce(created, stop.signal, full), stop.signal, options);
     else await schedule(created.agent, log, stop.signal, full);
   } finally {
     stop.dispose();
@@ -36,8 +36,18 @@ async function run(options: Options): Promise<void> {
   }
 }
 
+/** Stopped before any directory was asked: no reports, and no failure either. */
+async function cycleOnce({ agent }: CreatedAgent, signal: AbortSignal, full: boolean): Promise<CycleReport[]> {
+  try {
+    return await agent.cycle({ signal, full });
+  } catch (error) {
+    if (signal.aborted) return [];
+    throw error;
+  }
+}
+
 async function schedule(
-  agent: Awaited<ReturnType<typeof createAgent>>['agent'],
+  agent: CreatedAgent['agent'],
   log: pino.Logger,
   signal: AbortSignal,
   full: boolean,

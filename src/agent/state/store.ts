@@ -181,6 +181,12 @@ export class ConnectorState {
     this.#set('full_sync_at', value);
   }
 
+  /** True while no object has been recorded. */
+  get empty(): boolean {
+    const sql = 'SELECT NOT EXISTS (SELECT 1 FROM object WHERE connector = ?)';
+    return this.#db.prepare(sql).pluck().get(this.#id) === 1;
+  }
+
   find(guid: Uint8Array): ObjectRow | undefined {
     return this.#find.get(this.#id, guid) as ObjectRow | undefined;
   }
