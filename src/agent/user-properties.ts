@@ -103,8 +103,22 @@ function digest53(text: string): number {
   return 2 ** 32 * (b & 0x1fffff) + (a >>> 0);
 }
 
+/** The day that was written last, in days since 1970: most passwords of a page were changed on few days. */
+let lastDay = Number.NaN;
+let lastDayText = '';
+
 /** `20190801164342.0Z`; null for "never". */
 function generalizedTime(filetime: bigint | undefined): string | null {
   const date = filetime === undefined ? undefined : filetimeToDate(filetime);
-  return date === undefined ? null : `${date.toISOString().slice(0, 19).replace(/[-:T]/g, '')}.0Z`;
+  if (date === undefined) return null;
+  const seconds = Math.floor(date.getTime() / 1000);
+  const day = Math.floor(seconds / 86_400);
+  if (day !== lastDay) {
+    lastDay = day;
+    lastDayText = date.toISOString().slice(0, 10).replaceAll('-', '');
+  }
+  const time = seconds - 86_400 * day;
+  // 1 stands before the six digits, so that leading zeros stay.
+  const clock = 1_000_000 + 10_000 * Math.floor(time / 3600) + 100 * (Math.floor(time / 60) % 60) + (time % 60);
+  return `${lastDayText}${String(clock).slice(1)}.0Z`;
 }
