@@ -241,7 +241,9 @@ void pbkdf2_batch(const KernelTable& kernel, const Pbkdf2Job* jobs, size_t count
   };
   Wiped<Scratch> scratch;
   for (size_t begin = 0; begin < count;) {
-    const Pbkdf2Kernel& pbkdf2 = count - begin > kernel.pbkdf2_narrow.lanes ? kernel.pbkdf2_wide : kernel.pbkdf2_narrow;
+    // Half-filled wide lanes cost as much as the narrow kernel's turns over the same jobs, or more.
+    const bool wide = 2 * (count - begin) > kernel.pbkdf2_wide.lanes;
+    const Pbkdf2Kernel& pbkdf2 = wide ? kernel.pbkdf2_wide : kernel.pbkdf2_narrow;
     const size_t width = pbkdf2.lanes;
     const size_t n = std::min(width, count - begin);
     for (size_t i = 0; i < n; i++) {
