@@ -153,7 +153,14 @@ describe('the key of the tokens', () => {
 
   it('is not replaced when it is damaged, nor quoted', async () => {
     const file = join(directory.path, 'token-key.json');
-    for (const text of ['{"kty":"RSA","d":"secret', '{}', '{"kty":"RSA","n":"AQAB","e":"AQAB","d":"secret"}', '[]']) {
+    for (const text of [
+      '{"kty":"RSA","d":"secret',
+      '{}',
+      '{"kty":"RSA","n":"AQAB","e":"AQAB","d":"secret"}',
+      '[]',
+      'null',
+      '""',
+    ]) {
       await writeFile(file, text);
       const error = await keepSigningKey(file).catch((thrown) => thrown);
       expect(error).toMatchObject({ code: 'token-key' });

@@ -27,12 +27,15 @@ export async function keepSigningKey(file: string): Promise<SigningKey> {
 }
 
 function parse(text: string, file: string): JWK {
+  let value: unknown;
   try {
-    return JSON.parse(text) as JWK;
+    value = JSON.parse(text);
   } catch {
     // Not the parser's message: it would quote the key.
     throw damaged(file);
   }
+  if (typeof value !== 'object' || value === null) throw damaged(file);
+  return value as JWK;
 }
 
 async function toSigningKey(jwk: JWK, file: string): Promise<SigningKey> {
