@@ -80,6 +80,27 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       expect((await store.findSignInUser('j\u00fcrgen@phs.test'))?.objectId).toBe(objectId);
     });
 
+    it.each([
+      ['a letter that is composed in lower case only', 'J\u030csef@phs.test', '\u01f0sef@phs.test'],
+      ['a capital sigma at the end of a word', 'ΝΙΚΟΣ@phs.test', 'νικοσ@phs.test'],
+      ['the sigma that is written there', 'ΝΙΚΟΣ@phs.test', 'νικος@phs.test'],
+      ['a capital sharp s', 'GROẞ@phs.test', 'groß@phs.test'],
+      ['a capital dotted i', 'İlker@phs.test', 'i\u0307lker@phs.test'],
+    ])('finds %s in either case', async (_what, stored, typed) => {
+      const objectId = await storeUser('a', { userPrincipalName: stored });
+      expect((await store.findSignInUser(typed))?.objectId).toBe(objectId);
+      expect(await store.applyUsers([upsert('b', { userPrincipalName: typed })])).toEqual([
+        { status: 'duplicateUserPrincipalName' },
+      ]);
+    });
+
+    it('keeps names apart that only look alike', async () => {
+      await storeUser('a', { userPrincipalName: 'gross@phs.test' });
+      for (const other of ['groß@phs.test', '\uff47ross@phs.test', 'gr\u043ess@phs.test', 'gross@phs.test\0']) {
+        expect(await store.findSignInUser(other)).toBeUndefined();
+      }
+    });
+
     it('changes what comes, clears what comes as null, and leaves the rest', async () => {
       const objectId = await storeUser('a', {
         userPrincipalName: 'a@phs.test',

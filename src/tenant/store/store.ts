@@ -95,7 +95,10 @@ export interface TenantStore {
   close(): Promise<void>;
 }
 
-/** How user principal names are compared: composed form, lower case. */
+/**
+ * How user principal names are compared: lower case in composed form. In this order, since J with a caron is composed
+ * in lower case only; and with one small sigma, since which of the two a capital becomes depends on its place.
+ */
 export function userPrincipalNameKey(userPrincipalName: string): string {
-  return userPrincipalName.normalize('NFC').toLowerCase();
+  return userPrincipalName.toLowerCase().normalize('NFC').replaceAll('\u03c2', '\u03c3');
 }
