@@ -224,6 +224,13 @@ describe('credentials that are refused', () => {
   });
 });
 
+describe('an anchor that came as an empty element', () => {
+  it('leaves the user to the other anchor', async () => {
+    const [stored] = await client.provisionAzureADSyncObjects([user('a', { userPrincipalName: 'a@phs.test' })]);
+    expect(await results(credential('', { cloudAnchor: stored!.cloudAnchor }), credential(''))).toEqual([0, 2]);
+  });
+});
+
 describe('the company', () => {
   it('tells its configuration and limits', async () => {
     expect(await client.getCompanyConfiguration()).toMatchObject({

@@ -30,7 +30,9 @@ export async function provisionCredentials(
     if (credential !== undefined && !Number.isNaN(item.changeDate.getTime())) {
       const { salt, iterations, hash } = credential;
       const objectId = item.cloudAnchor === undefined ? undefined : objectIdOf(item.cloudAnchor);
-      const { sourceAnchor, changeDate, forcePasswordChangeOnLogon } = item;
+      const { changeDate, forcePasswordChangeOnLogon } = item;
+      // Some clients write an empty element where others write i:nil.
+      const sourceAnchor = item.sourceAnchor === '' ? undefined : item.sourceAnchor;
       changes.push({ sourceAnchor, objectId, changeDate, salt, iterations, hash, forcePasswordChangeOnLogon });
       return true;
     }
