@@ -1,7 +1,7 @@
 /** `phsync demo`: the main job on embedded defaults, from a simulated directory to people signing in. */
 
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
@@ -13,6 +13,7 @@ import { loadAgentConfig } from '../agent/config.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { LabDirectory, LabSource } from '../agent/sources/lab-source.js';
+import { makeDirectory } from '../agent/state/make-directory.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { count, type Progress, showProgress, silentProgress } from './demo/progress.js';
 import { SignInClient } from './demo/sign-in.js';
@@ -59,7 +60,7 @@ async function run(options: Options): Promise<void> {
   let tenant: TenantProcess | undefined;
   let created: CreatedAgent | undefined;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     const env = { ...process.env, [SECRET]: randomBytes(32).toString('base64url') };
     const lab = new LabDirectory({ users: options.users, domain: DOMAIN, journal: join(directory, 'lab.jsonl') });
     tenant = await startTenantProcess(writeTenantConfig(directory), env);

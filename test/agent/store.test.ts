@@ -135,8 +135,9 @@ describe('the state store', () => {
     writeFileSync(join(directory, 'agent.sqlite'), 'not a database, but long enough to be looked at as one'.repeat(50));
     expect(() => openStateStore(directory)).toThrowError(expect.objectContaining({ code: 'state-unusable' }));
     writeFileSync(join(directory, 'file'), '');
-    expect(() => openStateStore(join(directory, 'file', 'below'))).toThrowError(
-      expect.objectContaining({ code: 'state-unusable' }),
-    );
+    // Below /proc, Node's own mkdir would not come back.
+    for (const state of [join(directory, 'file'), join(directory, 'file', 'below'), '/proc/phsync', '/proc/a/b']) {
+      expect(() => openStateStore(state), state).toThrowError(expect.objectContaining({ code: 'state-directory' }));
+    }
   });
 });

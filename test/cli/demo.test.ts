@@ -116,6 +116,12 @@ describe('phsync demo', () => {
     });
   }, 60_000);
 
+  test('a state directory that cannot be made is a clear error', async () => {
+    const { output, ended } = start(['--once', '--json', '--state-dir', join(MAIN, 'below')]);
+    expect(await ended).toEqual([3, null]);
+    expect(JSON.parse(output.stdout).error).toMatchObject({ code: 'state-directory', reason: 'ENOTDIR' });
+  });
+
   test.each(['0', '-1', 'many', '1e3', '1000001'])('--users %s is refused', async (users) => {
     const { output, ended } = start(['--once', '--json', '--users', users]);
     expect(await ended).toEqual([2, null]);

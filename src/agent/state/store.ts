@@ -1,9 +1,10 @@
 /** The agent's memory: one SQLite file with cookies, what the tenant was told, and the retry queue. Never a secret. */
 
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PhsyncError } from '../../hasher/errors.js';
+import { makeDirectory } from './make-directory.js';
 import { migrations } from './migrations.js';
 import type { CycleCounts, ObjectRow, OutcomeCode, RetryRow } from './rows.js';
 
@@ -15,15 +16,15 @@ const MAX_REASON = 300;
 
 /**
  * Opens (or makes) `agent.sqlite` in the directory, mode 0600 in a directory of mode 0700. A second process is kept
- * out for as long as the first lives, however that ends. Throws PhsyncError `state-in-use`, `state-newer`,
- * `state-unusable`.
+ * out for as long as the first lives, however that ends. Throws PhsyncError `state-directory`, `state-in-use`,
+ * `state-newer`, `state-unusable`.
  */
 export function openStateStore(stateDir: string): StateStore {
   const file = join(stateDir, 'agent.sqlite');
   let lock: Database.Database | undefined;
   let db: Database.Database | undefined;
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeDirectory(stateDir);
     lock = takeLock(join(stateDir, 'agent.lock'));
     // Made before SQLite does, so that it (and with it -wal and -shm) never has wider rights, not even for a moment.
     closeSync(openSync(file, 'a', 0o600));
