@@ -121,6 +121,7 @@ export class ConnectorState {
   readonly #drop: Database.Statement;
   readonly #queue: Database.Statement;
   readonly #unqueue: Database.Statement;
+  readonly #attempts: Database.Statement;
   #queued: number;
 
   constructor(db: Database.Database, id: number) {
@@ -144,6 +145,7 @@ export class ConnectorState {
        ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, next_try = excluded.next_try`,
     );
     this.#unqueue = db.prepare('DELETE FROM retry WHERE connector = ? AND guid = ?');
+    this.#attempts = db.prepare('SELECT attempts FROM retry WHERE connector = ? AND guid = ?').pluck();
     this.#queued = this.#countQueued();
   }
 
@@ -217,8 +219,7 @@ export class ConnectorState {
 
   attempts(guid: Uint8Array): number {
     if (this.#queued === 0) return 0;
-    const sql = 'SELECT attempts FROM retry WHERE connector = ? AND guid = ?';
-    return (this.#db.prepare(sql).pluck().get(this.#id, guid) as number | undefined) ?? 0;
+    return (this.#attempts.get(this.#id, guid) as number | undefined) ?? 0;
   }
 
   enqueue(guid: Uint8Array, reason: string, now: number): void {
@@ -231,14 +232,17 @@ export class ConnectorState {
     if (this.#queued > 0) this.#queued -= this.#unqueue.run(this.#id, guid).changes;
   }
 
-  /** Up to `limit` objects whose time has come, after `from` in the order of their GUIDs. */
+  /**
+   * Up to `limit` objects whose time has come, after `from` in the order of their GUIDs. A time that is further away
+   * than any retry is of a clock that has been set back since.
+   */
   due(now: number, from: Uint8Array, limit: number): RetryRow[] {
     return this.#db
       .prepare(
-        `SELECT guid, reason, attempts FROM retry WHERE connector = ? AND next_try <= ? AND guid > ?
-         ORDER BY guid LIMIT ?`,
+        `SELECT guid, reason, attempts FROM retry
+         WHERE connector = ? AND NOT (next_try > ? AND next_try <= ?) AND guid > ? ORDER BY guid LIMIT ?`,
       )
-      .all(this.#id, now, from, limit) as RetryRow[];
+      .all(this.#id, now, now + RETRY_MAX_MS, from, limit) as RetryRow[];
   }
 
   retries(limit: number): RetryRow[] {
