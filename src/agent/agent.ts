@@ -48,12 +48,17 @@ export class Agent {
 
   /**
    * One cycle over all enabled connectors at the same time; one's failure stands in its report and stops no other.
-   * Rejects where the tenant itself refuses or cannot be reached: then no directory was asked.
+   * Rejects where the tenant itself refuses or cannot be reached: then no directory was asked. Rejects as well where
+   * the state fails, once all connectors have ended.
    */
   async cycle(request: CycleRequest): Promise<CycleReport[]> {
     const link = await openLink(this.#parts.client, request.signal);
     const enabled = this.#parts.connectors.filter((connector) => connector.enabled);
-    return Promise.all(enabled.map((connector) => this.#cycleOf(connector, link, request)));
+    const cycles = await Promise.allSettled(enabled.map((connector) => this.#cycleOf(connector, link, request)));
+    return cycles.map((cycle) => {
+      if (cycle.status === 'rejected') throw cycle.reason;
+      return cycle.value;
+    });
   }
 
   async #cycleOf(

@@ -65,8 +65,9 @@ async function inBatches<T, R>(
 ): Promise<R[]> {
   const results: R[] = new Array(items.length);
   let next = 0;
+  let failed = false;
   async function sendAll(): Promise<void> {
-    while (next < items.length) {
+    while (next < items.length && !failed) {
       const from = next;
       const batch = items.slice(from, from + size);
       next += batch.length;
@@ -81,6 +82,14 @@ async function inBatches<T, R>(
       for (let i = 0; i < answers.length; i++) results[from + i] = answers[i]!;
     }
   }
-  await Promise.all(Array.from({ length: PARALLEL_BATCHES }, sendAll));
+  const lanes = Array.from({ length: PARALLEL_BATCHES }, () =>
+    sendAll().catch((error: unknown) => {
+      failed = true;
+      throw error;
+    }),
+  );
+  // All of them, not the first that fails: no batch may arrive after what is sent next.
+  const failure = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
   return results;
 }
