@@ -88,7 +88,8 @@ class Cycle {
     await Promise.all(this.#running);
     this.#throwIfFailed();
     state.transaction(() => {
-      state.running = false;
+      // Stopped before it has seen everything, it leaves the rest of making up for the one cut off to the next.
+      state.running = signal.aborted && this.#recovering;
       if (!signal.aborted) state.fullSyncAt ??= clock.now();
     });
     return this.#counts;
@@ -106,7 +107,7 @@ class Cycle {
         const page = await source.object({ guid: guidToText(guid) });
         sessionKeys = page.sessionKeys;
         const object = page.objects[0] ?? goneObject(guid);
-        const item = this.#decide(object, guid, this.#context({ force: true, fetched: true }));
+        const item = this.#decide(object, guid, { ...this.#waiting(), fetched: true });
         if (item !== undefined) items.push(item);
         this.#busy.add(object.guid);
         from = guid;
@@ -120,7 +121,8 @@ class Cycle {
     this.#total = page.total ?? this.#total;
     let { sessionKeys } = page;
     let items: Item[] = [];
-    const context = this.#context({ force: this.#options.full === true, fetched: false });
+    const usual = this.#context(this.#options.full === true);
+    const waiting = this.#waiting();
     for (const object of page.objects) {
       if (this.#busy.has(object.guid)) {
         await this.#start({ items, sessionKeys }, undefined);
@@ -128,6 +130,7 @@ class Cycle {
         await Promise.all(this.#running);
       }
       const guid = guidFromText(object.guid);
+      const context = state.attempts(guid) > 0 ? waiting : usual;
       let item = this.#decide(object, guid, context);
       if (item === undefined) {
         const fetched = await this.#options.source.object({ guid: object.guid });
@@ -168,9 +171,14 @@ class Cycle {
     };
   }
 
-  #context({ force, fetched }: { force: boolean; fetched: boolean }): DecisionContext {
+  #context(force: boolean): DecisionContext {
     const { scope, source } = this.#options;
-    return { scope, domain: source.domain, force, recovering: this.#recovering, fetched };
+    return { scope, domain: source.domain, force, recovering: this.#recovering, fetched: false };
+  }
+
+  /** For an object of the retry queue, which leaves the queue with all that it waits for or not at all. */
+  #waiting(): DecisionContext {
+    return { ...this.#context(true), recovering: true };
   }
 
   /** Sends the unit on its way, waiting for a free place first. `page`: the unit is the last of it. */
@@ -205,7 +213,7 @@ class Cycle {
       const [derived] = await Promise.all([deriving, provisioned]);
       await sendUnit(unit, derived, link, new Date(clock.now()));
     });
-    return this.#recording.run(async () => {
+    const recorded = this.#recording.run(async () => {
       await sent;
       state.transaction(() => {
         recordUnit(unit, state, this.#counts, clock.now());
@@ -217,6 +225,8 @@ class Cycle {
         onProgress?.(this.#counts, this.#total);
       }
     });
+    // After a failure elsewhere too, nothing of it may reach the tenant any more once the cycle has ended.
+    return Promise.allSettled([deriving, provisioned, sent]).then(() => recorded);
   }
 }
 

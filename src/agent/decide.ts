@@ -10,7 +10,10 @@ export interface DecisionContext {
   readonly domain: Domain;
   /** Send user and password even where the tenant acknowledged both: a full synchronization, or a retry. */
   readonly force: boolean;
-  /** The last cycle was cut off: the tenant may hold users of whom the state knows nothing yet. */
+  /**
+   * The last cycle was cut off, or the object waits in the retry queue: the tenant may hold the user, though the state
+   * knows nothing of it yet.
+   */
   readonly recovering: boolean;
   /** The object was read on its own and is whole; asking again would give no more. */
   readonly fetched: boolean;
@@ -38,7 +41,9 @@ export function decide(object: DirectoryObject, row: ObjectRow | undefined, cont
   if (object.rid === 0 || context.fetched) return PASS;
   if (row === undefined) return FETCH;
   if ((row.flags & RowFlag.inScope) === 0) {
-    return (row.flags & RowFlag.misplaced) !== 0 && context.scope.placed(object.dn) ? FETCH : PASS;
+    const misplaced = (row.flags & RowFlag.misplaced) !== 0;
+    if (misplaced ? context.scope.placed(object.dn) : describesUser(object)) return FETCH;
+    return removal(row, row, misplaced && context.recovering);
   }
   if (!context.scope.placed(object.dn)) {
     return removal(row, { ...OUTSIDE, flags: RowFlag.misplaced }, false);
@@ -53,7 +58,9 @@ function decideWhole(object: DirectoryObject, row: ObjectRow | undefined, contex
   const why = context.scope.why(object);
   if (why === 'nameless' && !context.fetched) return FETCH;
   if (why !== undefined) {
-    const after = why === 'organizational-unit' ? { ...OUTSIDE, flags: RowFlag.misplaced } : OUTSIDE;
+    // The DN alone keeps them out, and another DN, which shows in no attribute, may bring them in.
+    const misplaced = why === 'organizational-unit' || why === 'conflict';
+    const after = misplaced ? { ...OUTSIDE, flags: RowFlag.misplaced } : OUTSIDE;
     const mayBeThere = context.recovering && why !== 'class' && why !== 'system-account';
     // Contacts, containers and the like can never have a password: their changes are told apart without memory.
     return removal(row, object.rid === 0 ? undefined : after, mayBeThere);
@@ -104,7 +111,7 @@ function withPassword(
     ...after,
     flags,
     passwordVersion: object.passwordVersion ?? null,
-    passwordChanged: object.passwordChanged?.getTime() ?? null,
+    passwordChanged: timeToSend(object, row),
     outcome: Outcome.success,
   };
   return { kind: 'sync', provision, credential: true, row: credentialRow };
@@ -119,12 +126,23 @@ function isNewer(object: DirectoryObject, row: ObjectRow | undefined): boolean {
 }
 
 /**
+ * The tenant orders by time alone. A version that is newer, from a DC whose clock is behind, must not look older there
+ * than what it acknowledged last.
+ */
+function timeToSend({ passwordChanged }: DirectoryObject, row: ObjectRow | undefined): number | null {
+  const time = passwordChanged?.getTime();
+  const last = row?.passwordChanged ?? null;
+  if (time === undefined || Number.isNaN(time)) return last;
+  return last === null ? time : Math.max(time, last);
+}
+
+/**
  * The object is no (longer a) user of the tenant's. `after`: what to remember of it; `mayBeThere`: delete it in the
  * tenant even where the state does not know it.
  */
 function removal(row: ObjectRow | undefined, after: ObjectRow | undefined, mayBeThere: boolean): Decision {
   const wasInScope = row !== undefined && (row.cloudAnchor !== null || (row.flags & RowFlag.inScope) !== 0);
-  if (wasInScope || (mayBeThere && row === undefined)) return { kind: 'delete', row: after };
+  if (wasInScope || mayBeThere) return { kind: 'delete', row: after };
   return same(row, after) ? PASS : { kind: 'remember', row: after, inScope: false };
 }
 
@@ -139,7 +157,7 @@ const OUTSIDE: ObjectRow = {
   outcome: Outcome.none,
 };
 
-/** True where the page carries anything that `userProperties` sends. */
+/** True where the page carries anything that `userProperties` sends or the scope asks for. */
 function describesUser(object: DirectoryObject): boolean {
   return (
     object.sAMAccountName !== undefined ||
@@ -148,7 +166,8 @@ function describesUser(object: DirectoryObject): boolean {
     object.givenName !== undefined ||
     object.sn !== undefined ||
     object.mail !== undefined ||
-    object.userAccountControl !== undefined
+    object.userAccountControl !== undefined ||
+    object.isCriticalSystemObject !== undefined
   );
 }
 

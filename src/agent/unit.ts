@@ -57,8 +57,14 @@ export async function provisionUnit(unit: Unit, link: Link, domain: Domain): Pro
   for (const [i, item] of items.entries()) {
     const { resultCode, resultErrorDescription, cloudAnchor } = results[i]!;
     if (resultCode === 'Success') {
-      if (item.decision.kind === 'sync') item.cloudAnchor = cloudAnchor ?? item.cloudAnchor;
       item.provisioned = true;
+      if (item.decision.kind !== 'sync') continue;
+      item.cloudAnchor = cloudAnchor ?? item.cloudAnchor;
+      if (item.cloudAnchor !== null) continue;
+      item.failure = {
+        outcome: Outcome.targetNotExported,
+        reason: 'the tenant took the user and named no CloudAnchor',
+      };
     } else {
       const text = resultErrorDescription === undefined ? '' : `: ${resultErrorDescription}`;
       item.failure = {
@@ -97,7 +103,7 @@ export async function sendUnit(
     const digest = digests.slice(2 * DIGEST_SIZE * i, 2 * DIGEST_SIZE * (i + 1));
     items.push(item);
     credentials.push({
-      changeDate: item.object.passwordChanged ?? now,
+      changeDate: changeDateOf(item) ?? now,
       cloudAnchor: item.cloudAnchor,
       credentialData: `v1;PPH1_MD4,${salt},${derived.iterations},${digest};`,
       forcePasswordChangeOnLogon: false,
@@ -125,6 +131,11 @@ export async function sendUnit(
       item.provisioned = false;
     }
   }
+}
+
+function changeDateOf({ decision }: Item): Date | undefined {
+  const time = decision.kind === 'sync' ? decision.row.passwordChanged : null;
+  return time === null ? undefined : new Date(time);
 }
 
 /** Writes down what became of each item; runs inside a transaction. */
