@@ -4,7 +4,7 @@ import type { Server } from 'node:https';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import formbody from '@fastify/formbody';
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
 import { PhsyncError } from '../hasher/errors.js';
@@ -29,8 +29,11 @@ const DAY = 24 * 60 * 60 * 1000;
 const KEEP_ALIVE = 65_000;
 /** For a whole request to come in: 32 MiB at 3 Mbit/s. */
 const REQUEST_TIMEOUT = 100_000;
+/** Every body but an agent's is smaller: a form with a name, a password and a few words. */
+const MAX_FORM = 16 * 1024;
 /** Requests under way get this long at the end; then their connections are cut. */
 const CLOSE_GRACE = 10_000;
+const NO_SUCH_ADDRESS = { error: 'invalid_request', error_description: 'There is no such address here.' } as const;
 
 export interface TenantDependencies {
   /** Checks passwords. The caller's: `close()` leaves it running. */
@@ -89,7 +92,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   const server = createServer(tls, context);
   registerTokenEndpoint(server, { context, clients, tokens, signIn: createSignIn(store, deps.hasher) });
   registerMetadataEndpoints(server, context, key);
-  registerProvisioningEndpoint(server, { context, tokens, serverName: hostname() });
+  registerProvisioningEndpoint(server, { context, clients, tokens, serverName: hostname() });
   server.get('/health', async () => {
     await store.dirSyncFeatures();
     return { status: 'ok' };
@@ -140,8 +143,15 @@ function createServer(tls: ServerTls, context: TenantContext): HttpsServer {
     requestTimeout: REQUEST_TIMEOUT,
     // A closing server ends idle connections and lets the busy ones finish their request.
     forceCloseConnections: 'idle',
+    bodyLimit: MAX_FORM,
     routerOptions: { maxParamLength: 256 },
+    // An address that cannot be decoded, or with a name that no tenant has; Fastify would send it back.
+    frameworkErrors: ({ statusCode }, _request, reply: FastifyReply) => {
+      reply.code(statusCode === 414 ? 404 : 400).send(NO_SUCH_ADDRESS);
+    },
   });
+  // JSON and plain text, which no endpoint takes.
+  server.removeAllContentTypeParsers();
   server.register(formbody);
   // Method, route and status only: URLs, headers and bodies can hold names and secrets.
   server.addHook('onResponse', (request, reply, done) => {
@@ -158,9 +168,7 @@ function createServer(tls: ServerTls, context: TenantContext): HttpsServer {
     context.log.error({ err: error }, 'request failed');
     return reply.code(500).send({ error: 'server_error', error_description: 'The service failed on this request.' });
   });
-  server.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send({ error: 'invalid_request', error_description: 'There is no such address here.' }),
-  );
+  server.setNotFoundHandler((_request, reply) => reply.code(404).send(NO_SUCH_ADDRESS));
   return server;
 }
 

@@ -1,10 +1,14 @@
 /** The provisioning endpoint with the agent's own client over HTTPS: users, credentials, features, faults. */
 
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { connect } from 'node:tls';
 import { Agent, request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
 import { createProvisioningClient, type ProvisioningClient } from '#src/provisioning/client.js';
+import { encodeRequest } from '#src/provisioning/client-codec.js';
 import { createClientCredentials, tokenUrlFor } from '#src/provisioning/client-credentials.js';
 import {
   type AzureADSyncObject,
@@ -13,6 +17,7 @@ import {
   type SyncCredentialsChangeItem,
   type SyncOperation,
 } from '#src/provisioning/types.js';
+import { readBody } from '#src/tenant/provisioning/body.js';
 import {
   AGENT,
   credentialText,
@@ -75,6 +80,11 @@ const credential = (sourceAnchor: string | undefined, more: Partial<SyncCredenti
   windowsSupplementalCredentials: undefined,
   ...more,
 });
+
+const hostAndPort = (url: string) => {
+  const { hostname: host, port } = new URL(url);
+  return { host, port: Number(port) };
+};
 
 const results = async (...items: SyncCredentialsChangeItem[]) =>
   (await client.provisionCredentials(items)).map(({ result }) => result);
@@ -348,6 +358,115 @@ describe('the bearer token', () => {
   });
 });
 
+describe('a large request', () => {
+  function* filledUp(head: Buffer, size: number): Generator<Buffer> {
+    yield head;
+    const chunk = Buffer.alloc(64 * 1024, 0x2a);
+    for (let sent = head.length; sent < size; sent += chunk.length) yield chunk;
+  }
+
+  const send = async (head: Buffer, size: number) => {
+    const dispatcher = new Agent({ connect: { ca: readFileSync(tenant.caPath!) } });
+    const { statusCode, body } = await request(tenant.provisioningUrl, {
+      method: 'POST',
+      dispatcher,
+      headers: { 'content-type': 'application/soap+msbin1' },
+      body: Readable.from(filledUp(head, size)),
+    });
+    const bytes = Buffer.from(await body.arrayBuffer());
+    await dispatcher.close();
+    return { status: statusCode, bytes };
+  };
+
+  /** A request whose header bears the token, its body cut short. */
+  const headWith = (bearerToken: string) => {
+    const none = { applicationId: '', clientVersion: '', dirSyncBuildNumber: '', fimBuildNumber: '' };
+    const request = encodeRequest(
+      'GetCompanyConfiguration',
+      { includeLicenseInformation: false },
+      {
+        messageId: 'urn:uuid:00000000-0000-4000-8000-000000000000',
+        to: tenant.provisioningUrl,
+        syncToken: {
+          ...none,
+          bearerToken,
+          isInstalledOnDC: false,
+          issueDateTime: '',
+          languageId: '',
+          liveToken: '',
+          protocolVersion: '',
+          richCoexistenceEnabled: false,
+          trackingId: '',
+        },
+      },
+    );
+    return request.subarray(0, request.length - 4);
+  };
+
+  it('is kept only where its head is an agent’s', async () => {
+    for (const [answer, kept] of [
+      [true, 2 ** 20],
+      [false, 64 * 1024],
+    ] as const) {
+      const heads: number[] = [];
+      const isAgent = async ({ length }: Buffer) => {
+        heads.push(length);
+        return answer;
+      };
+      expect(await readBody(Readable.from(filledUp(Buffer.alloc(0), 2 ** 20)), undefined, isAgent)).toHaveLength(kept);
+      expect(heads).toEqual([64 * 1024]);
+    }
+  });
+
+  it('of a stranger is answered', { timeout: 30_000 }, async () => {
+    for (const [head, words] of [
+      [headWith('stranger'), 'AccessDenied'],
+      [Buffer.from('no message'), 'InvalidRequest'],
+    ] as const) {
+      const { status, bytes } = await send(head, 30 * 2 ** 20);
+      expect(status).toBe(500);
+      expect(bytes.includes(words)).toBe(true);
+    }
+  });
+
+  it('of an agent is read to its end, up to the limit', { timeout: 30_000 }, async () => {
+    const head = headWith(await tenant.agentToken());
+    const { status, bytes } = await send(head, 4 * 2 ** 20);
+    expect(status).toBe(500);
+    expect(bytes.includes('InvalidRequest')).toBe(true);
+    expect((await send(head, 33 * 2 ** 20)).status).toBe(413);
+  });
+
+  it('that ends half-way is nobody’s failure', async () => {
+    const socket = connect({ ...hostAndPort(tenant.url), ca: readFileSync(tenant.caPath!) });
+    await once(socket, 'secureConnect');
+    socket.write(
+      'POST /provisioningservice.svc HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+msbin1\r\nContent-Length: 100\r\n\r\nhalf',
+    );
+    socket.end();
+    await once(socket.resume(), 'close');
+    expect((await tenant.get('/health')).status).toBe(200);
+    expect(tenant.logText()).not.toContain('request failed');
+  });
+});
+
+describe('an agent that was taken out of the configuration', () => {
+  it('may do nothing with the token it still has', async () => {
+    const token = await tenant.agentToken();
+    const { port } = tenant;
+    await tenant.close();
+    tenant = await startTestTenant({
+      stateDir: directory.path,
+      hasher,
+      now: () => now,
+      config: { agents: [], listen: { host: '127.0.0.1', port } },
+    });
+    await expect(clientWith(async () => token).getCompanyConfiguration()).rejects.toMatchObject({
+      code: 'provisioning-access-denied',
+    });
+  });
+});
+
 describe('requests that cannot be read', () => {
   it('get a fault or a plain refusal, and the server goes on', async () => {
     const dispatcher = new Agent({ connect: { ca: readFileSync(tenant.caPath!) } });
@@ -367,7 +486,8 @@ describe('requests that cannot be read', () => {
       expect(reply.bytes.includes('InvalidRequest')).toBe(true);
     }
     expect((await post('{}', 'application/json')).status).toBe(415);
-    expect((await post('{', 'application/json')).status).toBe(400);
+    expect((await post('a=b', 'application/x-www-form-urlencoded')).status).toBe(415);
+    expect((await post('x'.repeat(20_000), 'application/x-www-form-urlencoded')).status).toBe(413);
     expect((await post('', 'application/soap+msbin1')).status).toBeGreaterThanOrEqual(400);
     expect((await post(Buffer.alloc(33 * 2 ** 20))).status).toBe(413);
     expect((await tenant.get('/health')).json).toEqual({ status: 'ok' });

@@ -3,7 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLocalJWKSet, createRemoteJWKSet, customFetch, jwtVerify } from 'jose';
-import { fetch } from 'undici';
+import { fetch, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCredential } from '#src/hasher/credential.js';
 import type { Hasher } from '#src/hasher/types.js';
@@ -246,12 +246,40 @@ describe('requests that are no sign-in', () => {
   it('are refused for another tenant, grant or form', async () => {
     expectRefused(await tenant.token(good, { tenant: 'elsewhere.test' }), 90002, 'invalid_request');
     expectRefused(await tenant.token({ ...good, grant_type: 'implicit' }), 70003, 'unsupported_grant_type');
-    const json = await tenant.token(good, { headers: { 'content-type': 'application/json' } });
-    expect(json).toMatchObject({ status: 400, json: { error: 'invalid_request' } });
-    expect((await tenant.token(good, { headers: { 'content-type': 'text/xml' } })).status).toBe(415);
-    expect((await tenant.token({ ...good, password: 'x'.repeat(20_000) })).status).toBe(413);
+    for (const type of ['text/xml', 'text/plain', 'application/json', 'nonsense', '']) {
+      const reply = await tenant.token(good, { headers: { 'content-type': type } });
+      expectRefused(reply, 900144, 'invalid_request');
+    }
+    expectRefused(await tenant.token({ ...good, password: 'x'.repeat(20_000) }), 90013, 'invalid_request');
+    expect((await tenant.get('/elsewhere.test/discovery/v2.0/keys')).json.correlation_id).toMatch(/^[0-9a-f-]{36}$/);
     expect((await tenant.get(`/${tenant.tenantId}/oauth2/v2.0/token`)).status).toBe(404);
     expect((await tenant.get('/elsewhere.test/discovery/v2.0/keys')).json.error_codes).toEqual([90002]);
+  });
+
+  it('are not taken as JSON', async () => {
+    const { statusCode, body } = await request(tenant.tokenUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        grant_type: 'password',
+        client_id: 'app',
+        username: 'vector0@phs.test',
+        password: vectors[0]!.password,
+      }),
+      dispatcher: tenant.dispatcher,
+    });
+    expect([statusCode, ((await body.json()) as { error_codes: unknown }).error_codes]).toEqual([400, [900144]]);
+  });
+
+  it('do not get an address back that is none', async () => {
+    for (const [path, status] of [
+      ['%ff', 400],
+      ['secret'.repeat(50), 404],
+    ] as const) {
+      const reply = await tenant.get(`/${path}/discovery/v2.0/keys`);
+      expect(reply).toMatchObject({ status, json: { error: 'invalid_request' } });
+      expect(reply.text).not.toContain(path);
+    }
   });
 
   it('get their correlation id back, and a page for the error', async () => {

@@ -2,14 +2,16 @@
 
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { issuerOf, isThisTenant, type TenantContext } from '../context.js';
-import { describeAadsts, isAadstsCode, oauthError } from './oauth-error.js';
+import { correlationIdOf, describeAadsts, isAadstsCode, oauthError } from './oauth-error.js';
 import { SIGNING_ALGORITHM, type SigningKey } from './signing-key.js';
 
 export function registerMetadataEndpoints(server: FastifyInstance, context: TenantContext, key: SigningKey): void {
   const forTenant = (path: string, document: () => object) => {
     server.get<{ Params: { tenant: string } }>(`/:tenant${path}`, async (request, reply) => {
       const { tenant } = request.params;
-      return isThisTenant(context, tenant) ? document() : tenantNotFound(reply, context, tenant, request.id);
+      return isThisTenant(context, tenant)
+        ? document()
+        : tenantNotFound(reply, context, tenant, correlationIdOf(request.headers));
     });
   };
   const keys = { keys: [key.publicJwk] };

@@ -40,6 +40,7 @@ const definitions = {
     text: (type) => `The app requested an unsupported grant type '${type}'.`,
   },
   90002: { error: 'invalid_request', status: 400, text: (tenant) => `Tenant '${tenant}' not found.` },
+  90013: { error: 'invalid_request', status: 400, text: () => 'Invalid input received from the user.' },
   500011: {
     error: 'invalid_resource',
     status: 400,
@@ -82,6 +83,14 @@ export interface OAuthErrorBody {
 
 /** Longer than any name that can be right; what is echoed is cut here. */
 const MAX_ECHO = 128;
+
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** The client's `client-request-id` where it is a GUID, else a new one. */
+export function correlationIdOf(headers: Readonly<Record<string, string | string[] | undefined>>): string {
+  const given = headers['client-request-id'];
+  return typeof given === 'string' && GUID.test(given) ? given.toLowerCase() : randomUUID();
+}
 
 /** `2026-01-31 12:34:56Z` */
 const timestampOf = (now: Date) => `${now.toISOString().slice(0, 19).replace('T', ' ')}Z`;

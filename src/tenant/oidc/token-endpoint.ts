@@ -1,16 +1,12 @@
 /** The token endpoint (RFC 6749 3.2): client credentials (4.4) for agents, resource owner password (4.3) for people. */
 
-import { randomUUID } from 'node:crypto';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isThisTenant, type TenantContext } from '../context.js';
 import type { SignIn, SignInOutcome } from '../sign-in/sign-in.js';
 import type { Clients } from './clients.js';
-import { type AadstsCode, oauthError } from './oauth-error.js';
+import { type AadstsCode, correlationIdOf, oauthError } from './oauth-error.js';
 import { PROVISIONING_RESOURCE, TOKEN_LIFETIME, type Tokens } from './tokens.js';
 
-/** A sign-in has a user name, a password and a few names; anything larger is not one. */
-const MAX_BODY = 16 * 1024;
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const DEFAULT_SCOPES = ['openid', 'profile'];
 const MAX_SCOPES = 32;
 
@@ -40,11 +36,18 @@ export function registerTokenEndpoint(server: FastifyInstance, options: TokenEnd
   const { context } = options;
   server.post<{ Params: { tenant: string } }>(
     '/:tenant/oauth2/v2.0/token',
-    { bodyLimit: MAX_BODY },
+    {
+      // Bodies that never become a form.
+      errorHandler(error: FastifyError, request, reply) {
+        const { statusCode = 500 } = error;
+        if (statusCode >= 500) throw error;
+        const answer =
+          statusCode === 415 ? ({ code: 900144, subject: 'grant_type' } as const) : { code: 90013 as const };
+        reply.send(refuse(reply, answer, context, startReply(request, reply)));
+      },
+    },
     async (request, reply) => {
-      reply.header('cache-control', 'no-store').header('pragma', 'no-cache');
-      const correlationId = correlationIdOf(request);
-      reply.header('client-request-id', correlationId);
+      const correlationId = startReply(request, reply);
       const { tenant } = request.params;
       const answer: Answer = isThisTenant(context, tenant)
         ? await grant(formOf(request), tenant, options)
@@ -53,6 +56,13 @@ export function registerTokenEndpoint(server: FastifyInstance, options: TokenEnd
       return refuse(reply, answer, context, correlationId);
     },
   );
+}
+
+/** The headers of every reply. Returns the correlation id. */
+function startReply(request: FastifyRequest, reply: FastifyReply): string {
+  const correlationId = correlationIdOf(request.headers);
+  reply.headers({ 'cache-control': 'no-store', pragma: 'no-cache', 'client-request-id': correlationId });
+  return correlationId;
 }
 
 function refuse(
@@ -160,8 +170,3 @@ function basicCredentials(header: string | undefined): Readonly<Record<string, s
 }
 
 const decodeFormText = (text: string) => decodeURIComponent(text.replaceAll('+', ' '));
-
-function correlationIdOf(request: FastifyRequest): string {
-  const given = request.headers['client-request-id'];
-  return typeof given === 'string' && GUID.test(given) ? given.toLowerCase() : randomUUID();
-}

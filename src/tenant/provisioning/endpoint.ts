@@ -1,25 +1,28 @@
 /** POST /provisioningservice.svc: opens the request, checks its bearer token, runs the operation, answers or faults. */
 
 import { randomUUID } from 'node:crypto';
-import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { PhsyncError } from '../../hasher/errors.js';
 import { ProtocolError } from '../../protocol/errors.js';
 import {
   CONTENT_TYPE,
   encodeFault,
   encodeResponse,
-  MAX_MESSAGE_BYTES,
   type OpenedRequest,
   openRequest,
   type ProvisioningFault,
 } from '../../provisioning/server-codec.js';
 import { ProvisioningErrorCode } from '../../provisioning/types.js';
 import type { TenantContext } from '../context.js';
+import type { Clients } from '../oidc/clients.js';
 import type { Tokens } from '../oidc/tokens.js';
+import { readBody } from './body.js';
 import { execute, OperationFault } from './operations.js';
 
 export interface ProvisioningEndpointOptions {
   readonly context: TenantContext;
+  readonly clients: Clients;
   readonly tokens: Tokens;
   /** Goes into faults: which of several servers answered. */
   readonly serverName: string;
@@ -33,12 +36,18 @@ interface Answer {
 }
 
 export function registerProvisioningEndpoint(server: FastifyInstance, options: ProvisioningEndpointOptions): void {
-  server.addContentTypeParser(
-    CONTENT_TYPE,
-    { parseAs: 'buffer', bodyLimit: MAX_MESSAGE_BYTES },
-    (_request, body, done) => done(null, body),
+  // What is wrong with a head is told when it is answered.
+  const isAgent = (head: Buffer) =>
+    Promise.resolve(head)
+      .then((bytes) => authenticate(openRequest(bytes), options))
+      .then(
+        () => true,
+        () => false,
+      );
+  server.addContentTypeParser(CONTENT_TYPE, (request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, request.headers['content-length'], isAgent),
   );
-  server.post(PROVISIONING_PATH, { bodyLimit: MAX_MESSAGE_BYTES }, async (request, reply) => {
+  server.post(PROVISIONING_PATH, async (request, reply) => {
     if (!Buffer.isBuffer(request.body)) return reply.code(415).send();
     const { status, body } = await answer(request.body, options);
     return reply.code(status).type(CONTENT_TYPE).send(body);
@@ -50,12 +59,12 @@ type FaultWords = Pick<Extract<ProvisioningFault, { code: string }>, 'code' | 's
 };
 
 async function answer(bytes: Buffer, options: ProvisioningEndpointOptions): Promise<Answer> {
-  const { context, tokens } = options;
+  const { context } = options;
   const began = performance.now();
   let opened: OpenedRequest | undefined;
   try {
     opened = openRequest(bytes);
-    const clientId = await authenticate(opened, tokens);
+    const clientId = await authenticate(opened, options);
     const request = opened.body();
     if (request.operation === undefined) {
       throw new OperationFault(true, 'OperationNotSupported', `${request.name.slice(0, 64)} is not offered here.`);
@@ -71,11 +80,13 @@ async function answer(bytes: Buffer, options: ProvisioningEndpointOptions): Prom
 }
 
 /** The agent's client id. @throws Unauthorized */
-async function authenticate(opened: OpenedRequest, tokens: Tokens): Promise<string> {
+async function authenticate(opened: OpenedRequest, { clients, tokens }: ProvisioningEndpointOptions): Promise<string> {
   const token = opened.header.syncToken?.bearerToken ?? '';
   if (token === '') throw new Unauthorized('missing');
   const checked = await tokens.verifyAgentToken(token);
   if (!checked.ok) throw new Unauthorized(checked.reason);
+  // Its token outlives an agent that was taken out of the configuration.
+  if (!clients.isAgent(checked.clientId)) throw new Unauthorized('invalid');
   return checked.clientId;
 }
 
