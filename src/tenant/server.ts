@@ -20,6 +20,7 @@ import { PROVISIONING_PATH, registerProvisioningEndpoint } from './provisioning/
 import { INITIAL_FEATURES } from './provisioning/operations.js';
 import { createSignIn } from './sign-in/sign-in.js';
 import { DATABASE_FILE, openStateDir } from './state-dir.js';
+import { withStateLock } from './state-lock.js';
 import { SqliteStore } from './store/sqlite-store.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
@@ -72,8 +73,10 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     })),
   );
   await openStateDir(config.stateDir);
-  const tls = await readTls(config, now());
-  const key = await keepSigningKey(join(config.stateDir, 'token-key.json'));
+  const { tls, key } = await withStateLock(config.stateDir, async () => ({
+    tls: await readTls(config, now()),
+    key: await keepSigningKey(join(config.stateDir, 'token-key.json')),
+  }));
   const store = new SqliteStore(join(config.stateDir, DATABASE_FILE), { initialFeatures: INITIAL_FEATURES, now });
 
   let baseUrl = config.publicUrl?.replace(/\/+$/, '');
@@ -203,7 +206,7 @@ function renewDaily(
 ): NodeJS.Timeout {
   let current = first.cert;
   const renew = async () => {
-    const tls = await readTls(config, now());
+    const tls = await withStateLock(config.stateDir, () => readTls(config, now()));
     if (tls.cert === current) return;
     server.server.setSecureContext({ key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' });
     current = tls.cert;

@@ -1,13 +1,17 @@
 /** The state directory and the certificates in it: modes, renewal, damage, and what a TLS client makes of them. */
 
+import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keepSigningKey } from '#src/tenant/oidc/signing-key.js';
 import { openStateDir } from '#src/tenant/state-dir.js';
+import { withStateLock } from '#src/tenant/state-lock.js';
 import { hostsOf, keepAutoTls, readConfiguredTls } from '#src/tenant/tls/server-tls.js';
-import { temporaryDirectory } from './harness.js';
+import { startTestTenant, temporaryDirectory, testHasher } from './harness.js';
 
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
 beforeEach(async () => {
@@ -122,6 +126,53 @@ describe('tls: auto', () => {
       expect(hostsOf(wildcard)).not.toContain(wildcard);
       expect(hostsOf(wildcard)).toEqual(expect.arrayContaining(['localhost', '127.0.0.1', '::1']));
     }
+  });
+});
+
+describe('tenants that start at once on one new directory', () => {
+  it('share one authority and one token key', { timeout: 30_000 }, async () => {
+    const hasher = testHasher();
+    const start = () => startTestTenant({ stateDir: directory.path, hasher });
+    const tenants = await Promise.all([start(), start(), start()]);
+    const keys = await Promise.all(tenants.map(async ({ get }) => (await get('/common/discovery/v2.0/keys')).text));
+    expect(new Set(keys).size).toBe(1);
+    expect(new Set(tenants.map(({ tenantId }) => tenantId)).size).toBe(1);
+    await Promise.all(tenants.map((tenant) => tenant.close()));
+    // Finds authority and key that belong together, else it throws.
+    const { cert, caPath } = await keepAutoTls(directory.path, '127.0.0.1', new Date());
+    expect(new X509Certificate(cert).verify(new X509Certificate(await readFile(caPath!)).publicKey)).toBe(true);
+    for (const name of await readdir(directory.path)) {
+      if (name !== 'ca.pem') expect(await modeOf(name)).toBe(0o600);
+    }
+    await hasher.close();
+  });
+
+  it('take their turns, and do not wait for one that died', { timeout: 30_000 }, async () => {
+    let inside = 0;
+    const work = async () => {
+      expect(++inside).toBe(1);
+      await sleep(30);
+      inside--;
+    };
+    await Promise.all([1, 2, 3].map(() => withStateLock(directory.path, work)));
+    const module = new URL('../../dist/tenant/state-lock.js', import.meta.url).href;
+    const script = `
+      const { withStateLock } = await import(${JSON.stringify(module)});
+      await withStateLock(process.argv[1], async () => {
+        process.stdout.write('locked');
+        await new Promise((resolve) => setTimeout(resolve, 60_000));
+      });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script, directory.path]);
+    await once(child.stdout, 'data');
+    let entered = false;
+    const waiting = withStateLock(directory.path, async () => {
+      entered = true;
+    });
+    await sleep(200);
+    expect(entered).toBe(false);
+    child.kill('SIGKILL');
+    await waiting;
+    expect(entered).toBe(true);
   });
 });
 
