@@ -18,7 +18,7 @@ export function sourceAnchorOf(guid: Uint8Array): string {
 
 /** A user without one signs in as Entra Connect would have it: account name at the domain. */
 function principalName(object: DirectoryObject, domain: Domain): string {
-  return object.userPrincipalName ?? `${object.sAMAccountName}@${domain.dnsName}`;
+  return object.userPrincipalName || `${object.sAMAccountName}@${domain.dnsName}`;
 }
 
 /** accountExpires takes no part: an account that expired in Active Directory stays enabled in the tenant. */
@@ -26,7 +26,10 @@ function accountEnabled(object: DirectoryObject): boolean {
   return ((object.userAccountControl ?? 0) & ACCOUNT_DISABLED) === 0;
 }
 
-/** All properties of a user; what the directory does not have is null, so that it is cleared. */
+/**
+ * All properties of a user; what the directory does not have is null, so that it is cleared. Of a text that was there
+ * once, replication says ''.
+ */
 export function userProperties(
   object: DirectoryObject,
   sourceAnchor: string,
@@ -36,10 +39,10 @@ export function userProperties(
   const values = new Map<string, PropertyValue>();
   values.set('SourceAnchor', sourceAnchor);
   values.set('userPrincipalName', principalName(object, domain));
-  values.set('displayName', object.displayName ?? null);
-  values.set('givenName', object.givenName ?? null);
-  values.set('surname', object.sn ?? null);
-  values.set('mail', object.mail ?? null);
+  values.set('displayName', object.displayName || null);
+  values.set('givenName', object.givenName || null);
+  values.set('surname', object.sn || null);
+  values.set('mail', object.mail || null);
   values.set('accountEnabled', accountEnabled(object));
   values.set('onPremisesSamAccountName', object.sAMAccountName ?? null);
   values.set('onPremisesDistinguishedName', object.dn);

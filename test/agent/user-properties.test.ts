@@ -29,8 +29,13 @@ describe('what the tenant is told of a user', () => {
     });
   });
 
-  test('a user without principal name gets account name at the domain', () => {
-    expect(properties({ userPrincipalName: undefined }).get('userPrincipalName')).toBe('ann@phs.test');
+  test.each([undefined, ''])('a user without principal name (%j) gets account name at the domain', (none) => {
+    expect(properties({ userPrincipalName: none }).get('userPrincipalName')).toBe('ann@phs.test');
+  });
+
+  test('a text that was taken away, which replication shows as empty, is none', () => {
+    const none = properties({ displayName: '', givenName: '', sn: '', mail: '' });
+    for (const name of ['displayName', 'givenName', 'surname', 'mail']) expect(none.get(name), name).toBeNull();
   });
 
   test('disabled is not enabled; expired in Active Directory still is', () => {
