@@ -18,8 +18,8 @@ export interface AgentParts {
   readonly store: StateStore;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Connects to a connector's directory; the agent closes it after the cycle. */
-  readonly openSource: (connector: ConnectorConfig) => Promise<DirectorySource>;
+  /** Connects to a connector's directory, unless the signal is aborted; the agent closes it after the cycle. */
+  readonly openSource: (connector: ConnectorConfig, signal: AbortSignal) => Promise<DirectorySource>;
   readonly onProgress?: (connector: string, counts: Readonly<CycleCounts>, total: number | undefined) => void;
 }
 
@@ -75,7 +75,7 @@ export class Agent {
     let source: DirectorySource | undefined;
     let failure: Error | undefined;
     try {
-      source = await openSource(connector);
+      source = await openSource(connector, signal);
       log.debug({ directory: source.description }, 'cycle starts');
       counts = await runCycle({
         source,
@@ -93,7 +93,10 @@ export class Agent {
         },
       });
     } catch (error) {
-      failure = error instanceof Error ? error : new Error(String(error));
+      // A stop is no failure, and there is none that it hides: a cycle settles what it began and says what failed.
+      if (source !== undefined || !signal.aborted) {
+        failure = error instanceof Error ? error : new Error(String(error));
+      }
     } finally {
       await source?.close().catch((error: unknown) => log.debug({ err: error }, 'closing the directory failed'));
     }

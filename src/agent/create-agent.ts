@@ -56,7 +56,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     store,
     clock,
     log,
-    openSource: options.openSource ?? ((connector) => openSource(connector, env, log)),
+    openSource: options.openSource ?? ((connector, signal) => openSource(connector, env, log, signal)),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });
   return {

@@ -91,6 +91,39 @@ describe('createDrsSource', () => {
     expect(performance.now() - began).toBeLessThan(5000);
   });
 
+  it.each(['port', 'epmPort'] as const)('says that a server drips its answer (%s)', async (which) => {
+    const timers: NodeJS.Timeout[] = [];
+    const port = await listen((socket) => {
+      // A bind_ack of 5840 bytes, of which one comes every now and then: never silent, never done.
+      socket.once('data', () => {
+        socket.write(Buffer.from('05000c0310000000d016000001000000', 'hex'));
+        timers.push(setInterval(() => socket.write(Buffer.of(0)), 20));
+      });
+    });
+    const began = performance.now();
+    try {
+      const error = await failure({ [which]: port, timeouts: { idleMs: 100 } });
+      expect(error).toMatchObject({
+        code: 'dc-timeout',
+        message: expect.stringContaining('not complete after 1 s'),
+        facts: { stage: which === 'port' ? 'logon' : 'endpoint-mapper' },
+      });
+    } finally {
+      for (const timer of timers) clearInterval(timer);
+    }
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+
+  it.each(['port', 'epmPort'] as const)('is stopped while a server stays silent (%s)', async (which) => {
+    const stop = new AbortController();
+    const port = await listen((socket) => {
+      socket.once('data', () => stop.abort(new Error('stopped')));
+    });
+    const began = performance.now();
+    await expect(createDrsSource(options({ [which]: port }), stop.signal)).rejects.toThrow('stopped');
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+
   it.each([0, 1.5, 10_001])('refuses a page size of %d', async (pageSize) => {
     await expect(createDrsSource(options({ pageSize }))).rejects.toThrow(RangeError);
   });

@@ -9,7 +9,8 @@ import { NtlmContext } from '../../protocol/ssp/ntlm/ntlm-context.js';
 import { SpnegoContext } from '../../protocol/ssp/spnego/spnego-context.js';
 import { parseAccount } from './drs-account.js';
 import { type DrsErrorFacts, type DrsStage, drsError } from './drs-errors.js';
-import { connectTcp } from './tcp-transport.js';
+import { connectTcp, IDLE_TIMEOUT } from './tcp-transport.js';
+import { limitTime } from './time-limit.js';
 
 export interface DrsConnectionOptions {
   /** The domain controller's name, as it calls itself. */
@@ -47,21 +48,28 @@ export interface DrsConnection {
  * `dc-logon-failed`, `dc-weak-security`, `dc-protocol-error`, ….
  */
 export async function connectDrs(options: DrsConnectionOptions, signal?: AbortSignal): Promise<DrsConnection> {
-  const port = options.port ?? (await at('endpoint-mapper', options, () => mapPort(options, signal)));
+  const port = options.port ?? (await mapPort(options, signal));
   const transport = await at('connect', options, () => connect(options, port, signal));
   const abort = () => transport.close();
   signal?.addEventListener('abort', abort, { once: true });
   try {
     // `connect` closes the transport when it fails.
     const rpc = await at('logon', options, () =>
-      RpcClient.connect(transport, {
-        interfaceId: DRSUAPI_INTERFACE.uuid,
-        version: DRSUAPI_INTERFACE,
-        security: securityContext(options),
-      }),
+      limitTime(
+        idleTimeoutOf(options),
+        () =>
+          RpcClient.connect(transport, {
+            interfaceId: DRSUAPI_INTERFACE.uuid,
+            version: DRSUAPI_INTERFACE,
+            security: securityContext(options),
+          }),
+        abort,
+      ),
     );
     try {
-      const client = await at('bind', options, () => DrsClient.bind(rpc));
+      const client = await at('bind', options, () =>
+        limitTime(idleTimeoutOf(options), () => DrsClient.bind(rpc), abort),
+      );
       return { client, peer: transport.peer, close: () => rpc.close() };
     } catch (error) {
       rpc.close();
@@ -73,6 +81,11 @@ export async function connectDrs(options: DrsConnectionOptions, signal?: AbortSi
   } finally {
     signal?.removeEventListener('abort', abort);
   }
+}
+
+/** Longest silence of the domain controller, in milliseconds. */
+export function idleTimeoutOf({ timeouts }: Pick<DrsConnectionOptions, 'timeouts'>): number {
+  return timeouts?.idleMs ?? IDLE_TIMEOUT;
 }
 
 export function errorFacts(options: DrsConnectionOptions, stage: DrsStage): DrsErrorFacts {
@@ -87,24 +100,32 @@ async function at<T>(stage: DrsStage, options: DrsConnectionOptions, run: () => 
   }
 }
 
-function connect({ server, address, timeouts }: DrsConnectionOptions, port: number, signal: AbortSignal | undefined) {
+function connect(options: DrsConnectionOptions, port: number, signal: AbortSignal | undefined) {
   signal?.throwIfAborted();
+  const { server, address, timeouts } = options;
   return connectTcp({
     host: address ?? server,
     port,
     name: server,
     ...(timeouts?.connectMs === undefined ? {} : { connectTimeoutMs: timeouts.connectMs }),
-    ...(timeouts?.idleMs === undefined ? {} : { idleTimeoutMs: timeouts.idleMs }),
+    idleTimeoutMs: idleTimeoutOf(options),
   });
 }
 
 async function mapPort(options: DrsConnectionOptions, signal: AbortSignal | undefined): Promise<number> {
-  const transport = await connect(options, options.epmPort ?? EPM_PORT, signal);
-  const client = await RpcClient.connect(transport, EPM_INTERFACE);
+  const stage = 'endpoint-mapper';
+  const transport = await at(stage, options, () => connect(options, options.epmPort ?? EPM_PORT, signal));
+  const close = () => transport.close();
+  signal?.addEventListener('abort', close, { once: true });
   try {
-    return await mapTcpPort(client, DRSUAPI_INTERFACE);
+    const ask = async () => mapTcpPort(await RpcClient.connect(transport, EPM_INTERFACE), DRSUAPI_INTERFACE);
+    return await at(stage, options, () => limitTime(idleTimeoutOf(options), ask, close));
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
   } finally {
-    client.close();
+    signal?.removeEventListener('abort', close);
+    close();
   }
 }
 

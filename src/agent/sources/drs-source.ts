@@ -12,9 +12,16 @@ import { NO_USN } from '../../protocol/drsr/vectors.js';
 import { guidFromText } from '../../protocol/dtyp/guid.js';
 import { ProtocolError } from '../../protocol/errors.js';
 import type { Cookie, DirectoryPage, DirectorySource } from '../source.js';
-import { connectDrs, type DrsConnection, type DrsConnectionOptions, errorFacts } from './drs-connection.js';
+import {
+  connectDrs,
+  type DrsConnection,
+  type DrsConnectionOptions,
+  errorFacts,
+  idleTimeoutOf,
+} from './drs-connection.js';
 import { type DrsStage, drsError, isConnectionLost, isRefusal } from './drs-errors.js';
 import { toDirectoryObject, WANTED_ATTRIBUTES } from './drs-object.js';
+import { limitTime } from './time-limit.js';
 
 export interface DrsSourceOptions extends DrsConnectionOptions {
   /** cMaxObjects, 1 to 10,000. Default 1000; Samba sends no more than that. */
@@ -41,16 +48,17 @@ const NO_OBJECT = ['object-not-found', 'bad-distinguished-name', 'bad-naming-con
  * PhsyncError: what `connectDrs` rejects with, `dc-wrong-domain`, `dc-access-denied`, …. The connection is kept between
  * cycles; one that died meanwhile is made anew.
  *
+ * @param signal aborted: rejects with its reason; the source that is made does not look at it any more.
  * @throws RangeError for a page size out of range.
  */
-export async function createDrsSource(options: DrsSourceOptions): Promise<DirectorySource> {
+export async function createDrsSource(options: DrsSourceOptions, signal?: AbortSignal): Promise<DirectorySource> {
   const { pageSize = DEFAULT_PAGE_SIZE } = options;
   if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > MAX_PAGE_SIZE) {
     throw new RangeError(`pageSize: 1 to ${MAX_PAGE_SIZE} expected, not ${pageSize}`);
   }
   const source = new DrsSource(options, pageSize);
   try {
-    await source.learnDomain();
+    await source.learnDomain(signal);
     return source;
   } catch (error) {
     await source.close();
@@ -86,23 +94,28 @@ class DrsSource implements DirectorySource {
     return this.#domain;
   }
 
-  async learnDomain(): Promise<void> {
+  async learnDomain(signal: AbortSignal | undefined): Promise<void> {
     const { domain: dnsName, server } = this.#options;
-    await this.#call('domain', true, async (client) => {
-      // A domain's canonical name ends with a slash.
-      const names = [`${dnsName}/`];
-      const formatOffered = NameFormat.canonical;
-      const [dn] = await client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names });
-      if (dn?.status !== NameStatus.ok || dn.name === undefined) {
-        throw new PhsyncError('dc-wrong-domain', `${server} does not know the domain ${dnsName}`, {
-          facts: { ...errorFacts(this.#options, 'domain') },
-        });
-      }
-      this.#ncDn = dn.name;
-      const [nt4] = await client.crackNames({ formatOffered, formatDesired: NameFormat.nt4Account, names });
-      const netbiosName = nt4?.status === NameStatus.ok ? nt4.name?.replace(/\\$/, '') : undefined;
-      this.#domain = { dnsName, netbiosName };
-    });
+    await this.#call(
+      'domain',
+      true,
+      async (client) => {
+        // A domain's canonical name ends with a slash.
+        const names = [`${dnsName}/`];
+        const formatOffered = NameFormat.canonical;
+        const [dn] = await client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names });
+        if (dn?.status !== NameStatus.ok || dn.name === undefined) {
+          throw new PhsyncError('dc-wrong-domain', `${server} does not know the domain ${dnsName}`, {
+            facts: { ...errorFacts(this.#options, 'domain') },
+          });
+        }
+        this.#ncDn = dn.name;
+        const [nt4] = await client.crackNames({ formatOffered, formatDesired: NameFormat.nt4Account, names });
+        const netbiosName = nt4?.status === NameStatus.ok ? nt4.name?.replace(/\\$/, '') : undefined;
+        this.#domain = { dnsName, netbiosName };
+      },
+      signal,
+    );
   }
 
   async *pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncGenerator<DirectoryPage, void> {
@@ -325,7 +338,7 @@ class DrsSource implements DirectorySource {
     const abort = () => connection.close();
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      return await run(connection.client);
+      return await limitTime(idleTimeoutOf(this.#options), () => run(connection.client), abort);
     } catch (error) {
       if (!isRefusal(error)) {
         this.#giveUp(current, connection);

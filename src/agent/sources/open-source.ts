@@ -12,6 +12,7 @@ export async function openSource(
   { name, directory }: ConnectorConfig,
   env: Readonly<NodeJS.ProcessEnv>,
   log: Logger,
+  signal?: AbortSignal,
 ): Promise<DirectorySource> {
   if (directory.type === 'lab') {
     const { users, seed, domain, changesPerMinute, journal } = directory;
@@ -19,7 +20,7 @@ export async function openSource(
       new LabDirectory({ users, seed, domain, changesPerMinute, ...(journal === undefined ? {} : { journal }) }),
     );
   }
-  return openDrs(name, directory, env, log);
+  return openDrs(name, directory, env, log, signal);
 }
 
 async function openDrs(
@@ -27,15 +28,19 @@ async function openDrs(
   { server, address, domain, auth, pageSize, timeoutSeconds }: Extract<DirectoryConfig, { type: 'drs' }>,
   env: Readonly<NodeJS.ProcessEnv>,
   log: Logger,
+  signal: AbortSignal | undefined,
 ): Promise<DirectorySource> {
   const password = await resolveSecret(auth.password, `connector ${connector}: directory.auth.password`, env);
-  return createDrsSource({
-    server,
-    address,
-    domain,
-    auth: { mechanism: auth.mechanism, user: auth.user, password },
-    pageSize,
-    timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },
-    onNotice: ({ code, message }) => log.warn({ connector, code }, message),
-  });
+  return createDrsSource(
+    {
+      server,
+      address,
+      domain,
+      auth: { mechanism: auth.mechanism, user: auth.user, password },
+      pageSize,
+      timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },
+      onNotice: ({ code, message }) => log.warn({ connector, code }, message),
+    },
+    signal,
+  );
 }

@@ -17,7 +17,7 @@ export interface TcpOptions {
 }
 
 const CONNECT_TIMEOUT = 10_000;
-const IDLE_TIMEOUT = 60_000;
+export const IDLE_TIMEOUT = 60_000;
 
 /**
  * Connects. Rejects with a PhsyncError: `dc-name-unknown`, `dc-unreachable` (`facts.reason`: refused, timeout,
