@@ -146,6 +146,58 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       expect((await store.findSignInUser('d@phs.test'))?.displayName).toBeNull();
     });
 
+    describe('with names that change hands within a batch', () => {
+      const name = (sourceAnchor: string, to: string) => upsert(sourceAnchor, { userPrincipalName: `${to}@phs.test` });
+      const statuses = async (...changes: UserChange[]) =>
+        (await store.applyUsers(changes)).map(({ status }) => status);
+      const owners = async (...names: string[]) =>
+        Promise.all(names.map(async (each) => (await store.findSignInUser(`${each}@phs.test`))?.objectId));
+      let ids: string[];
+      beforeEach(async () => {
+        ids = [];
+        for (const each of ['a', 'b', 'c', 'd'])
+          ids.push(await storeUser(each, { userPrincipalName: `${each}@phs.test` }));
+      });
+
+      it('swaps two, and turns three round', async () => {
+        expect(await statuses(name('a', 'b'), name('b', 'a'))).toEqual(['stored', 'stored']);
+        expect(await owners('a', 'b', 'c')).toEqual([ids[1], ids[0], ids[2]]);
+        expect(await statuses(name('a', 'c'), name('b', 'b'), name('c', 'a'))).toEqual(['stored', 'stored', 'stored']);
+        expect(await owners('a', 'b', 'c')).toEqual([ids[2], ids[1], ids[0]]);
+      });
+
+      it('gives a name to one who comes before its owner leaves', async () => {
+        const remove = { kind: 'delete', sourceAnchor: 'b' } as const;
+        expect(await statuses(name('a', 'b'), name('new', 'c'), remove, name('c', 'other'))).toEqual(
+          Array(4).fill('stored'),
+        );
+        expect(await owners('a', 'b', 'other')).toEqual([undefined, ids[0], ids[2]]);
+      });
+
+      it('refuses those whose name stays taken, and they keep theirs', async () => {
+        expect(await statuses(name('c', 'd'), name('a', 'b'), name('b', 'a'), name('new', 'c'))).toEqual([
+          'duplicateUserPrincipalName',
+          'stored',
+          'stored',
+          'duplicateUserPrincipalName',
+        ]);
+        expect(await owners('a', 'b', 'c', 'd')).toEqual([ids[1], ids[0], ids[2], ids[3]]);
+        expect(await statuses(name('a', 'c'), name('b', 'c'), name('c', 'd'))).toEqual(
+          Array(3).fill('duplicateUserPrincipalName'),
+        );
+        expect(await owners('a', 'b', 'c', 'd')).toEqual([ids[1], ids[0], ids[2], ids[3]]);
+      });
+
+      it('lets no earlier change of a user win over a later one', async () => {
+        expect(await statuses(name('a', 'b'), name('a', 'x'), name('b', 'y'))).toEqual([
+          'duplicateUserPrincipalName',
+          'stored',
+          'stored',
+        ]);
+        expect(await owners('a', 'b', 'x', 'y')).toEqual([undefined, undefined, ids[0], ids[1]]);
+      });
+    });
+
     it('deletes softly and brings the same object back, with its password', async () => {
       const objectId = await storeUser('a', { userPrincipalName: 'a@phs.test', displayName: 'A' });
       expect(await store.applyCredentials([credential('a')], true)).toEqual(['stored']);

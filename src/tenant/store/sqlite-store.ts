@@ -67,6 +67,9 @@ const signInSql = `
   FROM users LEFT JOIN credentials ON user_id = id
   WHERE upn_key = ? AND deleted_at IS NULL`;
 
+/** Real batches need two; each takes as long as there are users who were refused. */
+const MAX_SWAP_ROUNDS = 8;
+
 interface SignInRow {
   readonly object_id: string;
   readonly user_principal_name: string;
@@ -102,6 +105,10 @@ export class SqliteStore implements TenantStore {
   /** Deleted ones too. */
   readonly #anyByAnchor: Database.Statement;
   readonly #signIn: Database.Statement;
+  readonly #putNameAside: Database.Statement;
+  readonly #savepoint: Database.Statement;
+  readonly #rollback: Database.Statement;
+  readonly #release: Database.Statement;
   /** Reused for every upsert. */
   readonly #parameters: unknown[] = new Array(FLAGS_AT + attributeColumns.length + 1).fill(null);
 
@@ -125,6 +132,13 @@ export class SqliteStore implements TenantStore {
     this.#userByObjectId = prepare('SELECT 1 FROM users WHERE object_id = ? AND deleted_at IS NULL').pluck();
     this.#anyByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ?').pluck();
     this.#signIn = prepare(signInSql);
+    // No name begins with NUL.
+    this.#putNameAside = prepare(
+      'UPDATE users SET upn_key = char(0) || id WHERE source_anchor = ? AND deleted_at IS NULL',
+    );
+    this.#savepoint = prepare('SAVEPOINT names');
+    this.#rollback = prepare('ROLLBACK TO names');
+    this.#release = prepare('RELEASE names');
   }
 
   async dirSyncFeatures(): Promise<number> {
@@ -137,7 +151,11 @@ export class SqliteStore implements TenantStore {
 
   async applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]> {
     const now = this.#now().getTime();
-    return this.#transaction(() => changes.map((change) => this.#applyUser(change, now)));
+    return this.#transaction(() => {
+      const outcomes = changes.map((change) => this.#applyUser(change, now));
+      this.#applyRefused(changes, outcomes, now);
+      return outcomes;
+    });
   }
 
   async applyCredentials(
@@ -210,6 +228,40 @@ export class SqliteStore implements TenantStore {
       if (isSqlite(error, 'SQLITE_CONSTRAINT_UNIQUE')) return { status: 'duplicateUserPrincipalName' };
       throw error;
     }
+  }
+
+  /**
+   * A name that was taken may be free by the end of the batch, when its owner is deleted or renamed further on, or may
+   * be swapped for the name of whoever wants it. So the refused try once more, together and with their own names put
+   * aside; who fails again drops out, and the others try without.
+   */
+  #applyRefused(changes: readonly UserChange[], outcomes: UserOutcome[], now: number): void {
+    let refused = outcomes.flatMap(({ status }, i) => (status === 'duplicateUserPrincipalName' ? [i] : []));
+    if (refused.length === 0) return;
+    // Not behind a later change of the same user: that one is the newer.
+    const last = new Map(changes.map(({ sourceAnchor }, i) => [sourceAnchor, i]));
+    refused = refused.filter((i) => last.get(changes[i]!.sourceAnchor) === i);
+    for (let round = 0; round < MAX_SWAP_ROUNDS && refused.length > 0; round++) {
+      const again = this.#applyTogether(
+        refused.map((i) => changes[i]!),
+        now,
+      );
+      if (again.every(({ status }) => status === 'stored')) {
+        for (const [k, i] of refused.entries()) outcomes[i] = again[k]!;
+        return;
+      }
+      refused = refused.filter((_, k) => again[k]!.status === 'stored');
+    }
+  }
+
+  /** All of them or, where one is refused, none. */
+  #applyTogether(changes: readonly UserChange[], now: number): UserOutcome[] {
+    this.#savepoint.run();
+    for (const { sourceAnchor } of changes) this.#putNameAside.run(sourceAnchor);
+    const outcomes = changes.map((change) => this.#applyUser(change, now));
+    if (outcomes.some(({ status }) => status !== 'stored')) this.#rollback.run();
+    this.#release.run();
+    return outcomes;
   }
 
   #applyCredential(change: CredentialChange, disableExpiration: number, now: number): CredentialOutcome {

@@ -82,7 +82,10 @@ export interface TenantStore {
   /** DirSyncFeatures of the company. */
   dirSyncFeatures(): Promise<number>;
   setDirSyncFeatures(features: number): Promise<void>;
-  /** Creates, updates, deletes users. A deleted one comes back, as the same object, when its anchor is upserted again. */
+  /**
+   * Creates, updates, deletes users. A deleted one comes back, as the same object, when its anchor is upserted again.
+   * Names may change hands within a batch, in any order.
+   */
   applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]>;
   /** `disablePasswordExpiration` is the policy that is stored with each of these passwords. */
   applyCredentials(
