@@ -175,8 +175,8 @@ function createServer(tls: ServerTls, context: TenantContext): HttpsServer {
   return server;
 }
 
-function readTls(config: TenantConfig, now: Date): Promise<ServerTls> {
-  return config.tls === 'auto' ? keepAutoTls(config.stateDir, config.listen.host, now) : readConfiguredTls(config.tls);
+function readTls({ tls, stateDir, listen, publicUrl }: TenantConfig, now: Date): Promise<ServerTls> {
+  return tls === 'auto' ? keepAutoTls(stateDir, listen.host, now, publicUrl) : readConfiguredTls(tls);
 }
 
 async function listen(server: HttpsServer, { host, port }: TenantConfig['listen']): Promise<void> {

@@ -121,6 +121,20 @@ describe('tls: auto', () => {
     expect(next.cert).not.toBe(first.cert);
   });
 
+  it('names the host of the public URL', async () => {
+    const hasher = testHasher();
+    for (const host of ['sign-in.example', '[2001:db8::7]', '192.0.2.7']) {
+      const config = { publicUrl: `https://${host}:8443/` };
+      const tenant = await startTestTenant({ stateDir: directory.path, hasher, config });
+      await tenant.close();
+      const cert = new X509Certificate(await readFile(join(directory.path, 'cert.pem')));
+      const name = host.replace(/[[\]]/g, '');
+      expect(cert.checkHost(name) ?? cert.checkIP(name)).toBe(name);
+      expect(cert.checkHost('localhost')).toBe('localhost');
+    }
+    await hasher.close();
+  });
+
   it('names this machine where it listens on every address', () => {
     for (const wildcard of ['0.0.0.0', '::']) {
       expect(hostsOf(wildcard)).not.toContain(wildcard);

@@ -47,14 +47,19 @@ export async function readConfiguredTls({ cert, key }: { cert: string; key: stri
  * ends within 30 days, does not name every host, or does not fit the authority.
  * @throws PhsyncError `tls-state` when the authority's key or certificate is there without the other, or unreadable.
  */
-export async function keepAutoTls(directory: string, listenHost: string, now: Date): Promise<ServerTls> {
+export async function keepAutoTls(
+  directory: string,
+  listenHost: string,
+  now: Date,
+  publicUrl?: string,
+): Promise<ServerTls> {
   const caPath = join(directory, 'ca.pem');
   const authority = await keepPair(caPath, join(directory, 'ca-key.pem'), 0o644, {
     usable: (pair) => readCertificate(pair, caPath).validTo > now,
     create: () => createAuthority('phsync tenant CA', now),
     halfIsAnError: true,
   });
-  const hosts = hostsOf(listenHost);
+  const hosts = hostsOf(listenHost, publicUrl);
   const certPath = join(directory, 'cert.pem');
   const server = await keepPair(certPath, join(directory, 'key.pem'), 0o600, {
     usable: (pair) => isServerCertificateUsable(pair, authority, hosts, now),
@@ -64,10 +69,12 @@ export async function keepAutoTls(directory: string, listenHost: string, now: Da
   return { ...server, caPath };
 }
 
-/** The names and addresses that clients on this host and, for a wildcard address, others may use. */
-export function hostsOf(listenHost: string): string[] {
+/** The names and addresses that clients on this host, for a wildcard address others, and those of `publicUrl` may use. */
+export function hostsOf(listenHost: string, publicUrl?: string): string[] {
   const wildcard = listenHost === '0.0.0.0' || listenHost === '::';
-  return [...new Set([wildcard ? hostname() : listenHost, 'localhost', '127.0.0.1', '::1'])];
+  // An IPv6 address stands in brackets in a URL.
+  const named = publicUrl === undefined ? [] : [new URL(publicUrl).hostname.replace(/^\[|\]$/g, '')];
+  return [...new Set([...named, wildcard ? hostname() : listenHost, 'localhost', '127.0.0.1', '::1'])];
 }
 
 interface Keep {
