@@ -8,8 +8,8 @@ import { stringify } from 'yaml';
 import { DOMAIN, SECRET, TestSite } from './site.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const USERS = 6000;
-const KILLS = 6;
+const USERS = 20_000;
+const KILLS = 20;
 
 let site: TestSite;
 beforeEach(async () => {
@@ -74,5 +74,5 @@ describe('an agent that is killed', () => {
     const { users } = await site.tenant.store.counts();
     const known = [...site.store.connector('lab').outcomes().values()];
     expect(users).toBe(known.reduce((a, b) => a + b));
-  }, 60_000);
+  }, 240_000);
 });
