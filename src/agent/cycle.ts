@@ -23,6 +23,8 @@ const UNITS_IN_FLIGHT = 4;
 const MAX_UNIT = 1000;
 /** Objects of the retry queue that are read and sent together. */
 const RETRY_UNIT = 200;
+/** Where users lie. */
+const CONTAINER_CLASSES: ReadonlySet<string> = new Set(['organizationalUnit', 'container']);
 
 export interface CycleOptions {
   readonly source: DirectorySource;
@@ -57,6 +59,7 @@ class Cycle {
   /** Where the state is empty at the start, looking for rows in vain would take a tenth of the time. */
   #seen: SeenFilter | undefined;
   #failure: { readonly cause: unknown } | undefined;
+  #containerMoved = false;
   #recovering = false;
   #total: number | undefined;
 
@@ -71,7 +74,7 @@ class Cycle {
     state.transaction(() => {
       state.running = true;
       const rulesChanged = state.scopeDigest !== undefined && state.scopeDigest !== scope.digest;
-      if (rulesChanged) log.info('the scope rules changed: looking at every object again');
+      if (rulesChanged) log.info('the scope rules changed, or an OU moved: looking at every object again');
       if (full || rulesChanged) state.cookie = undefined;
       state.scopeDigest = scope.digest;
     });
@@ -129,6 +132,7 @@ class Cycle {
         items = [];
         await Promise.all(this.#running);
       }
+      this.#containerMoved ||= await this.#isMovedContainer(object);
       const guid = guidFromText(object.guid);
       const context = state.attempts(guid) > 0 ? waiting : usual;
       let item = this.#decide(object, guid, context);
@@ -151,6 +155,17 @@ class Cycle {
       }
     }
     await this.#start({ items, sessionKeys }, page);
+  }
+
+  /**
+   * A container was renamed or moved, and with it all that lies below, which replication does not say: these objects
+   * did not change.
+   */
+  async #isMovedContainer({ guid, renamed, objectClass, rid, deleted }: DirectoryObject): Promise<boolean> {
+    // A new one comes with its class; accounts are no containers.
+    if (!renamed || objectClass !== undefined || rid !== 0 || deleted) return false;
+    const { objects } = await this.#options.source.object({ guid });
+    return CONTAINER_CLASSES.has(objects[0]?.objectClass ?? '');
   }
 
   /** Undefined: the object must be read on its own. */
@@ -205,6 +220,7 @@ class Cycle {
   #settle(unit: Unit, page: DirectoryPage | undefined): Promise<void> {
     const { hasher, link, source, state, clock, onProgress } = this.#options;
     const seen = page?.objects.length ?? 0;
+    const containerMoved = this.#containerMoved;
     const deriving = deriveUnit(unit, hasher);
     // Awaited below, which may be after it has failed.
     deriving.catch(() => undefined);
@@ -217,7 +233,11 @@ class Cycle {
       await sent;
       state.transaction(() => {
         recordUnit(unit, state, this.#counts, clock.now());
-        if (page !== undefined) state.cookie = page.cookie;
+        if (page !== undefined) {
+          state.cookie = page.cookie;
+          // No rules have this digest: the next cycle looks at every object again.
+          if (containerMoved) state.scopeDigest = '';
+        }
       });
       if (page !== undefined) {
         this.#counts.pages++;

@@ -13,6 +13,8 @@ export interface DirectoryObject {
   /** The last sub-authority of the SID, 0 without one. It keys the DES layer. */
   readonly rid: number;
   readonly deleted: boolean;
+  /** True where the DN came because it is new: of an object that was made, renamed or moved. */
+  readonly renamed?: boolean | undefined;
   /** lDAPDisplayName of the most derived class (`user`, `computer`, …); an OID where the name is not known. */
   readonly objectClass: string | undefined;
   readonly sAMAccountName: string | undefined;

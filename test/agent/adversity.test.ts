@@ -216,6 +216,53 @@ test('an object that comes into scope by its name alone', async () => {
   expect(await site.password(lab, lab.userIndex(6))).toBe('right');
 });
 
+test('an OU that moves takes along those who lie below, whom replication does not show', async () => {
+  const lab = site.lab({ users: 20 });
+  const index = lab.userIndex(5);
+  const connectors = [connector({ scope: { include: [], exclude: ['OU=Out,DC=lab,DC=test'] } })];
+  await site.sync(site.agent(lab, { connectors }));
+  const unit = await changeOf(lab, 0, {
+    guid: '5f5e4e0c-0000-4000-8000-0000000000aa',
+    dn: 'OU=Unit 5,OU=Out,DC=lab,DC=test',
+    sid: undefined,
+    rid: 0,
+    renamed: true,
+  });
+  const moved = (object: DirectoryObject) =>
+    object.guid === lab.guidOf(index) ? { ...object, dn: `CN=Moved,${unit.dn}` } : object;
+  const openSource = (page: readonly DirectoryObject[] | undefined) => async (): Promise<DirectorySource> => {
+    const source = new LabSource(lab);
+    const base = page === undefined ? source : await showing(lab, page)();
+    return {
+      kind: base.kind,
+      description: base.description,
+      domain: base.domain,
+      close: () => base.close(),
+      object: async (reference) =>
+        'guid' in reference && reference.guid === unit.guid
+          ? { objects: [{ ...unit, objectClass }], sessionKeys: [], cookie: new Uint8Array(0), more: false, total: 1 }
+          : source.object(reference),
+      async *pages(cookie, signal) {
+        for await (const each of base.pages(cookie, signal)) yield { ...each, objects: each.objects.map(moved) };
+      },
+    };
+  };
+  // What is no container has nobody below.
+  let objectClass = 'contact';
+  await site.sync(site.agent(lab, { connectors, openSource: openSource([unit]) }));
+  expect(await site.sync(site.agent(lab, { connectors, openSource: openSource(undefined) }))).toMatchObject({
+    seen: 0,
+  });
+  objectClass = 'organizationalUnit';
+  await site.sync(site.agent(lab, { connectors, openSource: openSource([unit]) }));
+  const next = await site.sync(site.agent(lab, { connectors, openSource: openSource(undefined) }));
+  expect(next).toMatchObject({ seen: lab.objects, deleted: 1, created: 0, updated: 0, credentialsSent: 0 });
+  expect(await site.password(lab, index)).toBe('unknown user');
+  expect(await site.sync(site.agent(lab, { connectors, openSource: openSource(undefined) }))).toMatchObject({
+    seen: 0,
+  });
+});
+
 describe('when a cycle has failed, nothing of it is under way any more', () => {
   /** Calls that are under way, and those that began after `over`. */
   function watched() {

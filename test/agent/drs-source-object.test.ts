@@ -64,6 +64,8 @@ describe('a replicated object', () => {
           sid,
           rid: Number(sid.split('-').at(-1)),
           deleted: false,
+          // The attribute `name` was not asked for when these replies were recorded.
+          renamed: false,
           // A change alone says neither class nor name.
           objectClass: attributes[0] === undefined ? undefined : 'user',
           sAMAccountName: text('sAMAccountName'),

@@ -19,6 +19,8 @@ export const WANTED_ATTRIBUTES: ReadonlyMap<string, AttributeName> = new Map(
       'displayName',
       'isDeleted',
       'isRecycled',
+      // A rename or a move changes nothing else: an object of which none of these changed does not come.
+      'name',
       'userAccountControl',
       'unicodePwd',
       'pwdLastSet',
@@ -80,6 +82,7 @@ export function toDirectoryObject(object: ReplicatedObject<AttributeName>, prefi
     rid: sid === undefined ? 0 : ridOf(sid),
     // A delta need not repeat isDeleted; the RDN of a deleted object always ends with a line feed and DEL:<guid>.
     deleted: (number('isDeleted') ?? 0) !== 0 || (number('isRecycled') ?? 0) !== 0 || name.dn.includes('\\0ADEL:'),
+    renamed: attributes.has('name'),
     objectClass: mostDerivedClass(values('objectClass'), prefixes),
     sAMAccountName: text('sAMAccountName'),
     userPrincipalName: text('userPrincipalName'),

@@ -6,6 +6,7 @@ export const ATTRIBUTE_OIDS = {
   sn: '2.5.4.4',
   givenName: '2.5.4.42',
   displayName: '1.2.840.113556.1.2.13',
+  name: '1.2.840.113556.1.4.1',
   isDeleted: '1.2.840.113556.1.2.48',
   userAccountControl: '1.2.840.113556.1.4.8',
   unicodePwd: '1.2.840.113556.1.4.90',

@@ -25,5 +25,8 @@ for changetype, message in sam.parse_ldif(sys.stdin.buffer.read().decode()):
         sam.add(message)
     elif changetype == ldb.CHANGETYPE_DELETE:
         sam.delete(message.dn)
+    elif "newrdn" in message:  # changetype modrdn
+        parent = message["newsuperior"] if "newsuperior" in message else message.dn.parent()
+        sam.rename(message.dn, f"{message['newrdn']},{parent}")
     else:
         sam.modify(message)
