@@ -4,6 +4,7 @@
  */
 
 import type { Logger } from 'pino';
+import { PhsyncError } from '../hasher/errors.js';
 import type { Hasher } from '../hasher/types.js';
 import { guidFromText, guidToText } from '../protocol/dtyp/guid.js';
 import type { Clock } from './clock.js';
@@ -13,7 +14,7 @@ import type { Link } from './link.js';
 import type { Scope } from './scope.js';
 import { SeenFilter } from './seen-filter.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
-import { type CycleCounts, noCounts } from './state/rows.js';
+import { type CycleCounts, noCounts, Outcome } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
 import { deriveUnit, type Item, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
 
@@ -23,6 +24,8 @@ const UNITS_IN_FLIGHT = 4;
 const MAX_UNIT = 1000;
 /** Objects of the retry queue that are read and sent together. */
 const RETRY_UNIT = 200;
+/** What a directory that goes on serving says of one object. */
+const OBJECT_REFUSALS: ReadonlySet<string> = new Set(['dc-access-denied', 'dc-replication-failed']);
 /** Where users lie. */
 const CONTAINER_CLASSES: ReadonlySet<string> = new Set(['organizationalUnit', 'container']);
 
@@ -99,7 +102,7 @@ class Cycle {
   }
 
   async #retry(): Promise<void> {
-    const { state, source, clock, signal } = this.#options;
+    const { state, clock, signal } = this.#options;
     const now = clock.now();
     let from: Uint8Array = new Uint8Array(0);
     for (let rows = state.due(now, from, RETRY_UNIT); rows.length > 0; rows = state.due(now, from, RETRY_UNIT)) {
@@ -107,13 +110,17 @@ class Cycle {
       let sessionKeys: readonly Uint8Array[] = [];
       for (const { guid } of rows) {
         if (signal.aborted) return;
-        const page = await source.object({ guid: guidToText(guid) });
+        from = guid;
+        this.#busy.add(guidToText(guid));
+        const page = await this.#read(guid);
+        if ('failure' in page) {
+          items.push(page);
+          continue;
+        }
         sessionKeys = page.sessionKeys;
         const object = page.objects[0] ?? goneObject(guid);
         const item = this.#decide(object, guid, { ...this.#waiting(), fetched: true });
         if (item !== undefined) items.push(item);
-        this.#busy.add(object.guid);
-        from = guid;
       }
       await this.#start({ items, sessionKeys }, undefined);
     }
@@ -137,13 +144,17 @@ class Cycle {
       const context = state.attempts(guid) > 0 ? waiting : usual;
       let item = this.#decide(object, guid, context);
       if (item === undefined) {
-        const fetched = await this.#options.source.object({ guid: object.guid });
-        // The newest list has every key of the connection, those of this page's envelopes too.
-        sessionKeys = fetched.sessionKeys;
-        // An object that is gone by now comes once more as a deleted one.
-        const whole = fetched.objects[0];
-        if (whole === undefined) continue;
-        item = this.#decide(whole, guid, { ...context, fetched: true });
+        const fetched = await this.#read(guid);
+        if ('failure' in fetched) {
+          item = fetched;
+        } else {
+          // The newest list has every key of the connection, those of this page's envelopes too.
+          sessionKeys = fetched.sessionKeys;
+          // An object that is gone by now comes once more as a deleted one.
+          const whole = fetched.objects[0];
+          if (whole === undefined) continue;
+          item = this.#decide(whole, guid, { ...context, fetched: true });
+        }
       }
       if (item === undefined || (item.decision.kind === 'pass' && !item.decision.inScope && state.queued === 0))
         continue;
@@ -164,8 +175,32 @@ class Cycle {
   async #isMovedContainer({ guid, renamed, objectClass, rid, deleted }: DirectoryObject): Promise<boolean> {
     // A new one comes with its class; accounts are no containers.
     if (!renamed || objectClass !== undefined || rid !== 0 || deleted) return false;
-    const { objects } = await this.#options.source.object({ guid });
-    return CONTAINER_CLASSES.has(objects[0]?.objectClass ?? '');
+    const page = await this.#read(guidFromText(guid));
+    return 'failure' in page || CONTAINER_CLASSES.has(page.objects[0]?.objectClass ?? '');
+  }
+
+  /**
+   * One object as it is now; where the directory refuses this object alone, an item for the retry queue, so that it
+   * holds up nobody else.
+   */
+  async #read(guid: Uint8Array): Promise<DirectoryPage | Item> {
+    const { source, state } = this.#options;
+    try {
+      return await source.object({ guid: guidToText(guid) });
+    } catch (error) {
+      if (!(error instanceof PhsyncError && OBJECT_REFUSALS.has(error.code))) throw error;
+      const known = state.find(guid);
+      return {
+        object: goneObject(guid),
+        guid,
+        known,
+        decision: { kind: 'remember', row: known, inScope: false },
+        cloudAnchor: known?.cloudAnchor ?? null,
+        provisioned: false,
+        acknowledged: false,
+        failure: { outcome: Outcome.error, reason: error.message },
+      };
+    }
   }
 
   /** Undefined: the object must be read on its own. */
@@ -250,7 +285,7 @@ class Cycle {
   }
 }
 
-/** What the retry queue holds of an object that the directory no longer has. */
+/** What is known of an object that the directory no longer has, or does not show: its GUID. */
 function goneObject(guid: Uint8Array): DirectoryObject {
   return {
     guid: guidToText(guid),

@@ -138,6 +138,38 @@ describe('who waits in the retry queue', () => {
   });
 });
 
+test('an object that the directory refuses to show alone holds up nobody else', async () => {
+  const lab = site.lab({ users: 20 });
+  const [refused, other] = [lab.userIndex(5), lab.userIndex(6)];
+  let refusing = true;
+  const openSource = async (): Promise<DirectorySource> => {
+    const source = new LabSource(lab);
+    return Object.assign(source, {
+      object: async (reference: { readonly guid: string }) => {
+        if (refusing && reference.guid === lab.guidOf(refused)) {
+          throw new PhsyncError('dc-access-denied', 'it exists, but is not replicated to this account');
+        }
+        return LabSource.prototype.object.call(source, reference);
+      },
+    });
+  };
+  const clock = new TestClock();
+  const agent = site.agent(lab, { clock, openSource });
+  await site.sync(agent);
+  // A rename makes the agent read both on their own; then the queue does.
+  for (const index of [refused, other]) lab.change('rename', index);
+  lab.changePassword(refused);
+  expect(await site.sync(agent)).toMatchObject({ updated: 1, failed: 1, retryQueue: 1 });
+  lab.changePassword(other);
+  expect(await site.sync(agent)).toMatchObject({ credentialsSent: 1, failed: 1, retryQueue: 1 });
+  expect(await site.password(lab, other)).toBe('right');
+  expect(site.store.connector('lab').retries(1)[0]!.reason).toContain('not replicated to this account');
+  refusing = false;
+  clock.time += 3_600_000;
+  expect(await site.sync(agent)).toMatchObject({ credentialsSent: 1, failed: 0, retryQueue: 0 });
+  expect(await site.password(lab, refused)).toBe('right');
+});
+
 test('a newer password goes, though the clock of its domain controller is behind', async () => {
   let now = Date.now();
   const lab = site.lab({ users: 20, now: () => now });
