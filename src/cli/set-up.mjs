@@ -12,7 +12,8 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 // stdout belongs to the command that follows (`--json`).
 const say = (text) => process.stderr.write(`set-up: ${text}\n`);
 
-function run(args, { mayFail = false } = {}) {
+/** Runs npm; `advice` is what to say where it fails. */
+function run(args, { mayFail = false, advice } = {}) {
   const { status, signal } = spawnSync(npm, args, {
     cwd: root,
     stdio: ['ignore', 2, 2],
@@ -20,6 +21,7 @@ function run(args, { mayFail = false } = {}) {
   });
   if (status !== 0 && !mayFail) {
     say(`\`npm ${args.join(' ')}\` failed (${signal ?? `exit ${status}`}); its output stands above`);
+    if (advice !== undefined) say(advice);
     process.exit(3);
   }
   return status === 0;
@@ -46,6 +48,12 @@ function newest(paths, keep = () => true) {
   return time;
 }
 
+// There is no fallback for it: state is kept in SQLite only.
+const SQLITE_ADVICE =
+  'better-sqlite3, in which agent and tenant keep their state, is needed. It comes ready-made from github.com; where ' +
+  'that cannot be reached it is compiled, which takes a C++20 compiler, make and Python 3 (Debian: `apt-get install ' +
+  'g++ make python3`) and the headers of Node.js, which npm gets from nodejs.org.';
+
 const age = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 
@@ -59,9 +67,10 @@ function install() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   const began = Date.now();
   say('installing the locked dependencies (npm ci); better-sqlite3 is compiled where no prebuilt can be had');
-  // The addon is built below, where a failure can be told apart from a failed install.
-  run(['ci', '--no-audit', '--no-fund', '--ignore-scripts']);
-  run(['rebuild', 'better-sqlite3', '--foreground-scripts=false']);
+  // The addon is built below, where a failure can be told apart from a failed install. The tests' and the compiler's
+  // packages are needed whatever NODE_ENV says, and better-sqlite3's script whatever npm's configuration says.
+  run(['ci', '--include=dev', '--no-audit', '--no-fund', '--ignore-scripts']);
+  run(['rebuild', 'better-sqlite3', '--foreground-scripts=false', '--ignore-scripts=false'], { advice: SQLITE_ADVICE });
   writeFileSync(stamp, wanted);
   say(`dependencies installed in ${seconds(began)}`);
 }
@@ -73,15 +82,22 @@ function addon() {
     [join(root, 'binding.gyp'), join(root, 'native')],
     (path) => !path.includes(`${join('native', 'test')}`),
   );
-  if (age(built) > sources || age(failed) > sources) return;
+  if (age(built) > sources) return;
+  if (age(failed) > sources) {
+    say('the addon could not be built before, so the pure-JS fallback is used; remove the folder `build` to try again');
+    return;
+  }
   const began = Date.now();
   say('building the native addon (node-gyp)');
-  if (run(['run', '--silent', 'build:native'], { mayFail: true })) {
+  // Not --silent, by which node-gyp would keep what is missing to itself.
+  if (run(['run', '--loglevel=error', 'build:native'], { mayFail: true })) {
     say(`addon built in ${seconds(began)}`);
   } else {
     mkdirSync(dirname(failed), { recursive: true });
     writeFileSync(failed, '');
-    say('the addon could not be built (its output stands above): the pure-JS fallback will be used');
+    say(
+      'the addon could not be built (why stands above; it takes a C++17 compiler): the pure-JS fallback will be used',
+    );
   }
 }
 
