@@ -81,12 +81,31 @@ function finish(reports: readonly CycleReport[], signal: AbortSignal, options: O
   }
 }
 
+const AFTER_HELP = `
+The log goes to standard error. A configuration, its paths relative to the file:
+
+  stateDir: ./agent-state
+  tenant:
+    url: https://127.0.0.1:8443/provisioningservice.svc
+    ca: ./tenant-state/ca.pem
+    auth: { clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }   # or { file: PATH }
+  connectors:
+    - name: phs.test
+      directory:
+        type: drs
+        server: dc1.phs.test
+        domain: phs.test
+        auth: { mechanism: ntlm, user: phs.sync, password: { env: PHSYNC_AD_PASSWORD } }
+
+The account needs Replicating Directory Changes and Replicating Directory Changes All on the domain.`;
+
 export function command(): Command {
   return new Command('agent')
     .description('the agent: sends users and password credentials from the directories to the tenant')
-    .requiredOption('--config <file>', 'agent.yaml')
+    .requiredOption('--config <file>', 'agent.yaml, as below')
     .option('--once', 'one cycle, then end; otherwise one every two minutes until SIGINT or SIGTERM')
     .option('--full', 'send every user and password again, acknowledged or not')
     .option('--json', 'with --once: print one JSON document at the end')
+    .addHelpText('after', AFTER_HELP)
     .action(run);
 }

@@ -92,7 +92,7 @@ async function bench(suite: string, options: Options): Promise<void> {
 
 export function command(): Command {
   return new Command('bench')
-    .description('measure the hasher and the pipeline beside their contenders')
+    .description('measure the hasher and the pipeline beside their contenders (source checkout only)')
     .argument('<suite>', 'kernel, envelope, pool, pipeline or drsr')
     .option('--kernel <name>', 'only this kernel')
     .option('--threads <n>', 'worker threads')

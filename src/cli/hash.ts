@@ -48,5 +48,6 @@ export function command(): Command {
     .option('--salt <hex>', '20 hex digits; random where left out')
     .option('--iterations <n>', 'PBKDF2 iterations', String(DEFAULT_ITERATIONS))
     .option('--json', 'print one JSON document')
+    .addHelpText('after', "\nExample: printf %s 'Pa$$w0rd' | phsync hash --password-stdin")
     .action(hash);
 }

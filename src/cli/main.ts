@@ -17,6 +17,15 @@ import { packageVersion } from './version.js';
 
 const names = ['demo', 'agent', 'tenant', 'hash', 'verify', 'info', 'bench'] as const;
 
+const AFTER_HELP = `
+\`phsync help <command>\` tells a command's options; agent and tenant show a configuration there.
+
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 the work failed.
+
+Environment:
+  PHSYNC_BACKEND  auto, native or fallback: which hasher to use
+  PHSYNC_KERNEL   one of the kernels that \`phsync info\` lists`;
+
 async function load(name: string): Promise<Command> {
   const file: { command(): Command } = await import(`./${name}.js`);
   return file.command();
@@ -27,6 +36,7 @@ async function main(argv: readonly string[]): Promise<void> {
     .description('Password hash synchronization: agent, tenant and the hasher under them.')
     .version(packageVersion())
     .helpCommand(true)
+    .addHelpText('after', AFTER_HELP)
     .exitOverride()
     // What commander would print as an error goes through `fail`, in our form and with our exit code.
     .configureOutput({ outputError: () => {} });

@@ -16,7 +16,12 @@ export interface SecretOptions {
 /** Adds `--nt-hash`, `--nt-hash-stdin` and `--password-stdin`, of which one must be given. */
 export function addSecretOptions(command: Command): Command {
   return command
-    .addOption(new Option('--nt-hash <hex>', 'the NT hash, 32 hex digits').conflicts(['ntHashStdin', 'passwordStdin']))
+    .addOption(
+      new Option('--nt-hash <hex>', 'the NT hash, 32 hex digits; other users of this machine can see it').conflicts([
+        'ntHashStdin',
+        'passwordStdin',
+      ]),
+    )
     .addOption(new Option('--nt-hash-stdin', 'the NT hash from standard input').conflicts('passwordStdin'))
     .addOption(new Option('--password-stdin', 'the password from standard input, UTF-8; one line end is taken off'));
 }

@@ -41,10 +41,21 @@ function announce({ url, caPath, tenantId, provisioningUrl, tokenUrl }: RunningT
   if (caPath !== undefined) process.stdout.write(`  trust         ${caPath}\n`);
 }
 
+const AFTER_HELP = `
+Runs until SIGINT or SIGTERM; the log goes to standard error. A configuration, its paths relative to the file:
+
+  stateDir: ./tenant-state
+  listen: { host: 127.0.0.1, port: 8443 }
+  domains: [{ name: phs.test }]
+  agents: [{ clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }]   # or { file: PATH }
+
+Clients trust tenant-state/ca.pem, which the first start makes.`;
+
 export function command(): Command {
   return new Command('tenant')
     .description('the tenant: takes users and credentials from agents, and signs people in')
-    .requiredOption('--config <file>', 'tenant.yaml')
+    .requiredOption('--config <file>', 'tenant.yaml, as below')
     .option('--json', 'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid')
+    .addHelpText('after', AFTER_HELP)
     .action(tenant);
 }

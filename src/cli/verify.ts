@@ -41,5 +41,6 @@ export function command(): Command {
   return addSecretOptions(new Command('verify').description('check a password or an NT hash against a credential'))
     .requiredOption('--credential <text>', 'the credential, `v1;PPH1_MD4,<salt>,<iterations>,<hash>;`')
     .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExit code: 0 it matches, 1 it does not.')
     .action(verify);
 }
