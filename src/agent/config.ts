@@ -82,7 +82,14 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
       )
       .min(1, 'expected at least one connector')
       .max(64)
-      .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'two connectors share a name'),
+      .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'two connectors share a name')
+      // Each would delete whom the other has just made of a user who moves from one's OUs to the other's.
+      .refine((list) => {
+        const domains = list.flatMap(({ enabled, directory }) =>
+          enabled && directory.type === 'drs' ? [directory.domain] : [],
+        );
+        return new Set(domains).size === domains.length;
+      }, 'two enabled connectors replicate the same domain: give one of them the OUs of both'),
   });
 }
 

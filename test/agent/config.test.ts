@@ -51,6 +51,16 @@ describe('agent.yaml', () => {
     expect(() => parse(`${good}${line}\n`)).toThrow(message);
   });
 
+  test('refuses two enabled connectors for one domain, which would take their users from each other', () => {
+    const drs = good.slice(good.indexOf('    directory:\n'), good.indexOf('  - name: lab'));
+    const second = drs.replace('PHS.test', 'phs.TEST');
+    expect(() => parse(`${good}  - name: again\n${second}`)).toThrow(
+      /two enabled connectors replicate the same domain/,
+    );
+    expect(parse(`${good}  - name: again\n    enabled: false\n${second}`).connectors).toHaveLength(3);
+    expect(parse(`${good}  - name: other\n${drs.replace('PHS.test', 'emea.phs.test')}`).connectors).toHaveLength(3);
+  });
+
   test.each([
     ['type: drs', 'type: ldap', /connectors\[0\]\.directory\.type/],
     ['users: 20000', 'users: 0', /connectors\[1\]\.directory\.users/],
