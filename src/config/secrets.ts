@@ -7,8 +7,21 @@ import type { SecretReference } from './schemas.js';
 const MAX_SECRET_SIZE = 64 * 1024;
 
 /**
- * The secret's text; `name` says what it is for in errors (`agents[0].clientSecret`). One line end at the end of a file
- * does not belong to it. Throws PhsyncError `config-secret` when it is missing, empty or unreadable.
+ * The text without a byte order mark, or undefined where it is none. NUL stands in no secret, but in every other byte of
+ * what Windows PowerShell's `>` writes, which is UTF-16.
+ */
+function decode(bytes: Buffer): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return text.includes('\0') ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The secret's text; `name` says what it is for in errors (`agents[0].clientSecret`). A byte order mark, and one line
+ * end at the end of a file, do not belong to it. Throws PhsyncError `config-secret` when it is missing, empty or unreadable.
  */
 export async function resolveSecret(
   reference: SecretReference,
@@ -42,7 +55,10 @@ export async function resolveSecret(
         facts,
       });
     }
-    const text = bytes.toString('utf8').replace(/\r?\n$/, '');
+    const text = decode(bytes)?.replace(/\r?\n$/, '');
+    if (text === undefined) {
+      throw new PhsyncError('config-secret', `${name}: ${reference.file} is not UTF-8 text`, { facts });
+    }
     if (text === '') throw new PhsyncError('config-secret', `${name}: ${reference.file} is empty`, { facts });
     return text;
   } finally {

@@ -131,6 +131,7 @@ describe('a secret', () => {
       ['a\r\n', 'a'],
       ['a\n\n', 'a\n'],
       ['plain', 'plain'],
+      ['\ufeffmarked\r\n', 'marked'],
     ] as const) {
       await writeFile(file, content);
       expect(await resolveSecret({ file }, 'x')).toBe(secret);
@@ -141,12 +142,17 @@ describe('a secret', () => {
     const empty = join(directory, 'empty');
     await writeFile(empty, '\n');
     await mkdir(join(directory, 'folder'));
+    const [wide, latin] = [join(directory, 'utf-16'), join(directory, 'latin-1')];
+    await writeFile(wide, 'hunter2\r\n', 'utf16le');
+    await writeFile(latin, 'h\u00fcnter2', 'latin1');
     for (const [reference, words] of [
       [{ env: 'NOT_SET' }, 'NOT_SET is not set'],
       [{ env: 'EMPTY' }, 'EMPTY is empty'],
       [{ file: join(directory, 'nowhere') }, 'nowhere: ENOENT'],
       [{ file: join(directory, 'folder') }, 'folder: EISDIR'],
       [{ file: empty }, 'is empty'],
+      [{ file: wide }, 'is not UTF-8 text'],
+      [{ file: latin }, 'is not UTF-8 text'],
     ] as const) {
       const error = await resolveSecret(reference, 'agents[0].clientSecret', { EMPTY: '' }).catch((thrown) => thrown);
       expect(error.code).toBe('config-secret');
