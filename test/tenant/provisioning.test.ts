@@ -1,5 +1,6 @@
 /** The provisioning endpoint with the agent's own client over HTTPS: users, credentials, features, faults. */
 
+import { createHmac, createPublicKey } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
@@ -312,6 +313,9 @@ describe('the bearer token', () => {
     });
     const [header, payload, signature] = good.split('.') as [string, string, string];
     const none = Buffer.from('{"alg":"none"}').toString('base64url');
+    const keys = (await tenant.get('/common/discovery/v2.0/keys')).json.keys;
+    const hmac = `${Buffer.from(`{"alg":"HS256","kid":"${keys[0].kid}"}`).toString('base64url')}.${payload}`;
+    const hmacKey = createPublicKey({ key: keys[0], format: 'jwk' }).export({ type: 'spki', format: 'pem' });
     const other = await temporaryDirectory();
     const elsewhere = await startTestTenant({ stateDir: other.path, hasher });
     const bad = {
@@ -320,6 +324,7 @@ describe('the bearer token', () => {
       'a person’s': signedIn.json.access_token,
       'an id token': signedIn.json.id_token,
       unsigned: `${none}.${payload}.`,
+      'signed with the public key': `${hmac}.${createHmac('sha256', hmacKey).update(hmac).digest('base64url')}`,
       'another signature': `${header}.${payload}.${signature.slice(0, -8)}AAAAAAAA`,
       'another tenant’s': await elsewhere.agentToken(),
     };
