@@ -32,7 +32,13 @@ describeDc('who moves', () => {
     );
     await sync();
   });
-  afterAll(() => site?.stop());
+  afterAll(async () => {
+    await site?.stop();
+    // Other tests count this domain's users.
+    for (const dn of [`CN=Renamed,OU=Team,${inside()}`, `OU=Team,${inside()}`, inside(), outside()]) {
+      modify(`dn: ${dn}\nchangetype: delete\n\n`);
+    }
+  });
 
   it('a user, out of the included OU and in again', async () => {
     expect(await signIn()).toBe(0);
