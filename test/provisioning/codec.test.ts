@@ -432,6 +432,18 @@ describe('what is refused', () => {
     expect(fails(encodeRequest('ProvisionCredentials', more, header)).code).toBe('provisioning-limit');
   });
 
+  it('many small values in many lists', () => {
+    const values = Array.from({ length: 1000 }, () => new Uint8Array(0));
+    const objects = Array.from({ length: 1001 }, () => ({
+      syncObjectType: 'User',
+      syncOperation: 'Set' as const,
+      propertyValues: new Map([['userCertificate', values]]),
+    }));
+    const bytes = encodeRequest('ProvisionAzureADSyncObjects', { objects }, header);
+    expect(bytes.length).toBeLessThan(MAX_MESSAGE_BYTES);
+    expect(fails(bytes).code).toBe('nbfx-limit');
+  });
+
   it('a message that is too long', () => {
     expect(fails(Buffer.alloc(MAX_MESSAGE_BYTES + 1)).code).toBe('nbfx-limit');
   });

@@ -44,6 +44,7 @@ export class NbfxCursor extends RecordInput {
   qnameLocalName = '';
 
   #rootSeen = false;
+  #elements = 0;
   /** The last text was of the kind "with end element", and its end was not delivered yet. */
   protected pendingEnd = false;
   protected textType = 0;
@@ -230,6 +231,9 @@ export class NbfxCursor extends RecordInput {
     }
     if (this.depth >= this.limits.maxDepth) {
       throw this.error('nbfx-limit', 'element', `more than ${this.limits.maxDepth} open elements`);
+    }
+    if (++this.#elements > this.limits.maxElements) {
+      throw this.error('nbfx-limit', 'document', `more than ${this.limits.maxElements} elements`);
     }
     this.#rootSeen = true;
     this.#nsBase[this.depth++] = nsBase;

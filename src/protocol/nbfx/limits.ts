@@ -13,6 +13,8 @@ export interface NbfxLimits {
   readonly maxNameBytes: number;
   /** Bytes of one text record or comment, and characters of one element's text. */
   readonly maxTextBytes: number;
+  /** Elements of the message: one of four bytes may become an object of two hundred. */
+  readonly maxElements: number;
   /** Items of all Array records together: each is a whole element for one byte or more. */
   readonly maxArrayItems: number;
 }
@@ -24,5 +26,6 @@ export const DEFAULT_LIMITS: NbfxLimits = {
   maxNamespaces: 128,
   maxNameBytes: 1024,
   maxTextBytes: 2 ** 20,
+  maxElements: 1_000_000,
   maxArrayItems: 65_536,
 };

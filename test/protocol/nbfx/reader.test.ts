@@ -161,6 +161,12 @@ describe('limits', () => {
     expect(clark(new NbfxReader(fromHex(`400161 ${array} ${array} 01`), { maxArrayItems: 6 }))).toContain('true');
   });
 
+  it('limits the elements of a message, those of arrays included', () => {
+    const text = `400161 ${'40016201'.repeat(3)} 03400162 01 b5 02 0001 01`;
+    expect(failure(text, { maxElements: 5 }).code).toBe('nbfx-limit');
+    expect(clark(new NbfxReader(fromHex(text), { maxElements: 6 }))).toContain('true');
+  });
+
   it('refuses a huge array count at once', () => {
     expect(failure('400161 03400162 01 b5 ffffffff07').code).toBe('nbfx-limit');
   });
