@@ -59,7 +59,7 @@ async function ours(dc: Dc, known: ReadonlyMap<string, string>): Promise<Pull> {
     if (ntHash === undefined) continue;
     const password = Buffer.from(ntHash.toUpperCase(), 'utf16le');
     if (pbkdf2Sync(password, Buffer.from(salt, 'hex'), 1, 32, 'sha256').toString('hex') !== digest) {
-      throw new Error(`the secret of ${guid} is wrong`);
+      throw new Error(`the secret of ${guid} is not what users.jsonl says: the DC must be as add-users left it`);
     }
   }
   return pull;

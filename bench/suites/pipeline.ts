@@ -14,15 +14,16 @@ import { interleave } from '../interleave.js';
 import { type Case, median, type SuiteOptions } from '../result.js';
 
 const phsync = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
-/** Memory is compared at a first and at a ten times larger directory. */
-const MEMORY_USERS = [20_000, 200_000] as const;
+/** Memory is compared between a fifth and twice the users: a ten times larger directory. */
+const MEMORY_SHARES = [0.2, 2] as const;
 
 interface CycleRun {
   /** Credentials acknowledged, and the cycle's own wall-clock seconds. */
   readonly sent: number;
   readonly seconds: number;
   readonly peakRssMiB: number;
-  readonly cpuMicrosecondsPerUser: number;
+  readonly agentCpuMicroseconds: number;
+  readonly tenantCpuMicroseconds: number;
 }
 
 async function text(child: ChildProcess): Promise<string> {
@@ -53,13 +54,17 @@ function usage(pid: number): { peakRssMiB: number; cpuSeconds: number } | undefi
   }
 }
 
-async function cycle(users: number, threads: number, kernel: string | undefined): Promise<CycleRun> {
+/** Both programs and the raw pool take the kernel from the environment. */
+function kernelEnv(kernel: string | undefined): Record<string, string> {
+  return kernel === undefined ? {} : { PHSYNC_KERNEL: kernel };
+}
+
+async function cycle(users: number, kernel: string | undefined): Promise<CycleRun> {
   const dir = mkdtempSync(join(tmpdir(), 'phsync-bench-'));
   const env = {
     ...process.env,
     PHSYNC_AGENT_SECRET: randomBytes(32).toString('hex'),
-    PHSYNC_THREADS: String(threads),
-    ...(kernel === undefined ? {} : { PHSYNC_KERNEL: kernel }),
+    ...kernelEnv(kernel),
   };
   writeFileSync(
     join(dir, 'tenant.yaml'),
@@ -94,6 +99,7 @@ logLevel: warn
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    const tenantCpu = usage(tenant.pid!)!.cpuSeconds;
     let seen = { peakRssMiB: 0, cpuSeconds: 0 };
     const watch = setInterval(() => {
       const now = usage(agent.pid!);
@@ -105,7 +111,13 @@ logLevel: warn
         connectors: readonly { credentialsSent: number; seconds: number }[];
       };
       const { credentialsSent: sent, seconds } = connectors[0]!;
-      return { sent, seconds, peakRssMiB: seen.peakRssMiB, cpuMicrosecondsPerUser: (seen.cpuSeconds * 1e6) / sent };
+      return {
+        sent,
+        seconds,
+        peakRssMiB: seen.peakRssMiB,
+        agentCpuMicroseconds: (seen.cpuSeconds * 1e6) / sent,
+        tenantCpuMicroseconds: ((usage(tenant.pid!)!.cpuSeconds - tenantCpu) * 1e6) / sent,
+      };
     } finally {
       clearInterval(watch);
     }
@@ -117,15 +129,16 @@ logLevel: warn
 }
 
 export async function pipeline(options: SuiteOptions): Promise<Case[]> {
-  const { kernel, threads = availableParallelism(), users, say, seconds } = options;
+  const { kernel, users, say, seconds } = options;
+  // The agent's own number.
+  const threads = availableParallelism();
+  const pool = { name: `pool:${threads}`, jobs: 16_384, env: kernelEnv(kernel) };
   const rounds = Math.min(options.rounds, 5);
   const raw: number[] = [];
   const runs: CycleRun[] = [];
   for (let round = 0; round < rounds; round++) {
-    raw.push(
-      ...(await interleave([{ name: `pool:${threads}`, jobs: 16_384 }], 1, seconds, say)).get(`pool:${threads}`)!,
-    );
-    const run = await cycle(users, threads, kernel);
+    raw.push(...(await interleave([pool], 1, seconds, say)).get(pool.name)!);
+    const run = await cycle(users, kernel);
     runs.push(run);
     say(
       `round ${round + 1} of ${rounds}: ${run.sent} users in ${run.seconds.toFixed(2)} s, ${Math.round(run.sent / run.seconds)}/s`,
@@ -133,8 +146,9 @@ export async function pipeline(options: SuiteOptions): Promise<Case[]> {
   }
   const rates = runs.map((run) => run.sent / run.seconds);
   const memory: Case[] = [];
-  for (const many of MEMORY_USERS) {
-    const run = await cycle(many, threads, kernel);
+  for (const share of MEMORY_SHARES) {
+    const many = Math.ceil(users * share);
+    const run = await cycle(many, kernel);
     const rate = run.sent / run.seconds;
     memory.push({
       name: `pipeline ${many} users, memory`,
@@ -148,17 +162,18 @@ export async function pipeline(options: SuiteOptions): Promise<Case[]> {
     say(`${many} users: peak ${run.peakRssMiB.toFixed(0)} MiB`);
   }
   return [
-    { name: `raw pool:${threads}`, kernel, threads, perSecond: median(raw), ratios: {}, samples: raw },
+    { name: `raw ${pool.name}`, kernel, threads, perSecond: median(raw), ratios: {}, samples: raw },
     {
       name: `pipeline ${users} users`,
       kernel,
       threads,
       perSecond: median(rates),
-      ratios: { [`raw pool:${threads}`]: median(rates.map((rate, round) => rate / raw[round]!)) },
+      ratios: { [`raw ${pool.name}`]: median(rates.map((rate, round) => rate / raw[round]!)) },
       samples: rates,
       more: {
         agentPeakRssMiB: Math.max(...runs.map((run) => run.peakRssMiB)),
-        agentCpuMicrosecondsPerUser: median(runs.map((run) => run.cpuMicrosecondsPerUser)),
+        agentCpuMicrosecondsPerUser: median(runs.map((run) => run.agentCpuMicroseconds)),
+        tenantCpuMicrosecondsPerUser: median(runs.map((run) => run.tenantCpuMicroseconds)),
       },
     },
     ...memory,

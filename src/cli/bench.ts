@@ -66,6 +66,12 @@ async function bench(suite: string, options: Options): Promise<void> {
       `no suite is called ${JSON.stringify(suite)}; there are ${suiteNames.join(', ')}`,
     );
   }
+  if (suite === 'drsr' && options.dc === undefined) {
+    throw new PhsyncError(
+      'usage-bench',
+      '--dc: the drsr suite wants the directory of a running Samba DC (test/samba/dc/start)',
+    );
+  }
   const result = await runSuite(suite, {
     kernel: options.kernel,
     threads: options.threads === undefined ? undefined : number(options.threads, '--threads', 1),
@@ -98,7 +104,7 @@ export function command(): Command {
     .option('--threads <n>', 'worker threads')
     .option('--seconds <s>', 'measuring time of each sample', '0.4')
     .option('--rounds <n>', 'rounds; every contender is measured once in each', '9')
-    .option('--users <n>', 'users of the pipeline suite', '100000')
+    .option('--users <n>', 'users of the pipeline suite; memory is taken at a fifth and at twice as many', '100000')
     .option('--dc <dir>', 'directory of a running Samba DC, for the drsr suite')
     .option('--json', 'print one JSON document')
     .action(bench);
