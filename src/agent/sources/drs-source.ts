@@ -21,6 +21,7 @@ import {
 } from './drs-connection.js';
 import { type DrsStage, drsError, isConnectionLost, isRefusal } from './drs-errors.js';
 import { toDirectoryObject, WANTED_ATTRIBUTES } from './drs-object.js';
+import { StandstillGuard } from './drs-standstill.js';
 import { limitTime } from './time-limit.js';
 
 export interface DrsSourceOptions extends DrsConnectionOptions {
@@ -120,6 +121,7 @@ class DrsSource implements DirectorySource {
 
   async *pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncGenerator<DirectoryPage, void> {
     let position = this.#startAt(cookie);
+    const guard = new StandstillGuard(position.usn);
     for (let first = true; ; first = false) {
       const { ncDn, usn, invocationId, upToDateVector } = position;
       const request = {
@@ -138,6 +140,7 @@ class DrsSource implements DirectorySource {
         ulExtendedOp: ExtendedOperation.none,
       };
       const reply = await this.#changes('replicate', request, first, signal);
+      guard.check(reply.usnvecTo, reply.fMoreData);
       position = this.#advance(position, reply);
       yield this.#page(reply, encodeCookie(position));
       if (!reply.fMoreData) {
