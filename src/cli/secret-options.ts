@@ -44,6 +44,8 @@ async function readStdin(option: string): Promise<string> {
     }
     chunks.push(chunk);
   }
+  // An empty password is a line end; nothing at all is a pipe that broke before us.
+  if (length === 0) throw new PhsyncError('usage-stdin', `${option}: standard input is empty`);
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
     return text.replace(/\r?\n$/, '');

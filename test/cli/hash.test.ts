@@ -56,6 +56,13 @@ describe('phsync hash', () => {
     expect([run.status, run.stdout === `${CREDENTIAL}\n`]).toEqual([0, false]);
   });
 
+  it('takes a line end alone for the empty password', () => {
+    // MD4 of nothing (RFC 1320, A.5).
+    const empty = phsync(['hash', '--salt', SALT, '--nt-hash', '31d6cfe0d16ae931b73c59d7e0c089c0']);
+    expect(phsync(['hash', '--salt', SALT, '--password-stdin'], { input: '\n' })).toEqual(empty);
+    expect(phsync(['hash', '--password-stdin']).stderr).toBe('phsync: --password-stdin: standard input is empty\n');
+  });
+
   it('prints one JSON document', () => {
     const { status, stdout } = phsync(['hash', '--nt-hash', NT_HASH, '--salt', SALT, '--json']);
     expect(status).toBe(0);
@@ -83,6 +90,7 @@ describe('phsync hash', () => {
     ['1e3 iterations', ['--nt-hash', NT_HASH, '--iterations', '1e3'], '', 'usage-iterations'],
     ['1000000 iterations', ['--nt-hash', NT_HASH, '--iterations', '1000000'], '', 'usage-iterations'],
     ['input that is no UTF-8', ['--password-stdin'], Uint8Array.of(0x41, 0xff), 'usage-stdin'],
+    ['no input at all', ['--password-stdin'], '', 'usage-stdin'],
     ['too much input', ['--password-stdin'], 'x'.repeat(70_000), 'usage-stdin'],
     ['an unknown option', [`--nt-hahs=${NT_HASH}`], '', 'usage-unknown-option'],
     ['an argument', [NT_HASH], '', 'usage-excess-arguments'],
