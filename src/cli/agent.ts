@@ -9,6 +9,7 @@ import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { keepHeapSmall } from './heap.js';
 import { exitCodes, printJson } from './output.js';
+import { withConfig } from './required-config.js';
 import { stopSignal } from './stop-signal.js';
 
 interface Options {
@@ -102,10 +103,10 @@ The account needs Replicating Directory Changes and Replicating Directory Change
 export function command(): Command {
   return new Command('agent')
     .description('the agent: sends users and password credentials from the directories to the tenant')
-    .requiredOption('--config <file>', 'agent.yaml, as below')
+    .option('--config <file>', 'agent.yaml, as below')
     .option('--once', 'one cycle, then end; otherwise one every two minutes until SIGINT or SIGTERM')
     .option('--full', 'send every user and password again, acknowledged or not')
     .option('--json', 'with --once: print one JSON document at the end')
     .addHelpText('after', AFTER_HELP)
-    .action(run);
+    .action((options: Partial<Options>, command: Command) => run(withConfig(options, command)));
 }

@@ -7,6 +7,7 @@ import { createHasher } from '../hasher/create-hasher.js';
 import { loadTenantConfig } from '../tenant/config.js';
 import { type RunningTenant, startTenant } from '../tenant/server.js';
 import { printJson } from './output.js';
+import { withConfig } from './required-config.js';
 import { stopSignal } from './stop-signal.js';
 
 interface Options {
@@ -54,8 +55,8 @@ Clients trust tenant-state/ca.pem, which the first start makes.`;
 export function command(): Command {
   return new Command('tenant')
     .description('the tenant: takes users and credentials from agents, and signs people in')
-    .requiredOption('--config <file>', 'tenant.yaml, as below')
+    .option('--config <file>', 'tenant.yaml, as below')
     .option('--json', 'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid')
     .addHelpText('after', AFTER_HELP)
-    .action(tenant);
+    .action((options: Partial<Options>, command: Command) => tenant(withConfig(options, command)));
 }

@@ -141,6 +141,7 @@ describe('phsync agent', () => {
   test.each([
     ['a missing file', ['agent', '--config', '/nonexistent/agent.yaml'], 2, 'config-unreadable'],
     ['no --config', ['agent'], 2, 'usage-missing-mandatory-option-value'],
+    ['a mistyped --config', ['agent', '--conf', 'agent.yaml'], 2, 'usage-unknown-option'],
   ])('%s', async (_, args, code, error) => {
     const result = await run([...args, '--once', '--json']);
     expect(result.code).toBe(code);
