@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
-import type { ConfigSchemas } from '../config/schemas.js';
+import { type ConfigSchemas, domainName } from '../config/schemas.js';
 import { parseDn } from './dn.js';
 
 /** Largest simulated directory; RIDs stay far below 2³⁰, where a domain's RID pool ends. */
@@ -14,10 +14,6 @@ const INTERVAL_KEYS = ['interval', 'intervalSeconds', 'syncInterval', 'schedule'
 
 /** A host name or IPv4/IPv6 address, as it is handed to the resolver. */
 const host = z.string().regex(/^[A-Za-z0-9._:-]{1,253}$/, 'expected a host name or an address');
-const domainName = z
-  .string()
-  .regex(/^[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$/, 'expected a DNS domain name, e.g. contoso.com')
-  .transform((name) => name.toLowerCase());
 const distinguishedName = z
   .string()
   .refine((text) => parseDn(text) !== undefined, 'expected a distinguished name, e.g. OU=Staff,DC=contoso,DC=com');

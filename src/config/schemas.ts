@@ -13,6 +13,13 @@ export interface ConfigSchemas {
   readonly secret: z.ZodType<SecretReference>;
 }
 
+/** A domain as the directory and the tenant name it alike; output in lower case. */
+export const domainName = z
+  .string()
+  .max(253)
+  .regex(/^(?!-)[A-Za-z0-9-]{1,63}(?:\.(?!-)[A-Za-z0-9-]{1,63})+$/, 'expected a DNS domain name, e.g. contoso.com')
+  .transform((name) => name.toLowerCase());
+
 /** The pieces for a file in `directory`. */
 export function configSchemas(directory: string): ConfigSchemas {
   const path = z

@@ -2,13 +2,7 @@
 
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
-import type { ConfigSchemas } from '../config/schemas.js';
-
-const dnsName = z
-  .string()
-  .max(253)
-  .regex(/^(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})*$/i, 'expected a DNS name')
-  .transform((name) => name.toLowerCase());
+import { type ConfigSchemas, domainName } from '../config/schemas.js';
 
 function unique<T>(items: readonly T[], key: (item: T) => string, context: z.RefinementCtx, name: string): void {
   const seen = new Set<string>();
@@ -39,7 +33,7 @@ export function tenantSchema({ path, secret }: ConfigSchemas) {
     store: z.strictObject({ type: z.literal('sqlite') }).default({ type: 'sqlite' }),
     displayName: z.string().min(1).max(256).default('phsync tenant'),
     domains: z
-      .array(z.strictObject({ name: dnsName, authenticationType: z.literal('Managed').default('Managed') }))
+      .array(z.strictObject({ name: domainName, authenticationType: z.literal('Managed').default('Managed') }))
       .min(1)
       .superRefine((domains, context) => unique(domains, ({ name }) => name, context, 'name')),
     /** The programs that may provision: OAuth 2.0 confidential clients. */

@@ -71,6 +71,7 @@ describe('agent.yaml', () => {
     ['name: lab', 'name: phs.test', /two connectors share a name/],
     ['mechanism: ntlm', 'mechanism: digest', /mechanism/],
     ['domain: PHS.test', 'domain: phs', /domain: expected a DNS domain name/],
+    ['domain: PHS.test', 'domain: -phs.test', /domain: expected a DNS domain name/],
   ])('refuses %s turned into %s, and says where', (from, to, message) => {
     expect(good).toContain(from);
     expect(() => parse(good.replace(from, to))).toThrow(message);

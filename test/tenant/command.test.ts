@@ -198,6 +198,8 @@ describe('phsync tenant does not start', () => {
       'NOT_SET_ANYWHERE',
     );
     await refused(yaml().replace('name: phs.test', 'name: phs_test'), 2, 'config-invalid', 'domains');
+    // The agent would take a domain of one label neither.
+    await refused(yaml().replace('name: phs.test', 'name: phs'), 2, 'config-invalid', 'expected a DNS domain name');
     const twice = yaml().replace('[{ name: phs.test', '[{ name: PHS.test }, { name: phs.test');
     await refused(twice, 2, 'config-invalid', /domains\[1\]\.name: .*twice/);
   });
