@@ -165,6 +165,17 @@ describe('drsError', () => {
     expect(isRefusal(error)).toBe(refusal);
   });
 
+  it('says once that a logon was refused, and where to look, with the code at the end', () => {
+    const refused = new ProtocolError('logon-failure', 'dc1 (127.0.0.1:135) refused the logon (0x1c01000b)', {
+      structure: 'fault',
+      status: 0x1c01000b,
+    });
+    expect(of(refused).message).toBe(
+      'dc1 refused the logon of phs.sync: check user name, domain and password, and that the account is enabled, not ' +
+        'locked or expired and need not change its password (0x1c01000b)',
+    );
+  });
+
   it('leaves alone what is none of ours, and what was told already', () => {
     const bug = new TypeError('x');
     expect(of(bug)).toBe(bug);

@@ -77,11 +77,21 @@ export function drsError(error: unknown, facts: DrsErrorFacts): unknown {
   });
 }
 
+function statusText({ status, structure }: ProtocolError): string {
+  if (status === undefined) return '';
+  return structure === 'NegTokenResp' ? ` (negState ${status})` : ` (0x${status.toString(16).padStart(8, '0')})`;
+}
+
 function meaning(error: ProtocolError, { server, domain, account, stage }: DrsErrorFacts) {
   const during = `${server}, ${STAGES[stage]}`;
   switch (error.code) {
     case 'logon-failure':
-      return { code: 'dc-logon-failed', text: `${server} refused the logon of ${account}: ${error.message}` };
+      return {
+        code: 'dc-logon-failed',
+        text:
+          `${server} refused the logon of ${account}: check user name, domain and password, and that the account is ` +
+          `enabled, not locked or expired and need not change its password${statusText(error)}`,
+      };
     case 'replication-access-denied':
     case 'access-denied':
       return {
