@@ -13,6 +13,8 @@ export interface ClientCredentialsOptions {
   readonly scope?: string;
   readonly dispatcher?: Dispatcher;
   readonly ca?: string | Buffer;
+  /** The file that `ca` was read from, for errors. */
+  readonly caFile?: string | undefined;
   readonly timeoutMs?: number;
   /** Milliseconds since the epoch, default Date.now. */
   readonly now?: () => number;
@@ -58,6 +60,7 @@ export function createClientCredentials(options: ClientCredentialsOptions): Clie
     dispatcher: options.dispatcher ?? ownAgent!,
     codePrefix: 'token',
     timeoutMs: options.timeoutMs ?? 30_000,
+    caFile: options.caFile,
     maxReplyBytes: MAX_REPLY_BYTES,
   };
   const now = options.now ?? Date.now;

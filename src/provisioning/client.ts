@@ -26,6 +26,8 @@ export interface ProvisioningClientOptions {
   readonly dispatcher?: Dispatcher;
   /** PEM certificates to trust in place of the system's. */
   readonly ca?: string | Buffer;
+  /** The file that `ca` was read from, for errors. */
+  readonly caFile?: string | undefined;
   /** The bearer token; `forceRefresh` after the service refused the last one. */
   readonly token: (forceRefresh: boolean) => Promise<string>;
   /** DirSyncBuildNumber and FIMBuildNumber. The service refuses old ones with time. */
@@ -108,6 +110,7 @@ class Client implements ProvisioningClient {
       dispatcher: options.dispatcher ?? this.#ownAgent!,
       codePrefix: 'provisioning',
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      caFile: options.caFile,
       maxReplyBytes: Math.min(options.maxReplyBytes ?? MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES),
     };
   }

@@ -9,6 +9,8 @@ export interface HttpSettings {
   readonly codePrefix: string;
   readonly timeoutMs: number;
   readonly maxReplyBytes: number;
+  /** Where the certificates of `createAgent` came from, for errors. */
+  readonly caFile?: string | undefined;
 }
 
 export interface HttpReply {
@@ -105,7 +107,7 @@ function codeOf(error: unknown): string {
 }
 
 function explain(
-  { codePrefix, timeoutMs }: HttpSettings,
+  { codePrefix, timeoutMs, caFile }: HttpSettings,
   url: URL,
   error: unknown,
   timedOut: boolean,
@@ -121,10 +123,13 @@ function explain(
   }
   const what = error instanceof Error && error.message !== '' ? error.message : code;
   if (TLS_CODES.test(code)) {
+    const hint =
+      caFile === undefined
+        ? 'If it is signed by a certification authority of your own, name its certificate in the setting `ca`.'
+        : `Trusted is what the certificates in ${caFile} (setting \`ca\`) have signed, and nothing else.`;
     return new PhsyncError(
       `${codePrefix}-tls`,
-      `the certificate or TLS of ${url.host} was not accepted: ${what} (${code}). ` +
-        'If it is signed by a certification authority of your own, name its certificate in the setting `ca`.',
+      `the certificate or TLS of ${url.host} was not accepted: ${what} (${code}). ${hint}`,
       options,
     );
   }

@@ -296,12 +296,16 @@ describe('what goes wrong below', () => {
   it('TLS: an authority that is not trusted, with a hint at the setting', async () => {
     const server = await serve();
     const other = await createAuthority('Other CA');
-    for (const ca of [other.pem, undefined]) {
-      const client = createProvisioningClient({ url: server.url, token: async () => 't', ...(ca ? { ca } : {}) });
+    for (const [trusted, hint] of [
+      [{ ca: other.pem, caFile: '/etc/other.pem' }, /certificates in \/etc\/other\.pem \(setting `ca`\)/],
+      [{ ca: other.pem }, /`ca`/],
+      [{}, /`ca`/],
+    ] as const) {
+      const client = createProvisioningClient({ url: server.url, token: async () => 't', ...trusted });
       open.push(client);
       const error = await failure(client.getCompanyConfiguration());
       expect(error.code).toBe('provisioning-tls');
-      expect(error.message).toMatch(/`ca`/);
+      expect(error.message).toMatch(hint);
     }
   });
 
