@@ -1,5 +1,6 @@
 /** Puts an agent together from its configuration: secrets, tenant client, hasher, state store. */
 
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
@@ -37,7 +38,8 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   const { log, clock = systemClock, env = process.env } = options;
   const { url, auth } = config.tenant;
   const clientSecret = await resolveSecret(auth.clientSecret, 'tenant.auth.clientSecret', env);
-  const ca = config.tenant.ca === undefined ? {} : { ca: await readCa(config.tenant.ca) };
+  if (options.openSource === undefined) await checkPasswords(config, env);
+  const ca = config.tenant.ca === undefined ? {} : { ca: await readCa(config.tenant.ca), caFile: config.tenant.ca };
   const store = openStateStore(config.stateDir);
   const hasher = createHasher();
   const credentials = createClientCredentials({
@@ -69,11 +71,38 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   };
 }
 
+/** They are read again at every cycle; a mistake in the configuration shows here, before anything is contacted. */
+async function checkPasswords({ connectors }: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): Promise<void> {
+  for (const [i, { enabled, directory }] of connectors.entries()) {
+    if (!enabled || directory.type !== 'drs') continue;
+    await resolveSecret(directory.auth.password, `connectors[${i}].directory.auth.password`, env);
+  }
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/** TLS passes over what it cannot read, and would trust nobody. */
 async function readCa(file: string): Promise<string> {
+  let text: string;
   try {
-    return await readFile(file, 'utf8');
+    text = await readFile(file, 'utf8');
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
     throw new PhsyncError('config-ca', `tenant.ca: cannot read ${file}: ${code}`, { cause, facts: { file } });
   }
+  const certificates = text.match(PEM_CERTIFICATE);
+  if (certificates === null) {
+    throw new PhsyncError('config-ca', `tenant.ca: ${file} has no PEM certificate in it`, { facts: { file } });
+  }
+  for (const [i, certificate] of certificates.entries()) {
+    try {
+      new X509Certificate(certificate);
+    } catch (cause) {
+      throw new PhsyncError('config-ca', `tenant.ca: certificate ${i + 1} in ${file} cannot be read`, {
+        cause,
+        facts: { file },
+      });
+    }
+  }
+  return text;
 }

@@ -50,7 +50,16 @@ function config(name: string, changes: Record<string, unknown> = {}): string {
   return file;
 }
 
+function drsConnector(password: Record<string, string>) {
+  const auth = { user: 'phs.sync', password };
+  return { name: 'phs.test', directory: { type: 'drs', server: 'dc1.phs.test', domain: 'phs.test', auth } };
+}
+
 beforeAll(async () => {
+  writeFileSync(
+    join(directory, 'broken.pem'),
+    '-----BEGIN CERTIFICATE-----\nMIIBIjANBgkq\n-----END CERTIFICATE-----\n',
+  );
   const file = join(directory, 'tenant.yaml');
   writeFileSync(
     file,
@@ -151,6 +160,22 @@ describe('phsync agent', () => {
   test.each([
     ['an interval', { interval: 60 }, {}, 2, 'config-invalid', /every two minutes/],
     ['a missing secret', {}, { SECRET: '' }, 2, 'config-secret', /tenant\.auth\.clientSecret.*SECRET is empty/],
+    [
+      'a missing password of the directory account',
+      { connectors: [drsConnector({ env: 'AD_PASSWORD' })] },
+      {},
+      2,
+      'config-secret',
+      /^connectors\[0\]\.directory\.auth\.password: the environment variable AD_PASSWORD is not set$/,
+    ],
+    [
+      'a password file that is not there',
+      { connectors: [drsConnector({ file: './none.txt' })] },
+      {},
+      2,
+      'config-secret',
+      /^connectors\[0\]\.directory\.auth\.password: cannot read the secret's file .*none\.txt: ENOENT$/,
+    ],
     ['a wrong secret', {}, { SECRET: 'wrong-secret' }, 3, 'token-refused', /AADSTS7000215/],
     [
       'a CA that is not there',
@@ -165,6 +190,34 @@ describe('phsync agent', () => {
       2,
       'config-ca',
       /none\.pem: ENOENT/,
+    ],
+    [
+      'a CA file without a certificate',
+      {
+        tenant: {
+          url: 'https://127.0.0.1:1/x',
+          ca: './tenant.yaml',
+          auth: { clientId: 'a', clientSecret: { env: 'SECRET' } },
+        },
+      },
+      {},
+      2,
+      'config-ca',
+      /^tenant\.ca: .*tenant\.yaml has no PEM certificate in it$/,
+    ],
+    [
+      'a CA file whose certificate is broken',
+      {
+        tenant: {
+          url: 'https://127.0.0.1:1/x',
+          ca: './broken.pem',
+          auth: { clientId: 'a', clientSecret: { env: 'SECRET' } },
+        },
+      },
+      {},
+      2,
+      'config-ca',
+      /^tenant\.ca: certificate 1 in .*broken\.pem cannot be read$/,
     ],
   ])('%s is a clear error', async (name, changes, env, code, error, message) => {
     const file = config(name.replaceAll(' ', '-'), changes);

@@ -30,7 +30,7 @@ async function openDrs(
   log: Logger,
   signal: AbortSignal | undefined,
 ): Promise<DirectorySource> {
-  const password = await resolveSecret(auth.password, `connector ${connector}: directory.auth.password`, env);
+  const password = await resolveSecret(auth.password, 'directory.auth.password', env);
   return createDrsSource(
     {
       server,
