@@ -37,6 +37,8 @@ export interface CycleRequest {
   readonly signal: AbortSignal;
   /** Everything from the beginning, acknowledged or not. */
   readonly full?: boolean;
+  /** Whatever the tenant's threshold of accidental deletions. */
+  readonly allowDeletions?: boolean;
 }
 
 export class Agent {
@@ -64,7 +66,7 @@ export class Agent {
   async #cycleOf(
     connector: ConnectorConfig,
     link: Awaited<ReturnType<typeof openLink>>,
-    { signal, full = false }: CycleRequest,
+    { signal, full = false, allowDeletions = false }: CycleRequest,
   ): Promise<CycleReport> {
     const { store, hasher, clock, openSource, onProgress } = this.#parts;
     const { name } = connector;
@@ -87,6 +89,7 @@ export class Agent {
         log,
         signal,
         full,
+        allowDeletions,
         onProgress: (soFar, total) => {
           counts = soFar;
           onProgress?.(name, soFar, total);

@@ -9,9 +9,10 @@ import type { Hasher } from '../hasher/types.js';
 import { guidFromText, guidToText } from '../protocol/dtyp/guid.js';
 import type { Clock } from './clock.js';
 import { type DecisionContext, decide } from './decide.js';
+import { deletesUser, deletionThreshold, tooManyDeletions } from './deletions.js';
 import { Lane } from './lane.js';
 import type { Link } from './link.js';
-import type { Scope } from './scope.js';
+import { type Scope, UnseenOus } from './scope.js';
 import { SeenFilter } from './seen-filter.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
 import { type CycleCounts, noCounts, Outcome } from './state/rows.js';
@@ -41,6 +42,8 @@ export interface CycleOptions {
   readonly signal: AbortSignal;
   /** Everything from the beginning, acknowledged or not. */
   readonly full?: boolean;
+  /** Whatever the tenant's threshold of accidental deletions. */
+  readonly allowDeletions?: boolean;
   /** After each page; `total` as the source knows it. */
   readonly onProgress?: (counts: Readonly<CycleCounts>, total: number | undefined) => void;
 }
@@ -64,6 +67,10 @@ class Cycle {
   #failure: { readonly cause: unknown } | undefined;
   #containerMoved = false;
   #recovering = false;
+  /** Set where the whole directory is looked at. */
+  #unseenOus: UnseenOus | undefined;
+  #deletions = 0;
+  #deletionThreshold = Number.POSITIVE_INFINITY;
   #total: number | undefined;
 
   constructor(options: CycleOptions) {
@@ -71,7 +78,7 @@ class Cycle {
   }
 
   async run(): Promise<CycleCounts> {
-    const { state, scope, source, clock, signal, full, log } = this.#options;
+    const { state, scope, source, clock, signal, full, log, link, allowDeletions } = this.#options;
     this.#recovering = state.running;
     this.#seen = state.empty ? new SeenFilter() : undefined;
     state.transaction(() => {
@@ -79,8 +86,16 @@ class Cycle {
       const rulesChanged = state.scopeDigest !== undefined && state.scopeDigest !== scope.digest;
       if (rulesChanged) log.info('the scope rules changed, or an OU moved: looking at every object again');
       if (full || rulesChanged) state.cookie = undefined;
+      // Somebody changed the rules, which moved OUs ('') do not say.
+      if (rulesChanged && state.scopeDigest !== '') state.deletions = 0;
       state.scopeDigest = scope.digest;
     });
+    this.#unseenOus = state.cookie === undefined ? new UnseenOus(scope.rules) : undefined;
+    this.#deletions = state.deletions;
+    if (!allowDeletions) {
+      const { preventAccidentalDeletion } = link.company.dirSyncConfiguration;
+      this.#deletionThreshold = deletionThreshold(preventAccidentalDeletion, () => state.users + state.deletions);
+    }
     try {
       if (state.queued > 0) await this.#retry();
       for await (const page of source.pages(state.cookie, signal)) {
@@ -96,8 +111,15 @@ class Cycle {
     state.transaction(() => {
       // Stopped before it has seen everything, it leaves the rest of making up for the one cut off to the next.
       state.running = signal.aborted && this.#recovering;
-      if (!signal.aborted) state.fullSyncAt ??= clock.now();
+      if (signal.aborted) return;
+      state.deletions = 0;
+      state.fullSyncAt ??= clock.now();
     });
+    if (!signal.aborted) {
+      for (const ou of this.#unseenOus?.names ?? []) {
+        log.warn({ ou }, 'the scope names an OU of which the directory has nothing: is its name right?');
+      }
+    }
     return this.#counts;
   }
 
@@ -139,6 +161,7 @@ class Cycle {
         items = [];
         await Promise.all(this.#running);
       }
+      this.#unseenOus?.note(object.dn);
       this.#containerMoved ||= await this.#isMovedContainer(object);
       const guid = guidFromText(object.guid);
       const context = state.attempts(guid) > 0 ? waiting : usual;
@@ -231,11 +254,19 @@ class Cycle {
     return { ...this.#context(true), recovering: true };
   }
 
-  /** Sends the unit on its way, waiting for a free place first. `page`: the unit is the last of it. */
+  /**
+   * Sends the unit on its way, waiting for a free place first. `page`: the unit is the last of it.
+   * @throws PhsyncError `too-many-deletions`: nothing of this unit was sent
+   */
   async #start(unit: Unit, page: DirectoryPage | undefined): Promise<void> {
     if (unit.items.length === 0 && page === undefined) return;
     while (this.#running.size >= UNITS_IN_FLIGHT) await Promise.race(this.#running);
     this.#throwIfFailed();
+    const due = unit.items.filter(deletesUser).length;
+    if (due > 0 && this.#deletions + due > this.#deletionThreshold) {
+      throw tooManyDeletions(this.#deletions, due, this.#deletionThreshold, this.#unseenOus?.names ?? []);
+    }
+    this.#deletions += due;
     const settled = this.#settle(unit, page)
       .catch((cause: unknown) => {
         this.#failure ??= { cause };
@@ -268,6 +299,8 @@ class Cycle {
       await sent;
       state.transaction(() => {
         recordUnit(unit, state, this.#counts, clock.now());
+        const deleted = unit.items.filter((item) => deletesUser(item) && item.failure === undefined).length;
+        if (deleted > 0) state.deletions += deleted;
         if (page !== undefined) {
           state.cookie = page.cookie;
           // No rules have this digest: the next cycle looks at every object again.

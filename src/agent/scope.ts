@@ -26,6 +26,7 @@ export interface Scope {
   placed(dn: string): boolean;
   /** Changes whenever the rules do: a cookie made under other rules has passed by what is wanted now. */
   readonly digest: string;
+  readonly rules: ScopeRules;
 }
 
 /** RIDs below belong to the system: Administrator (500), Guest (501), krbtgt (502), the well-known groups. */
@@ -65,8 +66,29 @@ export function createScope(rules: ScopeRules): Scope {
       return placed(object.dn) ? undefined : 'organizational-unit';
     },
     placed,
+    rules,
     digest: createHash('sha256').update(JSON.stringify(list)).digest('hex').slice(0, 16),
   };
+}
+
+/** The OUs of the rules that a pass over the whole directory has not come across: mistyped, moved or renamed ones. */
+export class UnseenOus {
+  #left: readonly { readonly dn: string; readonly parts: readonly string[] }[];
+
+  constructor({ include, exclude }: ScopeRules) {
+    this.#left = [...include, ...exclude].map((dn) => ({ dn, parts: rdns(dn) }));
+  }
+
+  /** The directory has shown an object of this name. */
+  note(dn: string): void {
+    if (this.#left.length === 0) return;
+    const parts = parseDn(dn);
+    if (parts !== undefined) this.#left = this.#left.filter((ou) => !isBelow(parts, ou.parts));
+  }
+
+  get names(): string[] {
+    return this.#left.map(({ dn }) => dn);
+  }
 }
 
 function rdns(dn: string): string[] {

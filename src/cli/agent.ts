@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { pino } from 'pino';
-import type { CycleReport } from '../agent/agent.js';
+import type { CycleReport, CycleRequest } from '../agent/agent.js';
 import { systemClock } from '../agent/clock.js';
 import { loadAgentConfig } from '../agent/config.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
@@ -16,6 +16,7 @@ interface Options {
   readonly config: string;
   readonly once?: boolean;
   readonly full?: boolean;
+  readonly allowDeletions?: boolean;
   readonly json?: boolean;
 }
 
@@ -28,9 +29,11 @@ async function run(options: Options): Promise<void> {
   try {
     const { backend, kernel, threads } = created.hasher;
     log.info({ backend, kernel, threads, connectors: config.connectors.map(({ name }) => name) }, 'agent starts');
-    const full = options.full ?? false;
-    if (options.once) finish(await cycleOnce(created, stop.signal, full), stop.signal, options);
-    else await schedule(created.agent, log, stop.signal, full);
+    const { signal } = stop;
+    const { full = false, allowDeletions = false } = options;
+    const request = { signal, full, allowDeletions };
+    if (options.once) finish(await cycleOnce(created, request), signal, options);
+    else await schedule(created.agent, log, request);
   } finally {
     stop.dispose();
     await created.close();
@@ -38,27 +41,23 @@ async function run(options: Options): Promise<void> {
 }
 
 /** Stopped before any directory was asked: no reports, and no failure either. */
-async function cycleOnce({ agent }: CreatedAgent, signal: AbortSignal, full: boolean): Promise<CycleReport[]> {
+async function cycleOnce({ agent }: CreatedAgent, request: CycleRequest): Promise<CycleReport[]> {
   try {
-    return await agent.cycle({ signal, full });
+    return await agent.cycle(request);
   } catch (error) {
-    if (signal.aborted) return [];
+    if (request.signal.aborted) return [];
     throw error;
   }
 }
 
-async function schedule(
-  agent: CreatedAgent['agent'],
-  log: pino.Logger,
-  signal: AbortSignal,
-  full: boolean,
-): Promise<void> {
-  let whole = full;
+async function schedule(agent: CreatedAgent['agent'], log: pino.Logger, request: CycleRequest): Promise<void> {
+  const { signal } = request;
+  let next = request;
   const cycle = async () => {
     try {
-      const reports = await agent.cycle({ signal, full: whole });
+      const reports = await agent.cycle(next);
       // One that failed on its way starts over: behind its cookie stand users who have not been sent again.
-      if (reports.every(({ error }) => error === undefined)) whole = false;
+      if (reports.every(({ error }) => error === undefined)) next = { signal };
     } catch (error) {
       if (signal.aborted) return;
       const { code, message } = error as Error & { code?: string };
@@ -106,6 +105,7 @@ export function command(): Command {
     .option('--config <file>', 'agent.yaml, as below')
     .option('--once', 'one cycle, then end; otherwise one every two minutes until SIGINT or SIGTERM')
     .option('--full', 'send every user and password again, acknowledged or not')
+    .option('--allow-deletions', "delete users beyond the tenant's threshold of accidental deletions, this once")
     .option('--json', 'with --once: print one JSON document at the end')
     .addHelpText('after', AFTER_HELP)
     .action((options: Partial<Options>, command: Command) => run(withConfig(options, command)));

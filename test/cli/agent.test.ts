@@ -231,6 +231,30 @@ describe('phsync agent', () => {
     expect(text.stderr.trim().split('\n').at(-1)).toMatch(/^phsync: /);
   });
 
+  test('deletes no more users than the tenant takes for an accident, unless --allow-deletions', async () => {
+    const directory = { type: 'lab', users: 600 };
+    expect(
+      (await run(['agent', '--config', config('mass', { connectors: [{ name: 'lab', directory }] }), '--once'])).code,
+    ).toBe(0);
+    const scope = { include: ['OU=Lap,DC=lab,DC=test'] };
+    const args = [
+      'agent',
+      '--config',
+      config('mass', { connectors: [{ name: 'lab', directory, scope }] }),
+      '--once',
+      '--json',
+    ];
+    const stopped = await run(args);
+    expect(stopped.code).toBe(3);
+    expect(JSON.parse(stopped.stdout)).toMatchObject({
+      done: false,
+      connectors: [{ deleted: 0, error: { code: 'too-many-deletions' } }],
+    });
+    const allowed = await run([...args, '--allow-deletions']);
+    expect(allowed.code).toBe(0);
+    expect(JSON.parse(allowed.stdout)).toMatchObject({ done: true, connectors: [{ deleted: 600 }] });
+  }, 60_000);
+
   test('a tenant that is not there fails a cycle, not the loop', async () => {
     const child = start([
       'agent',

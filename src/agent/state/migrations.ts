@@ -59,4 +59,9 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX cycle_finished ON cycle (connector, finished);
   `,
+  // 2.
+  `
+  -- Users deleted in the tenant since the last cycle that came to its end.
+  ALTER TABLE connector ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -184,6 +184,21 @@ export class ConnectorState {
     this.#set('full_sync_at', value);
   }
 
+  /** Users deleted in the tenant since the last cycle that came to its end. */
+  get deletions(): number {
+    return this.#column<number>('deletions');
+  }
+
+  set deletions(value: number) {
+    this.#set('deletions', value);
+  }
+
+  /** Users whom the tenant has. */
+  get users(): number {
+    const sql = 'SELECT count(*) FROM object WHERE connector = ? AND cloud_anchor IS NOT NULL';
+    return this.#db.prepare(sql).pluck().get(this.#id) as number;
+  }
+
   /** True while no object has been recorded. */
   get empty(): boolean {
     const sql = 'SELECT NOT EXISTS (SELECT 1 FROM object WHERE connector = ?)';

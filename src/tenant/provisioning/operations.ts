@@ -83,7 +83,12 @@ async function getCompanyConfiguration(context: TenantContext): Promise<Executed
         applicationVersion: undefined,
         clientVersion: undefined,
         isTrackingChanges: false,
-        preventAccidentalDeletion: { deletionPrevention: 'Disabled', thresholdCount: 0, thresholdPercentage: 0 },
+        // Microsoft's own default.
+        preventAccidentalDeletion: {
+          deletionPrevention: 'EnabledForCount',
+          thresholdCount: 500,
+          thresholdPercentage: 0,
+        },
       },
       maxLinksSupportedAcrossBatchInProvision2: 0,
       synchronizationInterval: 'PT30M',
