@@ -34,7 +34,8 @@ export function openStateStore(stateDir: string): StateStore {
     // A power cut may take the last transactions, cookie and outcomes alike, since they share them: work is repeated,
     // never lost.
     db.pragma('synchronous = NORMAL');
-    db.pragma('cache_size = -16384');
+    // 4 MiB: what the kernel caches is near enough, and memory shall not follow the number of users (16 MiB: no faster).
+    db.pragma('cache_size = -4096');
     // 32 MiB of log: a checkpoint every page of objects would write the GUID index over and over.
     db.pragma('wal_autocheckpoint = 8000');
     db.pragma('foreign_keys = ON');
@@ -278,9 +279,9 @@ export class ConnectorState {
     this.#db
       .prepare(
         `INSERT INTO cycle (connector, started, finished, pages, seen, in_scope, created, updated, deleted,
-          credentials_sent, skipped, filtered, failed, error)
+          credentials_sent, skipped, filtered, no_password, failed, error)
          VALUES (@connector, @started, @finished, @pages, @seen, @inScope, @created, @updated, @deleted,
-          @credentialsSent, @skipped, @filtered, @failed, @error)`,
+          @credentialsSent, @skipped, @filtered, @noPassword, @failed, @error)`,
       )
       .run({ ...counts, connector: this.#id, started, finished, error: error?.slice(0, MAX_REASON) ?? null });
     this.#db.prepare('DELETE FROM cycle WHERE connector = ? AND finished < ?').run(this.#id, finished - HISTORY_MS);
