@@ -161,8 +161,7 @@ export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCount
         if (decision.inScope) counts.skipped++;
         break;
       case 'remember':
-        if (decision.inScope && decision.row?.outcome === Outcome.filteredByTarget) counts.filtered++;
-        else if (decision.inScope) counts.skipped++;
+        if (decision.inScope) counts[withoutCredential(decision.row)]++;
         write(state, guid, known, decision.row);
         break;
       case 'delete':
@@ -170,11 +169,17 @@ export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCount
         write(state, guid, known, decision.row);
         break;
       case 'sync':
-        if (decision.row.outcome === Outcome.filteredByTarget) counts.filtered++;
+        if (!decision.credential) counts[withoutCredential(decision.row)]++;
         state.put(guid, { ...decision.row, cloudAnchor: item.cloudAnchor });
         break;
     }
   }
+}
+
+/** Why an object in scope sends no password. `none`: it came whole, and there was no password in it. */
+function withoutCredential(row: ObjectRow | undefined): 'filtered' | 'noPassword' | 'skipped' {
+  if (row?.outcome === Outcome.filteredByTarget) return 'filtered';
+  return row?.outcome === Outcome.noPassword || row?.outcome === Outcome.none ? 'noPassword' : 'skipped';
 }
 
 function write(state: ConnectorState, guid: Uint8Array, known: ObjectRow | undefined, row: ObjectRow | undefined) {

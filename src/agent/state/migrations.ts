@@ -64,4 +64,8 @@ export const migrations: readonly string[] = [
   -- Users deleted in the tenant since the last cycle that came to its end.
   ALTER TABLE connector ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;
   `,
+  // 3.
+  `
+  ALTER TABLE cycle ADD COLUMN no_password INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -54,7 +54,11 @@ export interface RetryRow {
   readonly attempts: number;
 }
 
-/** What one cycle did, for the log, for `--json` and for the state. */
+/**
+ * What one cycle did, for the log, for `--json` and for the state. Each object in scope counts once as credentialsSent,
+ * filtered, noPassword, skipped or failed; one of whom the tenant took the password alone counts as sent and as failed.
+ * `failed` has besides whom the tenant did not delete, and objects that the directory refused to show.
+ */
 export interface CycleCounts {
   pages: number;
   /** Objects that replication showed. */
@@ -64,10 +68,12 @@ export interface CycleCounts {
   updated: number;
   deleted: number;
   credentialsSent: number;
-  /** In scope, with nothing new to tell the tenant. */
+  /** In scope, with no new password. */
   skipped: number;
   /** Must change at next log-on. */
   filtered: number;
+  /** The account has none. */
+  noPassword: number;
   /** Put (back) into the retry queue. */
   failed: number;
 }
@@ -83,6 +89,7 @@ export function noCounts(): CycleCounts {
     credentialsSent: 0,
     skipped: 0,
     filtered: 0,
+    noPassword: 0,
     failed: 0,
   };
 }
