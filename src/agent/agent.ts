@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino';
 import type { Hasher } from '../hasher/types.js';
+import { guidToText } from '../protocol/dtyp/guid.js';
 import type { Clock } from './clock.js';
 import type { ConnectorConfig } from './config.js';
 import { runCycle } from './cycle.js';
@@ -10,6 +11,8 @@ import { createScope } from './scope.js';
 import type { DirectorySource } from './source.js';
 import { type CycleCounts, noCounts } from './state/rows.js';
 import type { StateStore } from './state/store.js';
+
+const RETRIES_LOGGED = 10;
 
 export interface AgentParts {
   readonly connectors: readonly ConnectorConfig[];
@@ -29,7 +32,10 @@ export interface CycleReport extends Readonly<CycleCounts> {
   /** A line about the directory; undefined where it was not reached. */
   readonly directory: string | undefined;
   readonly retryQueue: number;
+  /** Why the first object of the retry queue is there. */
+  readonly firstReason: string | undefined;
   readonly seconds: number;
+  /** Message and code say what happened; causes may quote bytes of a peer, and stay out. */
   readonly error: { readonly code: string; readonly message: string } | undefined;
 }
 
@@ -49,7 +55,8 @@ export class Agent {
   }
 
   /**
-   * One cycle over all enabled connectors at the same time; one's failure stands in its report and stops no other.
+   * One cycle over all enabled connectors at the same time; one's failure stands in its report and stops no other, and
+   * is the caller's to tell.
    * Rejects where the tenant itself refuses or cannot be reached: then no directory was asked. Rejects as well where
    * the state fails, once all connectors have ended.
    */
@@ -109,21 +116,20 @@ export class Agent {
       directory: source?.description,
       ...counts,
       retryQueue: state.queued,
+      firstReason: state.retries(1)[0]?.reason,
       seconds: (finished - started) / 1000,
       error: failure && { code: codeOf(failure), message: failure.message },
     };
     state.recordCycle(started, finished, counts, failure?.message);
     if (failure === undefined) {
-      const { error: _, connector: __, ...summary } = report;
+      const { error: _, connector: __, firstReason: ___, ...summary } = report;
       log.info(summary, 'cycle done');
-    } else {
-      // Message and code say what happened; causes may quote bytes of a peer, and stay out of the log.
-      log.error(report.error, 'cycle failed; the next one goes on where the last page was settled');
     }
-    if (report.retryQueue > 0) {
-      for (const { guid, reason, attempts } of state.retries(10)) {
-        log.warn({ guid: Buffer.from(guid).toString('hex'), reason, attempts }, 'in the retry queue');
-      }
+    for (const { guid, reason, attempts } of state.retries(RETRIES_LOGGED)) {
+      log.warn({ guid: guidToText(guid), reason, attempts }, 'in the retry queue');
+    }
+    if (report.retryQueue > RETRIES_LOGGED) {
+      log.warn(`and ${report.retryQueue - RETRIES_LOGGED} more in the retry queue`);
     }
     return report;
   }

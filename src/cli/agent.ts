@@ -8,7 +8,7 @@ import { loadAgentConfig } from '../agent/config.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { keepHeapSmall } from './heap.js';
-import { exitCodes, printJson } from './output.js';
+import { count, exitCodes, printJson } from './output.js';
 import { withConfig } from './required-config.js';
 import { stopSignal } from './stop-signal.js';
 
@@ -29,6 +29,7 @@ async function run(options: Options): Promise<void> {
   try {
     const { backend, kernel, threads } = created.hasher;
     log.info({ backend, kernel, threads, connectors: config.connectors.map(({ name }) => name) }, 'agent starts');
+    if (!config.connectors.some(({ enabled }) => enabled)) log.warn('no connector is enabled');
     const { signal } = stop;
     const { full = false, allowDeletions = false } = options;
     const request = { signal, full, allowDeletions };
@@ -56,6 +57,10 @@ async function schedule(agent: CreatedAgent['agent'], log: pino.Logger, request:
   const cycle = async () => {
     try {
       const reports = await agent.cycle(next);
+      for (const { connector, error } of reports) {
+        if (error === undefined) continue;
+        log.error({ connector, ...error }, 'cycle failed; the next one goes on where the last page was settled');
+      }
       // One that failed on its way starts over: behind its cookie stand users who have not been sent again.
       if (reports.every(({ error }) => error === undefined)) next = { signal };
     } catch (error) {
@@ -69,17 +74,41 @@ async function schedule(agent: CreatedAgent['agent'], log: pino.Logger, request:
 }
 
 function finish(reports: readonly CycleReport[], signal: AbortSignal, options: Options): void {
-  const failed = reports.filter(({ error }) => error !== undefined);
+  const failed = reports.some((report) => report.error !== undefined || report.failed > 0);
+  if (failed) process.exitCode = exitCodes.failed;
   if (options.json) {
-    printJson({ done: failed.length === 0 && !signal.aborted, connectors: reports });
+    printJson({ done: !failed && !signal.aborted, connectors: reports });
+    return;
   }
-  if (failed.length === 0) return;
-  process.exitCode = exitCodes.failed;
-  if (options.json) return;
-  for (const { connector, error } of failed) {
-    process.stderr.write(`phsync: connector ${connector}: ${error!.message}\n`);
+  for (const report of reports) {
+    const complaint = complaintOf(report);
+    if (report.error === undefined) process.stdout.write(`${summaryOf(report, signal.aborted)}\n`);
+    if (complaint !== undefined) process.stderr.write(`phsync: connector ${report.connector}: ${complaint}\n`);
   }
 }
+
+function summaryOf(report: CycleReport, stopped: boolean): string {
+  const { connector, inScope, credentialsSent, deleted, seconds } = report;
+  return [
+    `${connector}: ${counted(inScope, 'user')} in scope`,
+    `${counted(credentialsSent, 'password')} sent`,
+    `${count(report.filtered)} must change theirs first`,
+    `${count(report.noPassword)} without password`,
+    ...(deleted > 0 ? [`${count(deleted)} deleted`] : []),
+    `${count(report.failed)} failed`,
+    `${seconds.toFixed(1)} s`,
+    ...(stopped ? ['stopped before the end'] : []),
+  ].join(', ');
+}
+
+function complaintOf({ error, failed, firstReason }: CycleReport): string | undefined {
+  if (error !== undefined) return error.message;
+  if (failed === 0) return undefined;
+  const who = failed === 1 ? '1 user was not taken and stands' : `${count(failed)} users were not taken, they stand`;
+  return `${who} in the retry queue; first reason: ${firstReason}`;
+}
+
+const counted = (n: number, what: string) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
 
 const AFTER_HELP = `
 The log goes to standard error. A configuration, its paths relative to the file:

@@ -15,11 +15,11 @@ import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { LabDirectory, LabSource } from '../agent/sources/lab-source.js';
 import { makeDirectory } from '../agent/state/make-directory.js';
 import { PhsyncError } from '../hasher/errors.js';
-import { count, type Progress, showProgress, silentProgress } from './demo/progress.js';
+import { type Progress, showProgress, silentProgress } from './demo/progress.js';
 import { SignInClient } from './demo/sign-in.js';
 import { startTenantProcess, type TenantProcess } from './demo/tenant-process.js';
 import { keepHeapSmall } from './heap.js';
-import { printJson } from './output.js';
+import { count, printJson } from './output.js';
 import { stopSignal } from './stop-signal.js';
 
 const DEFAULT_USERS = 20_000;

@@ -17,6 +17,9 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
+/** `20,000` */
+export const count = (n: number): string => Math.round(n).toLocaleString('en-US');
+
 type Facts = Readonly<Record<string, unknown>>;
 
 interface Described {

@@ -101,9 +101,62 @@ describe('phsync agent', () => {
     expect(JSON.parse(full.stdout)).toMatchObject({ done: true, connectors: [{ created: 0, credentialsSent: 500 }] });
   });
 
-  test('--once without --json prints nothing on stdout', async () => {
-    const { code, stdout } = await run(['agent', '--config', config('quiet', { logLevel: 'silent' }), '--once']);
+  test('--once without --json prints a line for each connector', async () => {
+    const connectors = [
+      { name: 'lab', directory: { type: 'lab', users: 3100 } },
+      { name: 'one', directory: { type: 'lab', users: 1 } },
+    ];
+    const file = config('words', { logLevel: 'silent', connectors });
+    const { code, stdout, stderr } = await run(['agent', '--config', file, '--once']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(
+        /^lab: 3,103 users in scope, 3,101 passwords sent, 1 must change theirs first, 1 without password, 0 failed, \d+\.\d s$/,
+      ),
+      expect.stringMatching(/^one: 1 user in scope, 1 password sent, 0 must .*, 0 failed, \d+\.\d s$/),
+      '',
+    ]);
+  });
+
+  test('--once fails where the tenant refuses users, and says so in one line', async () => {
+    const connectors = [{ name: 'lab', directory: { type: 'lab', users: 30, domain: 'other.test' } }];
+    const text = await run(['agent', '--config', config('refused', { connectors }), '--once']);
+    expect(text.code).toBe(3);
+    expect(text.stdout).toMatch(/^lab: 30 users in scope, 0 passwords sent, .*, 30 failed, /);
+    const lines = text.stderr.trim().split('\n');
+    expect(lines.at(-1)).toMatch(
+      /^phsync: connector lab: 30 users were not taken, they stand in the retry queue; first reason: the tenant did not /,
+    );
+    const log = lines.slice(0, -1).map((line) => JSON.parse(line));
+    expect(log.filter(({ msg }) => msg === 'in the retry queue')).toHaveLength(10);
+    expect(log.find(({ guid }) => guid !== undefined).guid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(log.at(-1).msg).toBe('and 20 more in the retry queue');
+    const json = await run(['agent', '--config', config('refused', { connectors }), '--once', '--json']);
+    expect(json.code).toBe(3);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      done: false,
+      connectors: [{ failed: 30, retryQueue: 30, firstReason: expect.stringContaining('tenant') }],
+    });
+  });
+
+  test("--once says a connector's failure once", async () => {
+    const directory = { ...drsConnector({ env: 'SECRET' }).directory, address: '127.255.1.1' };
+    const text = await run([
+      'agent',
+      '--config',
+      config('alone', { connectors: [{ name: 'phs', directory }] }),
+      '--once',
+    ]);
+    expect([text.code, text.stdout]).toEqual([3, '']);
+    expect(text.stderr.match(/ECONNREFUSED/g)).toHaveLength(1);
+    expect(text.stderr).toMatch(/^phsync: connector phs: .*127\.255\.1\.1/m);
+  });
+
+  test('says that no connector is enabled', async () => {
+    const connectors = [{ name: 'lab', enabled: false, directory: { type: 'lab', users: 1 } }];
+    const { code, stdout, stderr } = await run(['agent', '--config', config('off', { connectors }), '--once']);
     expect([code, stdout]).toEqual([0, '']);
+    expect(stderr).toContain('no connector is enabled');
   });
 
   test('stays up until SIGTERM, then ends with 0; a second agent on its state is kept out meanwhile', async () => {

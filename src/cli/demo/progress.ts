@@ -1,6 +1,7 @@
 /** The first synchronization as it goes: a bar on a terminal, else a line every two seconds. */
 
 import { Presets, SingleBar } from 'cli-progress';
+import { count } from '../output.js';
 
 const LINE_EVERY_MS = 2000;
 
@@ -63,8 +64,6 @@ function lines(out: NodeJS.WriteStream, rateOf: (done: number) => number): Progr
     stop() {},
   };
 }
-
-export const count = (n: number): string => Math.round(n).toLocaleString('en-US');
 
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
