@@ -1,8 +1,9 @@
 /** The tenant's state directory: 0700, its files 0600, written whole or not at all. */
 
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tightenDirectory } from '../config/private-directory.js';
 import { PhsyncError } from '../hasher/errors.js';
 
 /** Its presence says that the directory is the tenant's own. */
@@ -12,19 +13,7 @@ export const DATABASE_FILE = 'tenant.sqlite';
 export async function openStateDir(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const { mode } = await stat(directory);
-    if ((mode & 0o077) !== 0) {
-      const files = await readdir(directory);
-      if (files.length > 0 && !files.includes(DATABASE_FILE)) {
-        // Tightening somebody's home or /tmp by a slip in the configuration would be worse than stopping.
-        throw new PhsyncError(
-          'state-dir',
-          `the state directory ${directory} has other files in it and is open to other users (mode ${(mode & 0o777).toString(8)}): give stateDir a directory of its own, or chmod 700`,
-          { facts: { directory } },
-        );
-      }
-      await chmod(directory, 0o700);
-    }
+    tightenDirectory(directory, DATABASE_FILE, 'state-dir');
     const probe = join(directory, `.probe-${randomUUID()}`);
     await writePrivate(probe, '');
     await rm(probe);

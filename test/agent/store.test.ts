@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -117,6 +117,23 @@ describe('the state store', () => {
       { started: 8 * day, error: null },
     ]);
     db.close();
+  });
+
+  test('takes a directory that is empty or its own from others, and leaves one that is not', () => {
+    const mode = () => statSync(directory).mode & 0o777;
+    chmodSync(directory, 0o755);
+    openStateStore(directory).close();
+    expect(mode()).toBe(0o700);
+    chmodSync(directory, 0o755);
+    openStateStore(directory).close();
+    expect(mode()).toBe(0o700);
+    const home = join(directory, 'home');
+    mkdirSync(home);
+    chmodSync(home, 0o755);
+    writeFileSync(join(home, 'letters.txt'), '');
+    expect(() => openStateStore(home)).toThrowError(expect.objectContaining({ code: 'state-directory' }));
+    expect(statSync(home).mode & 0o777).toBe(0o755);
+    expect(readdirSync(home)).toEqual(['letters.txt']);
   });
 
   test('lets one agent in at a time, and the next after it', () => {

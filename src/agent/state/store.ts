@@ -3,11 +3,14 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { tightenDirectory } from '../../config/private-directory.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { makeDirectory } from './make-directory.js';
 import { migrations } from './migrations.js';
 import type { CycleCounts, ObjectRow, OutcomeCode, RetryRow } from './rows.js';
 
+/** Its presence says that the directory is the agent's own. */
+const DATABASE_FILE = 'agent.sqlite';
 /** Outcomes of cycles are kept for seven days, as Entra Connect keeps its own. */
 const HISTORY_MS = 7 * 24 * 3600 * 1000;
 const RETRY_STEP_MS = 120_000;
@@ -20,11 +23,12 @@ const MAX_REASON = 300;
  * `state-newer`, `state-unusable`.
  */
 export function openStateStore(stateDir: string): StateStore {
-  const file = join(stateDir, 'agent.sqlite');
+  const file = join(stateDir, DATABASE_FILE);
   let lock: Database.Database | undefined;
   let db: Database.Database | undefined;
   try {
     makeDirectory(stateDir);
+    tightenDirectory(stateDir, DATABASE_FILE, 'state-directory');
     lock = takeLock(join(stateDir, 'agent.lock'));
     // Made before SQLite does, so that it (and with it -wal and -shm) never has wider rights, not even for a moment.
     closeSync(openSync(file, 'a', 0o600));
