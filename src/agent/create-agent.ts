@@ -30,6 +30,8 @@ export interface CreateAgentOptions {
 export interface CreatedAgent {
   readonly agent: Agent;
   readonly hasher: HasherInfo;
+  /** True once every object of the connector's directory had been seen. */
+  wasSynchronized(connector: string): boolean;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   return {
     agent,
     hasher: hasher.info,
+    wasSynchronized: (connector) => store.connector(connector).fullSyncAt !== undefined,
     async close() {
       store.close();
       await Promise.all([client.close(), credentials.close(), hasher.close()]);

@@ -1,5 +1,6 @@
 /** `phsync demo`: the main job on embedded defaults, from a simulated directory to people signing in. */
 
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -54,16 +55,27 @@ interface Demo {
 
 async function run(options: Options): Promise<void> {
   keepHeapSmall();
-  const stop = stopSignal();
   const directory = options.stateDir ?? mkdtempSync(join(tmpdir(), 'phsync-demo-'));
+  const removeTemporary = () => {
+    if (options.stateDir === undefined) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  };
+  let tenantChild: ChildProcess | undefined;
+  const stop = stopSignal(() => {
+    // It must not write to the directory any more.
+    tenantChild?.kill('SIGKILL');
+    removeTemporary();
+  });
   const say = options.json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`);
   let tenant: TenantProcess | undefined;
   let created: CreatedAgent | undefined;
+  let complete = false;
   try {
     makeDirectory(directory);
     const env = { ...process.env, [SECRET]: randomBytes(32).toString('base64url') };
     const lab = new LabDirectory({ users: options.users, domain: DOMAIN, journal: join(directory, 'lab.jsonl') });
-    tenant = await startTenantProcess(writeTenantConfig(directory), env);
+    tenant = await startTenantProcess(writeTenantConfig(directory), env, (child) => {
+      tenantChild = child;
+    });
     say(`tenant      ${tenant.url} (process ${tenant.pid}, SQLite below ${directory})`);
     const config = await loadAgentConfig(writeAgentConfig(directory, tenant, options.users));
     const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
@@ -75,33 +87,40 @@ async function run(options: Options): Promise<void> {
     });
     const demo: Demo = { lab, tenant, created, signal: stop.signal, say, progress: silentProgress };
     await show(demo, options);
+    complete = true;
     if (!options.once && !stop.signal.aborted) await stayUp(demo);
   } catch (error) {
-    // Ctrl-C in the middle of the show is a clean end, too.
-    if (!stop.signal.aborted) throw error;
+    // Ctrl-C in the middle of the show is a clean end, too, but not of what was asked for with --once.
+    if (!stop.signal.aborted || complete) throw error;
+    const before = created?.wasSynchronized(DOMAIN) ? 'the demo' : 'the first synchronization';
+    const message = `stopped before ${before} was complete`;
+    if (options.once || options.json) throw new PhsyncError('interrupted', message);
+    say(`\n${message}`);
   } finally {
     await created?.close();
     await tenant?.stop();
-    if (options.stateDir === undefined) rmSync(directory, { recursive: true, force: true });
+    removeTemporary();
     stop.dispose();
   }
 }
 
 async function show(demo: Demo, { json = false }: Options): Promise<void> {
-  const { lab, tenant, created, signal, say } = demo;
+  const { lab, tenant, created, say } = demo;
   const { backend, kernel, threads } = created.hasher;
   say(`directory   simulated lab directory, ${count(lab.users)} users`);
   say(`hasher      ${backend}${kernel === undefined ? '' : `, kernel ${kernel}`}, ${threads} threads`);
 
-  say('\nFirst synchronization: every user and password');
+  const again = created.wasSynchronized(DOMAIN);
+  say(again ? '\nDelta: what changed since the last run' : '\nFirst synchronization: every user and password');
   if (!json) demo.progress = showProgress(process.stderr);
-  const first = await cycle(demo);
-  demo.progress.stop();
-  demo.progress = silentProgress;
-  if (signal.aborted) return;
-  const usersPerSecond = first.credentialsSent / first.seconds;
+  const first = await cycle(demo).finally(() => {
+    demo.progress.stop();
+    demo.progress = silentProgress;
+  });
+  const usersPerSecond = again ? undefined : first.credentialsSent / first.seconds;
   say(
-    `  ${count(first.credentialsSent)} passwords in ${first.seconds.toFixed(1)} s: ${count(usersPerSecond)} users/s, ` +
+    `  ${count(first.credentialsSent)} passwords in ${first.seconds.toFixed(1)} s: ` +
+      `${usersPerSecond === undefined ? '' : `${count(usersPerSecond)} users/s, `}` +
       `${count(first.failed)} failed, ${count(first.filtered)} must change theirs first`,
   );
 
@@ -116,7 +135,9 @@ async function show(demo: Demo, { json = false }: Options): Promise<void> {
   const signIns = await signInAll(demo, changed);
   const memory = { agent: memoryOf('self'), tenant: memoryOf(tenant.pid) };
   say('\nSummary');
-  say(`  ${kernel ?? backend}, ${threads} threads: ${count(usersPerSecond)} users/s from directory to tenant`);
+  if (usersPerSecond !== undefined) {
+    say(`  ${kernel ?? backend}, ${threads} threads: ${count(usersPerSecond)} users/s from directory to tenant`);
+  }
   say(`  memory (RSS): agent and directory ${memory.agent ?? '?'} MiB, tenant ${memory.tenant ?? '?'} MiB`);
   if (json) {
     printJson({
@@ -124,7 +145,8 @@ async function show(demo: Demo, { json = false }: Options): Promise<void> {
       hasher: created.hasher,
       users: lab.users,
       first,
-      usersPerSecond: Math.round(usersPerSecond),
+      // Only a first synchronization has a rate.
+      usersPerSecond: usersPerSecond === undefined ? null : Math.round(usersPerSecond),
       delta,
       signIns,
       memoryMiB: memory,
@@ -143,6 +165,7 @@ async function show(demo: Demo, { json = false }: Options): Promise<void> {
 async function cycle({ created, signal }: Demo): Promise<CycleReport> {
   const [report] = await created.agent.cycle({ signal });
   if (report!.error !== undefined) throw new PhsyncError(report!.error.code, report!.error.message);
+  signal.throwIfAborted();
   return report!;
 }
 

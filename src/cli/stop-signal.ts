@@ -6,12 +6,20 @@ export interface StopSignal {
   dispose(): void;
 }
 
-export function stopSignal(): StopSignal {
+/** `atOnce`: what must be done even so at the second one, synchronously. */
+export function stopSignal(atOnce: () => void = () => {}): StopSignal {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals) => {
-    // 128 + the signal's number, as shells have it.
-    if (controller.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143);
-    controller.abort();
+    if (!controller.signal.aborted) {
+      controller.abort();
+      return;
+    }
+    try {
+      atOnce();
+    } finally {
+      // 128 + the signal's number, as shells have it.
+      process.exit(name === 'SIGINT' ? 130 : 143);
+    }
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

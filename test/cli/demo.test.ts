@@ -85,11 +85,36 @@ describe('phsync demo', () => {
     expect(readdirSync(temporary)).toEqual([]);
   }, 60_000);
 
-  test('Ctrl-C in the first synchronization is a clean end as well', async () => {
+  const INTERRUPTED = 'stopped before the first synchronization was complete';
+
+  test.each([
+    [[], 0],
+    [['--once'], 3],
+  ])(
+    'Ctrl-C in the first synchronization, with %j, ends cleanly with %d and says so',
+    async (more, code) => {
+      const { child, output, ended } = start(['--users', '100000', ...more]);
+      while (!output.stdout.includes('First synchronization')) await once(child.stdout, 'data');
+      setTimeout(() => child.kill('SIGINT'), 300);
+      expect(await ended).toEqual([code, null]);
+      expect(code === 0 ? output.stdout : output.stderr).toMatch(new RegExp(`^(phsync: )?${INTERRUPTED}\n$`, 'm'));
+      expect(readdirSync(temporary)).toEqual([]);
+    },
+    60_000,
+  );
+
+  test('a second stop ends at once, and still removes the temporary directory', async () => {
     const { child, output, ended } = start(['--users', '100000']);
     while (!output.stdout.includes('First synchronization')) await once(child.stdout, 'data');
-    setTimeout(() => child.kill('SIGINT'), 300);
-    expect(await ended).toEqual([0, null]);
+    const tenant = Number(/\(process (\d+),/.exec(output.stdout)![1]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    child.kill('SIGINT');
+    // At once, so that the first one has not been through with it; two of the same that wait together would be one.
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([143, null]);
+    expect(readdirSync(temporary)).toEqual([]);
+    for (let i = 0; isAlive(tenant) && i < 100; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isAlive(tenant)).toBe(false);
     expect(readdirSync(temporary)).toEqual([]);
   }, 60_000);
 
@@ -113,7 +138,12 @@ describe('phsync demo', () => {
     expect(JSON.parse(second.output.stdout)).toMatchObject({
       first: { seen: 0, credentialsSent: 0 },
       delta: { seen: 1, credentialsSent: 1 },
+      usersPerSecond: null,
     });
+    const third = start(['--once', '--users', '600', '--state-dir', state]);
+    expect(await third.ended).toEqual([0, null]);
+    expect(third.output.stdout).toContain('Delta: what changed since the last run');
+    expect(third.output.stdout).not.toMatch(/First synchronization|users\/s/);
   }, 60_000);
 
   test('a state directory that cannot be made is a clear error', async () => {

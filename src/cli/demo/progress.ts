@@ -26,6 +26,7 @@ function bar(out: NodeJS.WriteStream, rateOf: (done: number) => number): Progres
       format: '  {bar} {value}/{total} users  {rate} users/s  {failed} failed  {left} left',
       hideCursor: true,
       autopadding: true,
+      formatValue: (value, _, type) => (type === 'value' || type === 'total' ? count(value) : String(value)),
     },
     Presets.shades_classic,
   );

@@ -31,14 +31,22 @@ export interface TenantProcess {
   stop(): Promise<void>;
 }
 
-/** Starts `phsync tenant` and waits until it listens. Throws PhsyncError `demo-tenant`. */
-export async function startTenantProcess(config: string, env: NodeJS.ProcessEnv): Promise<TenantProcess> {
+/**
+ * Starts `phsync tenant` and waits until it listens. Throws PhsyncError `demo-tenant`.
+ * @param onSpawn told the process before it listens: it can be killed from then on
+ */
+export async function startTenantProcess(
+  config: string,
+  env: NodeJS.ProcessEnv,
+  onSpawn: (child: ChildProcess) => void,
+): Promise<TenantProcess> {
   const child = spawn(process.execPath, ['--import', END_WITH_PARENT, MAIN, 'tenant', '--config', config, '--json'], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     // In a process group of its own: Ctrl-C reaches the demo alone, which then stops the agent first.
     detached: true,
     env,
   });
+  onSpawn(child);
   try {
     const ready = JSON.parse(await firstLine(child));
     return { ...ready, pid: child.pid, stop: () => stop(child) };
