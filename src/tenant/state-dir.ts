@@ -1,26 +1,25 @@
 /** The tenant's state directory: 0700, its files 0600, written whole or not at all. */
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { tightenDirectory } from '../config/private-directory.js';
 import { PhsyncError } from '../hasher/errors.js';
+import { openStateDirectory } from '../state/directory.js';
 
 /** Its presence says that the directory is the tenant's own. */
 export const DATABASE_FILE = 'tenant.sqlite';
 
-/** Makes the directory or takes it over. @throws PhsyncError `state-dir` when it cannot be made, written or kept private. */
+/** Makes the directory or takes it over. @throws PhsyncError `state-directory` when it cannot be made, written or kept private. */
 export async function openStateDir(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    tightenDirectory(directory, DATABASE_FILE, 'state-dir');
+    openStateDirectory(directory, DATABASE_FILE);
     const probe = join(directory, `.probe-${randomUUID()}`);
     await writePrivate(probe, '');
     await rm(probe);
   } catch (cause) {
     if (cause instanceof PhsyncError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new PhsyncError('state-dir', `cannot use the state directory ${directory}: ${reason}`, {
+    throw new PhsyncError('state-directory', `cannot use the state directory ${directory}: ${reason}`, {
       cause,
       facts: { directory },
     });

@@ -146,11 +146,11 @@ describe('the state store', () => {
   test('refuses a file of a newer version, one that is no database, and a directory that cannot be', () => {
     openStateStore(directory).close();
     const db = new Database(join(directory, 'agent.sqlite'));
-    db.pragma('user_version = 99');
+    db.prepare('INSERT INTO migrations (number, applied_at) VALUES (99, 0)').run();
     db.close();
-    expect(() => openStateStore(directory)).toThrowError(expect.objectContaining({ code: 'state-newer' }));
+    expect(() => openStateStore(directory)).toThrowError(expect.objectContaining({ code: 'store-newer' }));
     writeFileSync(join(directory, 'agent.sqlite'), 'not a database, but long enough to be looked at as one'.repeat(50));
-    expect(() => openStateStore(directory)).toThrowError(expect.objectContaining({ code: 'state-unusable' }));
+    expect(() => openStateStore(directory)).toThrowError(expect.objectContaining({ code: 'store-open' }));
     writeFileSync(join(directory, 'file'), '');
     // Below /proc, Node's own mkdir would not come back.
     for (const state of [join(directory, 'file'), join(directory, 'file', 'below'), '/proc/phsync', '/proc/a/b']) {

@@ -216,7 +216,7 @@ describe('phsync tenant does not start', () => {
     other.close();
     await writeText(directory.path, 'file', '');
     const text = yaml().replace('./state', './file/state');
-    await refused(text, 3, 'state-dir', /cannot use the state directory .*file\/state/);
+    await refused(text, 3, 'state-directory', /cannot use the state directory .*file\/state/);
   });
 
   it('without its option', async () => {

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDatabase } from '#src/tenant/store/sqlite-database.js';
 import { SqliteStore } from '#src/tenant/store/sqlite-store.js';
 import { temporaryDirectory } from './harness.js';
 import { storeSuite } from './store-suite.js';
@@ -75,17 +74,13 @@ describe('the SQLite file', () => {
     });
   });
 
-  it('takes each migration once, and none of one that fails', () => {
-    const file = join(directory.path, 'migrations.sqlite');
-    const first = { number: 1, sql: 'CREATE TABLE a (x)' };
-    const broken = { number: 2, sql: 'CREATE TABLE b (x); CREATE TABLE a (x)' };
-    openDatabase(file, [first]).close();
-    expect(thrown(() => openDatabase(file, [first, broken]))).toMatchObject({ code: 'store-open' });
-    const database = openDatabase(file, [first, { number: 2, sql: 'CREATE TABLE b (y)' }]);
-    expect(database.prepare('SELECT number FROM migrations').pluck().all()).toEqual([1, 2]);
-    expect(database.pragma('synchronous', { simple: true })).toBe(2);
-    expect(database.pragma('journal_mode', { simple: true })).toBe('wal');
-    database.close();
+  it('keeps its journal as a WAL', async () => {
+    const file = join(directory.path, 'pragmas.sqlite');
+    const database = new SqliteStore(file, { initialFeatures: 1 });
+    const other = new Database(file);
+    expect(other.pragma('journal_mode', { simple: true })).toBe('wal');
+    other.close();
+    await database.close();
   });
 
   it('says that it is busy while another holds it, and works afterwards', { timeout: 20_000 }, async () => {

@@ -44,14 +44,16 @@ describe('the state directory', () => {
   it('is not taken from somebody else', async () => {
     await chmod(directory.path, 0o755);
     await writeFile(join(directory.path, 'letters.txt'), '');
-    await expect(openStateDir(directory.path)).rejects.toMatchObject({ code: 'state-dir' });
+    await expect(openStateDir(directory.path)).rejects.toMatchObject({ code: 'state-directory' });
     expect(await modeOf()).toBe(0o755);
   });
 
   it('must be one that can be written', async () => {
     await writeFile(join(directory.path, 'file'), '');
-    await expect(openStateDir(join(directory.path, 'file', 'below'))).rejects.toMatchObject({ code: 'state-dir' });
-    await expect(openStateDir('/sys/phsync')).rejects.toMatchObject({ code: 'state-dir' });
+    await expect(openStateDir(join(directory.path, 'file', 'below'))).rejects.toMatchObject({
+      code: 'state-directory',
+    });
+    await expect(openStateDir('/sys/phsync')).rejects.toMatchObject({ code: 'state-directory' });
   });
 });
 

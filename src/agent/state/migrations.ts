@@ -1,8 +1,12 @@
 /** The agent's state, as numbered migrations; a released one is never edited. No table has room for a secret. */
 
-export const migrations: readonly string[] = [
-  // 1. Times are milliseconds since 1970. `guid` holds the 16 bytes of objectGUID as replication carries them.
-  `
+import type { Migration } from '../../state/database.js';
+
+export const migrations: readonly Migration[] = [
+  {
+    number: 1,
+    // Times are milliseconds since 1970. `guid` holds the 16 bytes of objectGUID as replication carries them.
+    sql: `
   CREATE TABLE connector (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -10,6 +14,8 @@ export const migrations: readonly string[] = [
     scope_digest TEXT,
     -- 1 from the start of a cycle to its end: found at a start, it tells of a cycle that was cut off.
     running INTEGER NOT NULL DEFAULT 0,
+    -- Users deleted in the tenant since the last cycle that came to its end.
+    deletions INTEGER NOT NULL DEFAULT 0,
     full_sync_at INTEGER
   ) STRICT;
 
@@ -54,18 +60,11 @@ export const migrations: readonly string[] = [
     credentials_sent INTEGER NOT NULL,
     skipped INTEGER NOT NULL,
     filtered INTEGER NOT NULL,
+    no_password INTEGER NOT NULL,
     failed INTEGER NOT NULL,
     error TEXT
   ) STRICT;
   CREATE INDEX cycle_finished ON cycle (connector, finished);
   `,
-  // 2.
-  `
-  -- Users deleted in the tenant since the last cycle that came to its end.
-  ALTER TABLE connector ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;
-  `,
-  // 3.
-  `
-  ALTER TABLE cycle ADD COLUMN no_password INTEGER NOT NULL DEFAULT 0;
-  `,
+  },
 ];

@@ -1,11 +1,11 @@
 /** The agent's memory: one SQLite file with cookies, what the tenant was told, and the retry queue. Never a secret. */
 
-import { chmodSync, closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
-import { tightenDirectory } from '../../config/private-directory.js';
+import type Database from 'better-sqlite3';
 import { PhsyncError } from '../../hasher/errors.js';
-import { makeDirectory } from './make-directory.js';
+import { type DatabaseOptions, openDatabase } from '../../state/database.js';
+import { openStateDirectory } from '../../state/directory.js';
+import { type Lock, tryLock } from '../../state/lock.js';
 import { migrations } from './migrations.js';
 import type { CycleCounts, ObjectRow, OutcomeCode, RetryRow } from './rows.js';
 
@@ -17,78 +17,48 @@ const RETRY_STEP_MS = 120_000;
 const RETRY_MAX_MS = 3_600_000;
 const MAX_REASON = 300;
 
+const DATABASE_OPTIONS: DatabaseOptions = {
+  migrations,
+  // A power cut may take the last transactions, cookie and outcomes alike, since they share them: work is repeated,
+  // never lost.
+  synchronous: 'NORMAL',
+  // What the kernel caches is near enough, and memory shall not follow the number of users (16 MiB: no faster).
+  cacheKiB: 4096,
+  // 32 MiB of log: a checkpoint every page of objects would write the GUID index over and over.
+  walPages: 8000,
+  busyMs: 5000,
+};
+
 /**
  * Opens (or makes) `agent.sqlite` in the directory, mode 0600 in a directory of mode 0700. A second process is kept
  * out for as long as the first lives, however that ends. Throws PhsyncError `state-directory`, `state-in-use`,
- * `state-newer`, `state-unusable`.
+ * `store-newer`, `store-open`.
  */
 export function openStateStore(stateDir: string): StateStore {
-  const file = join(stateDir, DATABASE_FILE);
-  let lock: Database.Database | undefined;
-  let db: Database.Database | undefined;
+  openStateDirectory(stateDir, DATABASE_FILE);
+  const lock = takeLock(join(stateDir, 'agent.lock'));
   try {
-    makeDirectory(stateDir);
-    tightenDirectory(stateDir, DATABASE_FILE, 'state-directory');
-    lock = takeLock(join(stateDir, 'agent.lock'));
-    // Made before SQLite does, so that it (and with it -wal and -shm) never has wider rights, not even for a moment.
-    closeSync(openSync(file, 'a', 0o600));
-    chmodSync(file, 0o600);
-    db = new Database(file);
-    db.pragma('journal_mode = WAL');
-    // A power cut may take the last transactions, cookie and outcomes alike, since they share them: work is repeated,
-    // never lost.
-    db.pragma('synchronous = NORMAL');
-    // 4 MiB: what the kernel caches is near enough, and memory shall not follow the number of users (16 MiB: no faster).
-    db.pragma('cache_size = -4096');
-    // 32 MiB of log: a checkpoint every page of objects would write the GUID index over and over.
-    db.pragma('wal_autocheckpoint = 8000');
-    db.pragma('foreign_keys = ON');
-    migrate(db, file);
-    return new StateStore(db, lock);
+    return new StateStore(openDatabase(join(stateDir, DATABASE_FILE), DATABASE_OPTIONS), lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function takeLock(file: string): Lock {
+  let lock: Lock | undefined;
+  try {
+    lock = tryLock(file);
   } catch (cause) {
-    db?.close();
-    lock?.close();
-    if (cause instanceof PhsyncError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new PhsyncError('state-unusable', `the agent's state ${file} cannot be used: ${reason}`, {
-      cause,
-      facts: { file },
-    });
+    throw new PhsyncError('state-directory', `cannot lock ${file}: ${reason}`, { cause, facts: { file } });
   }
-}
-
-/** SQLite's own file lock: the kernel drops it with the process, so a killed agent leaves nothing to clean up. */
-function takeLock(file: string): Database.Database {
-  closeSync(openSync(file, 'a', 0o600));
-  const lock = new Database(file, { timeout: 0 });
-  try {
-    lock.exec('BEGIN EXCLUSIVE');
-    return lock;
-  } catch (cause) {
-    lock.close();
-    if ((cause as { code?: unknown }).code !== 'SQLITE_BUSY') throw cause;
+  if (lock === undefined) {
     throw new PhsyncError('state-in-use', `another agent uses ${file}: only one may run on a state directory`, {
-      cause,
       facts: { file },
     });
   }
-}
-
-function migrate(db: Database.Database, file: string): void {
-  const at = db.pragma('user_version', { simple: true }) as number;
-  if (at > migrations.length) {
-    throw new PhsyncError(
-      'state-newer',
-      `${file} is at version ${at}, made by a newer phsync; this one knows ${migrations.length}`,
-      { facts: { file, version: at } },
-    );
-  }
-  for (let number = at + 1; number <= migrations.length; number++) {
-    db.transaction(() => {
-      db.pragma(`user_version = ${number}`);
-      db.exec(migrations[number - 1]!);
-    }).immediate();
-  }
+  return lock;
 }
 
 /** When the n-th retry is due: at the next cycle, then 2, 6, 14, … minutes later, at most an hour. */
@@ -98,9 +68,9 @@ export function retryDelay(attempts: number): number {
 
 export class StateStore {
   readonly #db: Database.Database;
-  readonly #lock: Database.Database;
+  readonly #lock: Lock;
 
-  constructor(db: Database.Database, lock: Database.Database) {
+  constructor(db: Database.Database, lock: Lock) {
     this.#db = db;
     this.#lock = lock;
   }
@@ -114,7 +84,7 @@ export class StateStore {
 
   close(): void {
     this.#db.close();
-    this.#lock.close();
+    this.#lock.release();
   }
 }
 

@@ -1,9 +1,6 @@
 /** The SQLite schema of the tenant as numbered migrations; a released one is never edited. */
 
-export interface Migration {
-  readonly number: number;
-  readonly sql: string;
-}
+import type { Migration } from '../../state/database.js';
 
 export const migrations: readonly Migration[] = [
   {

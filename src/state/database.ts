@@ -2,31 +2,43 @@
 
 import { closeSync, fchmodSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { PhsyncError } from '../../hasher/errors.js';
-import type { Migration } from './sqlite-migrations.js';
+import { PhsyncError } from '../hasher/errors.js';
+
+/** A released one is never edited. */
+export interface Migration {
+  readonly number: number;
+  readonly sql: string;
+}
+
+export interface DatabaseOptions {
+  readonly migrations: readonly Migration[];
+  /** FULL: a committed transaction survives a power cut, too; NORMAL: a killed process only. */
+  readonly synchronous: 'FULL' | 'NORMAL';
+  readonly cacheKiB: number;
+  /** Pages of 4 KiB that the log takes before they are written back. */
+  readonly walPages: number;
+  /** How long a writer waits for another process's. */
+  readonly busyMs: number;
+}
 
 /**
  * Opens (and makes) the database. @throws PhsyncError `store-open` (unreadable, not a database, another process holds
- * it for longer than five seconds) or `store-newer` (written by a later version).
+ * it for too long) or `store-newer` (written by a later version).
  */
-export function openDatabase(file: string, migrations: readonly Migration[]): Database.Database {
+export function openDatabase(file: string, options: DatabaseOptions): Database.Database {
   let database: Database.Database | undefined;
   try {
     // SQLite gives the -wal and -shm files the mode of the main file, so it must be right before they are made.
     const descriptor = openSync(file, 'a', 0o600);
     fchmodSync(descriptor, 0o600);
     closeSync(descriptor);
-    database = new Database(file, { timeout: 5000 });
+    database = new Database(file, { timeout: options.busyMs });
     database.pragma('journal_mode = WAL');
-    // FULL, not NORMAL: with NORMAL a committed batch survives a killed process, but a power cut may take it back, and
-    // the agent's cookie has moved past it by then. The price is one fsync a batch of up to thousands of users.
-    database.pragma('synchronous = FULL');
+    database.pragma(`synchronous = ${options.synchronous}`);
     database.pragma('foreign_keys = ON');
-    database.pragma('cache_size = -65536');
-    // 64 MiB of log a checkpoint: batches touch the same index pages again and again. Together with batches of a whole
-    // page of objects this took the tenant's CPU for a user from 45 to 40 µs, against 16 MiB and half pages.
-    database.pragma('wal_autocheckpoint = 16000');
-    migrate(database, file, migrations);
+    database.pragma(`cache_size = -${options.cacheKiB}`);
+    database.pragma(`wal_autocheckpoint = ${options.walPages}`);
+    migrate(database, file, options.migrations);
     return database;
   } catch (cause) {
     database?.close();
