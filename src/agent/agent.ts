@@ -123,7 +123,7 @@ export class Agent {
     state.recordCycle(started, finished, counts, failure?.message);
     if (failure === undefined) {
       const { error: _, connector: __, firstReason: ___, ...summary } = report;
-      log.info(summary, 'cycle done');
+      log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');
     }
     for (const { guid, reason, attempts } of state.retries(RETRIES_LOGGED)) {
       log.warn({ guid: guidToText(guid), reason, attempts }, 'in the retry queue');

@@ -79,6 +79,12 @@ class Cycle {
 
   async run(): Promise<CycleCounts> {
     const { state, scope, source, clock, signal, full, log, link, allowDeletions } = this.#options;
+    const { tenantId } = link.company;
+    if (!full && state.tenantId !== undefined && state.tenantId !== tenantId) {
+      throw otherTenant(state.tenantId, tenantId);
+    }
+    // Moved OUs ('') are nobody's slip in the configuration.
+    if (full || (state.scopeDigest !== '' && state.scopeDigest !== scope.digest)) await this.#checkScope();
     this.#recovering = state.running;
     this.#seen = state.empty ? new SeenFilter() : undefined;
     state.transaction(() => {
@@ -112,6 +118,7 @@ class Cycle {
       // Stopped before it has seen everything, it leaves the rest of making up for the one cut off to the next.
       state.running = signal.aborted && this.#recovering;
       if (signal.aborted) return;
+      state.tenantId = tenantId;
       state.deletions = 0;
       state.fullSyncAt ??= clock.now();
     });
@@ -121,6 +128,23 @@ class Cycle {
       }
     }
     return this.#counts;
+  }
+
+  /** A mistyped OU would take every user of it out of the tenant: it is asked for before anything is done. */
+  async #checkScope(): Promise<void> {
+    const { scope, source } = this.#options;
+    // The simulated directory has users and no OUs.
+    if (source.kind === 'lab') return;
+    const { include, exclude } = scope.rules;
+    for (const dn of [...include, ...exclude]) {
+      const { objects } = await source.object({ dn });
+      if (objects.length > 0) continue;
+      throw new PhsyncError(
+        'scope-unknown',
+        `the scope names ${dn}, which ${source.description} does not have: nothing was sent or deleted`,
+        { facts: { dn } },
+      );
+    }
   }
 
   async #retry(): Promise<void> {
@@ -340,4 +364,13 @@ function goneObject(guid: Uint8Array): DirectoryObject {
     passwordVersion: undefined,
     passwordChanged: undefined,
   };
+}
+
+function otherTenant(known: string, found: string): PhsyncError {
+  return new PhsyncError(
+    'tenant-changed',
+    `the agent's state belongs to the tenant ${known}, and this is ${found}, which was told nothing yet: run once with ` +
+      '--full to send it everything, or give it a stateDir of its own',
+    { facts: { known, found } },
+  );
 }

@@ -7,6 +7,7 @@ import { systemClock } from '../agent/clock.js';
 import { loadAgentConfig } from '../agent/config.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
+import { PhsyncError } from '../hasher/errors.js';
 import { keepHeapSmall } from './heap.js';
 import { count, exitCodes, printJson } from './output.js';
 import { withConfig } from './required-config.js';
@@ -21,6 +22,9 @@ interface Options {
 }
 
 async function run(options: Options): Promise<void> {
+  if (options.json && !options.once) {
+    throw new PhsyncError('usage-json', '--json goes with --once: a loop has no end at which to print its document');
+  }
   keepHeapSmall();
   const config = await loadAgentConfig(options.config);
   const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
@@ -90,7 +94,8 @@ function finish(reports: readonly CycleReport[], signal: AbortSignal, options: O
 function summaryOf(report: CycleReport, stopped: boolean): string {
   const { connector, inScope, credentialsSent, deleted, seconds } = report;
   return [
-    `${connector}: ${counted(inScope, 'user')} in scope`,
+    `${connector}: ${counted(inScope, 'user')} in scope looked at`,
+    ...(report.skipped > 0 ? [`${count(report.skipped)} unchanged`] : []),
     `${counted(credentialsSent, 'password')} sent`,
     `${count(report.filtered)} must change theirs first`,
     `${count(report.noPassword)} without password`,

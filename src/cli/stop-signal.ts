@@ -1,4 +1,8 @@
-/** SIGINT and SIGTERM as an AbortSignal: the first asks for a clean end, the second ends at once. */
+/** SIGINT, SIGTERM and SIGHUP (a terminal that is gone) as an AbortSignal: the first asks for a clean end, the second ends at once. */
+
+import { constants } from 'node:os';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface StopSignal {
   readonly signal: AbortSignal;
@@ -18,16 +22,14 @@ export function stopSignal(atOnce: () => void = () => {}): StopSignal {
       atOnce();
     } finally {
       // 128 + the signal's number, as shells have it.
-      process.exit(name === 'SIGINT' ? 130 : 143);
+      process.exit(128 + constants.signals[name]);
     }
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const name of SIGNALS) process.on(name, onSignal);
   return {
     signal: controller.signal,
     dispose() {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
+      for (const name of SIGNALS) process.off(name, onSignal);
     },
   };
 }

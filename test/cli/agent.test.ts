@@ -111,9 +111,9 @@ describe('phsync agent', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout.split('\n')).toEqual([
       expect.stringMatching(
-        /^lab: 3,103 users in scope, 3,101 passwords sent, 1 must change theirs first, 1 without password, 0 failed, \d+\.\d s$/,
+        /^lab: 3,103 users in scope looked at, 3,101 passwords sent, 1 must change theirs first, 1 without password, 0 failed, \d+\.\d s$/,
       ),
-      expect.stringMatching(/^one: 1 user in scope, 1 password sent, 0 must .*, 0 failed, \d+\.\d s$/),
+      expect.stringMatching(/^one: 1 user in scope looked at, 1 password sent, 0 must .*, 0 failed, \d+\.\d s$/),
       '',
     ]);
   });
@@ -122,7 +122,7 @@ describe('phsync agent', () => {
     const connectors = [{ name: 'lab', directory: { type: 'lab', users: 30, domain: 'other.test' } }];
     const text = await run(['agent', '--config', config('refused', { connectors }), '--once']);
     expect(text.code).toBe(3);
-    expect(text.stdout).toMatch(/^lab: 30 users in scope, 0 passwords sent, .*, 30 failed, /);
+    expect(text.stdout).toMatch(/^lab: 30 users in scope looked at, 0 passwords sent, .*, 30 failed, /);
     const lines = text.stderr.trim().split('\n');
     expect(lines.at(-1)).toMatch(
       /^phsync: connector lab: 30 users were not taken, they stand in the retry queue; first reason: the tenant did not /,

@@ -111,7 +111,8 @@ describe('phsync demo', () => {
     child.kill('SIGINT');
     // At once, so that the first one has not been through with it; two of the same that wait together would be one.
     child.kill('SIGTERM');
-    expect(await ended).toEqual([143, null]);
+    // Which of the two that wait together is the second is not said.
+    expect([130, 143]).toContain((await ended)[0]);
     expect(readdirSync(temporary)).toEqual([]);
     for (let i = 0; isAlive(tenant) && i < 100; i++) await new Promise((resolve) => setTimeout(resolve, 20));
     expect(isAlive(tenant)).toBe(false);

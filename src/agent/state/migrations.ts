@@ -12,6 +12,8 @@ export const migrations: readonly Migration[] = [
     name TEXT NOT NULL UNIQUE,
     cookie BLOB,
     scope_digest TEXT,
+    -- The tenant to which everything below was told.
+    tenant_id TEXT,
     -- 1 from the start of a cycle to its end: found at a start, it tells of a cycle that was cut off.
     running INTEGER NOT NULL DEFAULT 0,
     -- Users deleted in the tenant since the last cycle that came to its end.

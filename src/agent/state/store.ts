@@ -141,6 +141,15 @@ export class ConnectorState {
     this.#set('scope_digest', value);
   }
 
+  /** Which tenant everything here was told to. */
+  get tenantId(): string | undefined {
+    return this.#column<string | null>('tenant_id') ?? undefined;
+  }
+
+  set tenantId(value: string) {
+    this.#set('tenant_id', value);
+  }
+
   /** True while a cycle runs: at a start, the last one was cut off. */
   get running(): boolean {
     return this.#column<number>('running') === 1;
