@@ -1,0 +1,31 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { TenantClient } from '#src/agent/link.js';
+import { TestSite } from './site.js';
+
+let site: TestSite;
+beforeEach(async () => {
+  site = await TestSite.start();
+});
+afterEach(() => site.stop());
+
+test('a state that belongs to another tenant is refused until it is sent as a whole', async () => {
+  const lab = site.lab({ users: 20 });
+  const first = await site.sync(site.agent(lab));
+  // The same tenant under another id: what a rebuilt one answers.
+  const client: TenantClient = {
+    getCompanyConfiguration: async (options) => ({
+      ...(await site.client.getCompanyConfiguration(options)),
+      tenantId: '00000000-0000-0000-0000-00000000abcd',
+    }),
+    provisionAzureADSyncObjects: (objects) => site.client.provisionAzureADSyncObjects(objects),
+    provisionCredentials: (items) => site.client.provisionCredentials(items),
+  };
+  const rebuilt = site.agent(lab, { client });
+  const refused = await site.try(rebuilt);
+  expect(refused.error?.code).toBe('tenant-changed');
+  expect(refused.error?.message).toContain(site.tenant.tenantId);
+  expect(refused.credentialsSent).toBe(0);
+  const full = await site.sync(rebuilt, true);
+  expect(full.credentialsSent).toBe(first.credentialsSent);
+  expect((await site.sync(rebuilt)).credentialsSent).toBe(0);
+});
