@@ -221,6 +221,13 @@ describeDc('a synchronization with SPNEGO and OU rules', () => {
       const { name, password } = special('unicode');
       expect(await site.signIn(upnOf(name), password!)).toBe(0);
       expect(await site.signIn(upnOf('u0000001'), 'any')).toBe(UNKNOWN_USER);
+      // An OU that is not there: nobody of those synchronized is taken out for it.
+      const dn = `OU=Speciall,${facts().baseDn}`;
+      const mistyped = await site.agentOnce({ scope: { include: [dn] } });
+      expect(mistyped.code).toBe(3);
+      expect(JSON.stringify(mistyped)).toContain('scope-unknown');
+      expect(JSON.stringify(mistyped)).toContain(dn);
+      expect(await site.signIn(upnOf(name), password!)).toBe(0);
     } finally {
       await site.stop();
     }
