@@ -89,6 +89,8 @@ class Cycle {
     this.#seen = state.empty ? new SeenFilter() : undefined;
     state.transaction(() => {
       state.running = true;
+      // From the first user on; a state that changes tenants does so only at the end of a full cycle.
+      state.tenantId ??= tenantId;
       const rulesChanged = state.scopeDigest !== undefined && state.scopeDigest !== scope.digest;
       if (rulesChanged) log.info('the scope rules changed, or an OU moved: looking at every object again');
       if (full || rulesChanged) state.cookie = undefined;

@@ -29,3 +29,21 @@ test('a state that belongs to another tenant is refused until it is sent as a wh
   expect(full.credentialsSent).toBe(first.credentialsSent);
   expect((await site.sync(rebuilt)).credentialsSent).toBe(0);
 });
+
+test('a state of a first synchronization that was cut off belongs to its tenant, too', async () => {
+  const lab = site.lab({ users: 20 });
+  const failing: TenantClient = {
+    getCompanyConfiguration: (options) => site.client.getCompanyConfiguration(options),
+    provisionAzureADSyncObjects: (objects) => site.client.provisionAzureADSyncObjects(objects),
+    provisionCredentials: () => Promise.reject(new Error('cut off')),
+  };
+  expect((await site.try(site.agent(lab, { client: failing }))).error?.message).toBe('cut off');
+  const other: TenantClient = {
+    ...failing,
+    getCompanyConfiguration: async (options) => ({
+      ...(await site.client.getCompanyConfiguration(options)),
+      tenantId: '00000000-0000-0000-0000-00000000abcd',
+    }),
+  };
+  expect((await site.try(site.agent(lab, { client: other }))).error?.code).toBe('tenant-changed');
+});
