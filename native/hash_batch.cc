@@ -241,10 +241,14 @@ void pbkdf2_batch(const KernelTable& kernel, const Pbkdf2Job* jobs, size_t count
   };
   Wiped<Scratch> scratch;
   for (size_t begin = 0; begin < count;) {
-    // Half-filled wide lanes cost as much as the narrow kernel's turns over the same jobs, or more.
-    const bool wide = 2 * (count - begin) > kernel.pbkdf2_wide.lanes;
-    const Pbkdf2Kernel& pbkdf2 = wide ? kernel.pbkdf2_wide : kernel.pbkdf2_narrow;
+    // The widest that is more than half filled: emptier, it costs as much as the narrower kernel's turns, or more.
+    const Pbkdf2Kernel* choice = kernel.pbkdf2;
+    for (size_t i = 1; i < kMaxWidths && kernel.pbkdf2[i].lanes != 0 && 2 * (count - begin) <= choice->lanes; i++) {
+      choice = kernel.pbkdf2 + i;
+    }
+    const Pbkdf2Kernel& pbkdf2 = *choice;
     const size_t width = pbkdf2.lanes;
+    const size_t stride = lane_stride(width);
     const size_t n = std::min(width, count - begin);
     for (size_t i = 0; i < n; i++) {
       const Pbkdf2Job& job = jobs[begin + i];
@@ -260,16 +264,16 @@ void pbkdf2_batch(const KernelTable& kernel, const Pbkdf2Job* jobs, size_t count
       // Idle lanes repeat the last job.
       const size_t source = std::min(lane, n - 1);
       for (size_t i = 0; i < 8; i++) {
-        scratch->inner[i * width + lane] = jobs[begin + source].key->inner[i];
-        scratch->outer[i * width + lane] = jobs[begin + source].key->outer[i];
+        scratch->inner[i * stride + lane] = jobs[begin + source].key->inner[i];
+        scratch->outer[i * stride + lane] = jobs[begin + source].key->outer[i];
         const uint32_t word = load32be(scratch->digests[source] + 4 * i);
-        scratch->u[i * width + lane] = word;
-        scratch->t[i * width + lane] = word;
+        scratch->u[i * stride + lane] = word;
+        scratch->t[i * stride + lane] = word;
       }
     }
     if (iterations > 1) pbkdf2.rounds(scratch->inner, scratch->outer, scratch->u, scratch->t, iterations - 1);
     for (size_t lane = 0; lane < n; lane++) {
-      for (size_t i = 0; i < 8; i++) store32be(scratch->digests[lane] + 4 * i, scratch->t[i * width + lane]);
+      for (size_t i = 0; i < 8; i++) store32be(scratch->digests[lane] + 4 * i, scratch->t[i * stride + lane]);
       memcpy(jobs[begin + lane].out, scratch->digests[lane], jobs[begin + lane].size);
     }
     begin += n;

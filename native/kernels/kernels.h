@@ -8,7 +8,7 @@
 namespace phsync {
 
 /// No kernel has more lanes than this.
-constexpr size_t kMaxLanes = 32;
+constexpr size_t kMaxLanes = 64;
 constexpr size_t kBlockSize = 64;
 /// Vectors are loaded and stored aligned: every `state` array that a kernel is given starts on such a boundary.
 constexpr size_t kAlignment = 64;
@@ -21,13 +21,21 @@ struct BlockKernel {
   void (*compress)(uint32_t* state, const uint8_t* const* blocks, size_t count);
 };
 
+/// How far apart the words of a PBKDF2 array stand, in words: whole cache lines, so that every row of it is aligned
+/// whatever the number of lanes. What lies behind the last lane has no meaning.
+static constexpr size_t lane_stride(size_t lanes) { return (lanes + 15) / 16 * 16; }
+
 /// Rounds 2 to c of PBKDF2-HMAC-SHA256.
 struct Pbkdf2Kernel {
+  /// 1 to kMaxLanes; not always a power of two.
   size_t lanes;
-  /// All arrays are [8][lane]. `inner` and `outer` are the SHA-256 states after the ipad and opad block, `u` comes in
+  /// All arrays are [8][lane_stride(lanes)]. `inner` and `outer` are the SHA-256 states after the ipad and opad block, `u` comes in
   /// as U_1 (wiped on return), `t` comes in as U_1 and goes out as U_1 ^ … ^ U_(rounds + 1).
   void (*rounds)(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds);
 };
+
+/// An ISA offers PBKDF2 in up to so many widths.
+constexpr size_t kMaxWidths = 4;
 
 /// What one ISA offers.
 struct KernelTable {
@@ -35,9 +43,8 @@ struct KernelTable {
   BlockKernel md4;
   BlockKernel md5;
   BlockKernel sha256;
-  /// `wide` for full batches, `narrow` for tails; the same one twice where there is only one.
-  Pbkdf2Kernel pbkdf2_wide;
-  Pbkdf2Kernel pbkdf2_narrow;
+  /// Widest first; 0 lanes end the list. At least one.
+  Pbkdf2Kernel pbkdf2[kMaxWidths];
 };
 
 extern const KernelTable kPortableKernel;

@@ -15,8 +15,7 @@ const KernelTable kAvx2Kernel = {
     {Vec::lanes, md4_compress<Vec>},
     {Vec::lanes, md5_compress<Vec>},
     {Vec::lanes, sha256_compress<Vec>},
-    {kStreams * Vec::lanes, pbkdf2_rounds_streams<Vec>},
-    {Vec::lanes, pbkdf2_rounds<Vec>},
+    {{kStreams * Vec::lanes, pbkdf2_rounds_streams<Vec>}, {Vec::lanes, pbkdf2_rounds<Vec>}},
 };
 
 }  // namespace phsync

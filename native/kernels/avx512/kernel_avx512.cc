@@ -15,8 +15,7 @@ const KernelTable kAvx512Kernel = {
     {Vec::lanes, md4_compress<Vec>},
     {Vec::lanes, md5_compress<Vec>},
     {Vec::lanes, sha256_compress<Vec>},
-    {Pair::lanes, pbkdf2_rounds<Pair>},
-    {Vec::lanes, pbkdf2_rounds<Vec>},
+    {{Pair::lanes, pbkdf2_rounds<Pair>}, {Vec::lanes, pbkdf2_rounds<Vec>}},
 };
 
 }  // namespace phsync

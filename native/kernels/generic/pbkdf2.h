@@ -8,6 +8,7 @@
 #ifndef PHSYNC_KERNELS_GENERIC_PBKDF2_H_
 #define PHSYNC_KERNELS_GENERIC_PBKDF2_H_
 
+#include "../kernels.h"
 #include "sha256.h"
 
 namespace phsync {
@@ -70,19 +71,20 @@ PHSYNC_INLINE void compress_digest(const Midstate<V>& m, V* u) {
 
 template <class V>
 void pbkdf2_rounds(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds) {
+  constexpr size_t stride = lane_stride(V::lanes);
   Midstate<V> midstates[2];
-  set_midstate(midstates[0], inner, V::lanes);
-  set_midstate(midstates[1], outer, V::lanes);
+  set_midstate(midstates[0], inner, stride);
+  set_midstate(midstates[1], outer, stride);
   V x[8];
-  for (size_t i = 0; i < 8; i++) x[i] = V::load(u + i * V::lanes);
+  for (size_t i = 0; i < 8; i++) x[i] = V::load(u + i * stride);
   // One body for both compressions of a round: two copies beside each other do not fit the instruction caches.
   for (uint64_t half = 0; half < uint64_t{2} * rounds; half++) {
     compress_digest(midstates[half & 1], x);
     if ((half & 1) == 0) continue;
-    for (size_t i = 0; i < 8; i++) (V::load(t + i * V::lanes) ^ x[i]).store(t + i * V::lanes);
+    for (size_t i = 0; i < 8; i++) (V::load(t + i * stride) ^ x[i]).store(t + i * stride);
   }
   wipe(midstates, sizeof midstates);
-  wipe(u, 8 * V::lanes * sizeof *u);
+  wipe(u, 8 * stride * sizeof *u);
 }
 
 }  // namespace

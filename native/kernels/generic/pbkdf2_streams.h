@@ -45,13 +45,13 @@ PHSYNC_INLINE void turns(Stream<V>* streams) {
 
 template <class V>
 void pbkdf2_rounds_streams(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds) {
-  constexpr size_t width = kStreams * V::lanes;
+  constexpr size_t stride = lane_stride(kStreams * V::lanes);
   Midstate<V> midstates[2][kStreams];
   Stream<V> streams[kStreams];
   for (size_t k = 0; k < kStreams; k++) {
-    set_midstate(midstates[0][k], inner + k * V::lanes, width);
-    set_midstate(midstates[1][k], outer + k * V::lanes, width);
-    for (size_t i = 0; i < 8; i++) streams[k].w[i] = V::load(u + i * width + k * V::lanes);
+    set_midstate(midstates[0][k], inner + k * V::lanes, stride);
+    set_midstate(midstates[1][k], outer + k * V::lanes, stride);
+    for (size_t i = 0; i < 8; i++) streams[k].w[i] = V::load(u + i * stride + k * V::lanes);
   }
   for (uint64_t half = 0; half < uint64_t{2} * rounds; half++) {
     const Midstate<V>* m = midstates[half & 1];
@@ -67,14 +67,14 @@ void pbkdf2_rounds_streams(const uint32_t* inner, const uint32_t* outer, uint32_
     if ((half & 1) == 0) continue;
     for (size_t k = 0; k < kStreams; k++) {
       for (size_t i = 0; i < 8; i++) {
-        uint32_t* out = t + i * width + k * V::lanes;
+        uint32_t* out = t + i * stride + k * V::lanes;
         (V::load(out) ^ streams[k].w[i]).store(out);
       }
     }
   }
   wipe(midstates, sizeof midstates);
   wipe(streams, sizeof streams);
-  wipe(u, 8 * width * sizeof *u);
+  wipe(u, 8 * stride * sizeof *u);
 }
 
 }  // namespace

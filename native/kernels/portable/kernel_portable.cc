@@ -14,8 +14,7 @@ const KernelTable kPortableKernel = {
     {Vec::lanes, md4_compress<Vec>},
     {Vec::lanes, md5_compress<Vec>},
     {Vec::lanes, sha256_compress<Vec>},
-    {Vec::lanes, pbkdf2_rounds<Vec>},
-    {Vec::lanes, pbkdf2_rounds<Vec>},
+    {{Vec::lanes, pbkdf2_rounds<Vec>}},
 };
 
 }  // namespace phsync

@@ -91,14 +91,15 @@ void sha256_compress_shani(uint32_t* state, const uint8_t* const* blocks, size_t
 
 template <size_t streams>
 void pbkdf2_rounds_shani(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds) {
+  constexpr size_t stride = lane_stride(streams);
   State midstates[2][streams];
   State s[streams];
   __m128i w[streams][4];
   __m128i sum[streams][2];
   for (size_t k = 0; k < streams; k++) {
-    midstates[0][k] = load_state(inner + k, streams);
-    midstates[1][k] = load_state(outer + k, streams);
-    to_words(load_state(u + k, streams), w[k]);
+    midstates[0][k] = load_state(inner + k, stride);
+    midstates[1][k] = load_state(outer + k, stride);
+    to_words(load_state(u + k, stride), w[k]);
     sum[k][0] = w[k][0];
     sum[k][1] = w[k][1];
   }
@@ -123,14 +124,14 @@ void pbkdf2_rounds_shani(const uint32_t* inner, const uint32_t* outer, uint32_t*
     alignas(16) uint32_t words[8];
     _mm_store_si128(reinterpret_cast<__m128i*>(words), sum[k][0]);
     _mm_store_si128(reinterpret_cast<__m128i*>(words + 4), sum[k][1]);
-    for (size_t i = 0; i < 8; i++) t[i * streams + k] = words[i];
+    for (size_t i = 0; i < 8; i++) t[i * stride + k] = words[i];
     wipe(words, sizeof words);
   }
   wipe(midstates, sizeof midstates);
   wipe(s, sizeof s);
   wipe(w, sizeof w);
   wipe(sum, sizeof sum);
-  wipe(u, 8 * streams * sizeof *u);
+  wipe(u, 8 * stride * sizeof *u);
 }
 
 }  // namespace
@@ -140,8 +141,7 @@ const KernelTable kShaniKernel = {
     {0, nullptr},
     {0, nullptr},
     {1, sha256_compress_shani},
-    {kStreams, pbkdf2_rounds_shani<kStreams>},
-    {kNarrowStreams, pbkdf2_rounds_shani<kNarrowStreams>},
+    {{kStreams, pbkdf2_rounds_shani<kStreams>}, {kNarrowStreams, pbkdf2_rounds_shani<kNarrowStreams>}},
 };
 
 }  // namespace phsync
