@@ -4,6 +4,7 @@
   'variables': {
     'conditions': [
       ['target_arch=="x64"', { 'x86%': 1 }, { 'x86%': 0 }],
+      ['target_arch=="arm64"', { 'arm64%': 1 }, { 'arm64%': 0 }],
     ],
   },
   'target_defaults': {
@@ -49,6 +50,10 @@
           'defines': ['PHSYNC_X86_KERNELS'],
           'dependencies': ['phsync_avx2', 'phsync_avx512', 'phsync_shani'],
         }],
+        ['arm64==1', {
+          'defines': ['PHSYNC_ARM64_KERNELS'],
+          'dependencies': ['phsync_neon', 'phsync_armsha2'],
+        }],
         ['OS=="linux"', { 'ldflags': ['-Wl,--exclude-libs,ALL'] }],
       ],
     },
@@ -79,6 +84,23 @@
           'cflags': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-Wno-maybe-uninitialized', '-Wno-uninitialized'],
           'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx512f', '-mavx512bw', '-mavx512vl'] },
           'msvs_settings': { 'VCCLCompilerTool': { 'AdditionalOptions': ['/arch:AVX512'] } },
+        },
+      ],
+    }],
+    ['arm64==1', {
+      'targets': [
+        {
+          'target_name': 'phsync_neon',
+          'type': 'static_library',
+          'sources': ['native/kernels/neon/kernel_neon.cc'],
+        },
+        {
+          'target_name': 'phsync_armsha2',
+          'type': 'static_library',
+          'sources': ['native/kernels/armsha2/kernel_armsha2.cc'],
+          # Not +sha2: GCC 12's own arm_neon.h asks for AES too before it lets the SHA-256 intrinsics in.
+          'cflags': ['-march=armv8-a+crypto'],
+          'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-march=armv8-a+crypto'] },
         },
       ],
     }],

@@ -1,4 +1,5 @@
-// CPUID leaves 1 and 7 and XCR0 (Intel SDM volume 2A, CPUID; volume 1, section 13.3).
+// CPUID leaves 1 and 7 and XCR0 (Intel SDM volume 2A, CPUID; volume 1, section 13.3); on ARM64, whose ID registers are
+// the operating system's, what that says of them.
 #include "cpu_features.h"
 
 #include <stdint.h>
@@ -9,6 +10,14 @@
 #include <intrin.h>
 #else
 #include <cpuid.h>
+#endif
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define PHSYNC_ARM64 1
+#if defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#elif defined(_WIN32)
+#include <windows.h>
 #endif
 #endif
 
@@ -71,15 +80,30 @@ CpuFeatures detect() {
   return f;
 }
 
+#elif defined(PHSYNC_ARM64)
+
+bool has_sha2() {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_SHA2) != 0;
+#elif defined(__APPLE__)
+  return true;  // Every Apple silicon has them; macOS 11 has no sysctl to ask.
+#elif defined(_WIN32)
+  return IsProcessorFeaturePresent(PF_ARM_V8_CRYPTO_INSTRUCTIONS_AVAILABLE) != 0;
 #else
+  return false;
+#endif
+}
 
 CpuFeatures detect() {
   CpuFeatures f;
-#if defined(__aarch64__) || defined(_M_ARM64)
   f.neon = true;  // Advanced SIMD is part of the AArch64 base.
-#endif
+  f.arm_sha2 = has_sha2();
   return f;
 }
+
+#else
+
+CpuFeatures detect() { return {}; }
 
 #endif
 

@@ -15,6 +15,8 @@ struct CpuFeatures {
   bool avx512vl = false;
   bool sha_ni = false;
   bool neon = false;
+  /// ARMv8's SHA-256 instructions (FEAT_SHA256).
+  bool arm_sha2 = false;
 };
 
 /// Found once for the process.

@@ -51,6 +51,8 @@ extern const KernelTable kPortableKernel;
 extern const KernelTable kAvx2Kernel;
 extern const KernelTable kAvx512Kernel;
 extern const KernelTable kShaniKernel;
+extern const KernelTable kNeonKernel;
+extern const KernelTable kArmSha2Kernel;
 
 }  // namespace phsync
 

@@ -19,7 +19,7 @@ export const MAX_SESSION_KEYS = 64;
 
 export type BackendName = 'native' | 'fallback';
 /** Kernels in the order of the CPU features that they need. A name that is not compiled in is an error, not a stub. */
-export type KernelName = 'portable' | 'sse41' | 'avx2' | 'avx512' | 'shani' | 'neon';
+export type KernelName = 'portable' | 'sse41' | 'avx2' | 'avx512' | 'shani' | 'neon' | 'armsha2';
 
 export interface HasherOptions {
   /** `auto` takes native where it loads. Default: the environment's PHSYNC_BACKEND, then `auto`. */
