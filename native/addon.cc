@@ -84,6 +84,7 @@ const KernelTable& chosen_kernel(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) throw_type(info, "kernel must be a string");
   const std::string name = info[0].As<Napi::String>().Utf8Value();
   for (const Kernel& kernel : kernels()) {
+    if (name == "auto" && kernel.supported) return kernel.table;
     if (name != kernel.table.name) continue;
     if (kernel.supported) return kernel.table;
     throw_range(info, "kernel " + name + " is not supported by this CPU or operating system");
@@ -122,9 +123,13 @@ Napi::Value describe_kernels(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array compiled = Napi::Array::New(env);
   Napi::Array supported = Napi::Array::New(env);
+  Napi::Object lanes = Napi::Object::New(env);
   for (const Kernel& kernel : kernels()) {
     compiled[compiled.Length()] = Napi::String::New(env, kernel.table.name);
-    if (kernel.supported) supported[supported.Length()] = Napi::String::New(env, kernel.table.name);
+    if (!kernel.supported) continue;
+    supported[supported.Length()] = Napi::String::New(env, kernel.table.name);
+    lanes[kernel.table.name] = Napi::Number::New(env, static_cast<double>(kernel.table.pbkdf2[0].lanes));
+    if (supported.Length() == 1) lanes["auto"] = lanes.Get(kernel.table.name);
   }
   const CpuFeatures& found = cpu_features();
   Napi::Object features = Napi::Object::New(env);
@@ -149,6 +154,7 @@ Napi::Value describe_kernels(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(env);
   result["compiled"] = compiled;
   result["supported"] = supported;
+  result["lanes"] = lanes;
   result["cpuFeatures"] = features;
   result["compiler"] = Napi::String::New(env, compiler);
   return result;

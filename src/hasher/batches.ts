@@ -11,7 +11,7 @@ import {
   DIGEST_SIZE,
   ENVELOPE_SIZE,
   EnvelopeStatus,
-  type KernelName,
+  type KernelChoice,
   NT_HASH_SIZE,
   type OpenAndDeriveBatchInput,
   type OpenAndDeriveBatchResult,
@@ -21,7 +21,9 @@ import type { Slice } from './worker.js';
 
 export interface Engine {
   readonly pool: Pool;
-  readonly kernel: KernelName | undefined;
+  readonly kernel: KernelChoice | undefined;
+  /** Jobs that the kernel works off side by side. */
+  readonly lanes: number;
 }
 
 const items = (bytes: Uint8Array, from: number, to: number, size: number): Uint8Array =>

@@ -15,7 +15,7 @@ import { checkCredential, parseCredential } from './credential.js';
 import { MicroBatcher } from './micro-batcher.js';
 import { ntHash } from './nt-hash.js';
 import { closedError, Pool } from './pool.js';
-import { selectBackend } from './select-backend.js';
+import { type Selection, selectBackend } from './select-backend.js';
 import {
   type Credential,
   DEFAULT_ITERATIONS,
@@ -47,9 +47,9 @@ class PooledHasher implements Hasher {
   readonly #engine: Engine;
   readonly #single: MicroBatcher;
 
-  constructor(info: HasherInfo) {
-    this.info = info;
-    this.#engine = { pool: new Pool(info.threads), kernel: info.kernel };
+  constructor({ info, choice, lanes }: Selection, threads: number) {
+    this.info = { ...info, threads };
+    this.#engine = { pool: new Pool(threads), kernel: choice, lanes };
     this.#single = new MicroBatcher(async (ntHashes, salts, iterations) => {
       const { digests } = await this.deriveBatch({ ntHashes, salts, iterations });
       return digests;
@@ -124,5 +124,5 @@ class PooledHasher implements Hasher {
 export function createHasher(options: HasherOptions = {}): Hasher {
   checkObject('options', options);
   const threads = checkThreads(options.threads);
-  return new PooledHasher({ ...selectBackend(options), threads });
+  return new PooledHasher(selectBackend(options), threads);
 }

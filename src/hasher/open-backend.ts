@@ -1,11 +1,11 @@
-/** The synchronous backend of one thread, by kernel name. */
+/** The synchronous backend of one thread, by choice of kernel. */
 
 import { PhsyncError } from './errors.js';
 import { fallback } from './fallback/fallback.js';
 import { loadNative } from './native.js';
-import type { Backend, KernelName } from './types.js';
+import type { Backend, KernelChoice } from './types.js';
 
-function nativeBackend(kernel: KernelName): Backend {
+function nativeBackend(kernel: KernelChoice): Backend {
   const loaded = loadNative();
   if ('whyNot' in loaded) {
     throw new PhsyncError('hasher-native', `the native backend cannot be loaded: ${loaded.whyNot}`);
@@ -20,6 +20,6 @@ function nativeBackend(kernel: KernelName): Backend {
 }
 
 /** The native backend on `kernel`, or the fallback where `kernel` is undefined. */
-export function openBackend(kernel: KernelName | undefined): Backend {
+export function openBackend(kernel: KernelChoice | undefined): Backend {
   return kernel === undefined ? fallback : nativeBackend(kernel);
 }

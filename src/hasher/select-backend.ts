@@ -2,11 +2,23 @@
 
 import { PhsyncError } from './errors.js';
 import { loadNative, type NativeLoad } from './native.js';
-import type { BackendName, HasherInfo, HasherOptions, KernelName } from './types.js';
+import type { BackendName, HasherInfo, HasherOptions, KernelChoice, KernelName } from './types.js';
 
 const BACKENDS = ['auto', 'native', 'fallback'] as const;
 
-export type Selection = Omit<HasherInfo, 'threads'>;
+export interface Selection {
+  readonly info: Omit<HasherInfo, 'threads'>;
+  /** What the backend is opened with: the kernel that was asked for, else `auto`; undefined for the fallback. */
+  readonly choice: KernelChoice | undefined;
+  /** Jobs that the backend works off side by side: slices are multiples of it. 1 for the fallback. */
+  readonly lanes: number;
+}
+
+const fallback = (whyNotNative: string): Selection => ({
+  info: { backend: 'fallback', kernel: undefined, kernels: [], whyNotNative },
+  choice: undefined,
+  lanes: 1,
+});
 
 interface Wish {
   readonly value: string;
@@ -63,7 +75,7 @@ export function selectBackend(
   if (backend.value === 'fallback') {
     const whyNotNative = `the fallback was asked for (${backend.from})`;
     if (kernel !== undefined) throw kernelError(kernel, `cannot run: ${whyNotNative}`, []);
-    return { backend: 'fallback', kernel: undefined, kernels: [], whyNotNative };
+    return fallback(whyNotNative);
   }
   const loaded = load();
   if ('whyNot' in loaded) {
@@ -76,13 +88,18 @@ export function selectBackend(
     if (kernel !== undefined) {
       throw kernelError(kernel, `cannot run: the native backend cannot be loaded: ${whyNot}`, []);
     }
-    return { backend: 'fallback', kernel: undefined, kernels: [], whyNotNative: whyNot };
+    return fallback(whyNot);
   }
-  const { supported, compiled } = loaded.native.kernels;
+  const { supported, compiled, lanes } = loaded.native.kernels;
   const chosen = kernel === undefined ? supported[0] : supported.find((name) => name === kernel.value);
   if (chosen === undefined && kernel !== undefined) {
     const present = compiled.some((name) => name === kernel.value);
     throw kernelError(kernel, present ? 'needs what this CPU or OS lacks' : 'is not in this build', supported);
   }
-  return { backend: 'native', kernel: chosen, kernels: supported, whyNotNative: undefined };
+  const choice = kernel === undefined ? 'auto' : chosen;
+  return {
+    info: { backend: 'native', kernel: chosen, kernels: supported, whyNotNative: undefined },
+    choice,
+    lanes: (choice && lanes[choice]) ?? 1,
+  };
 }

@@ -20,6 +20,8 @@ export const MAX_SESSION_KEYS = 64;
 export type BackendName = 'native' | 'fallback';
 /** Kernels in the order of the CPU features that they need. A name that is not compiled in is an error, not a stub. */
 export type KernelName = 'portable' | 'sse41' | 'avx2' | 'avx512' | 'shani' | 'neon' | 'armsha2';
+/** What the addon is told: one kernel, or `auto`, by the number of jobs the cheapest of all that run here. */
+export type KernelChoice = KernelName | 'auto';
 
 export interface HasherOptions {
   /** `auto` takes native where it loads. Default: the environment's PHSYNC_BACKEND, then `auto`. */
@@ -115,7 +117,7 @@ export interface Hasher {
 /** One thread's synchronous work; arguments were checked by the facade. Outputs go into the caller's (shared) memory. */
 export interface Backend {
   readonly name: BackendName;
-  readonly kernel: KernelName | undefined;
+  readonly kernel: KernelChoice | undefined;
   deriveBatch(ntHashes: Uint8Array, salts: Uint8Array, iterations: number, digests: Uint8Array): void;
   /**
    * Session keys are concatenated bytes with one offset more than there are keys. `envelopes` are n × 36 bytes; an
@@ -135,7 +137,8 @@ export interface Backend {
 
 /**
  * What `native/addon.cc` exports. All calls are synchronous; typed arrays may lie on SharedArrayBuffers.
- * Variable-length inputs are concatenated bytes with n + 1 offsets. `kernel` is one of `supported`, else a RangeError.
+ * Variable-length inputs are concatenated bytes with n + 1 offsets. `kernel` is one of `supported` or `auto`, else a
+ * RangeError.
  */
 export interface NativeAddon {
   kernels(): {
@@ -143,14 +146,16 @@ export interface NativeAddon {
     readonly compiled: KernelName[];
     /** Of these, what this CPU and OS run, best first. */
     readonly supported: KernelName[];
+    /** By choice of kernel: the lanes that large batches are worked off in. A batch of a multiple leaves none idle. */
+    readonly lanes: Partial<Record<KernelChoice, number>>;
     /** CPU features as found, e.g. { avx2: true, sha_ni: false }. */
     readonly cpuFeatures: Record<string, boolean>;
     readonly compiler: string;
   };
-  md4Batch(kernel: KernelName, bytes: Uint8Array, offsets: Uint32Array, digests: Uint8Array): void;
-  md5Batch(kernel: KernelName, bytes: Uint8Array, offsets: Uint32Array, digests: Uint8Array): void;
+  md4Batch(kernel: KernelChoice, bytes: Uint8Array, offsets: Uint32Array, digests: Uint8Array): void;
+  md5Batch(kernel: KernelChoice, bytes: Uint8Array, offsets: Uint32Array, digests: Uint8Array): void;
   hmacSha256Batch(
-    kernel: KernelName,
+    kernel: KernelChoice,
     keys: Uint8Array,
     keyOffsets: Uint32Array,
     messages: Uint8Array,
@@ -159,7 +164,7 @@ export interface NativeAddon {
   ): void;
   /** PBKDF2-HMAC-SHA256, any lengths; `derivedKeys` holds n × dkLen bytes. */
   pbkdf2Batch(
-    kernel: KernelName,
+    kernel: KernelChoice,
     passwords: Uint8Array,
     passwordOffsets: Uint32Array,
     salts: Uint8Array,
@@ -170,14 +175,14 @@ export interface NativeAddon {
   ): void;
   /** NT hash → upper-case hex UTF-16LE → PBKDF2. */
   deriveBatch(
-    kernel: KernelName,
+    kernel: KernelChoice,
     ntHashes: Uint8Array,
     salts: Uint8Array,
     iterations: number,
     digests: Uint8Array,
   ): void;
   openAndDeriveBatch(
-    kernel: KernelName,
+    kernel: KernelChoice,
     sessionKeys: Uint8Array,
     sessionKeyOffsets: Uint32Array,
     envelopes: Uint8Array,

@@ -1,11 +1,11 @@
 /** A piscina worker: one slice of a batch at a time, on the synchronous backend, in memory that all threads share. */
 
 import { openBackend } from './open-backend.js';
-import type { Backend, KernelName } from './types.js';
+import type { Backend, KernelChoice } from './types.js';
 
 interface SliceBase {
   /** undefined: the fallback. */
-  readonly kernel: KernelName | undefined;
+  readonly kernel: KernelChoice | undefined;
   readonly salts: Uint8Array;
   readonly iterations: number;
   readonly digests: Uint8Array;
@@ -28,7 +28,7 @@ export interface OpenSlice extends SliceBase {
 /** Every typed array of a slice lies on a SharedArrayBuffer, so that posting it copies no secret. */
 export type Slice = DeriveSlice | OpenSlice;
 
-const backends = new Map<KernelName | undefined, Backend>();
+const backends = new Map<KernelChoice | undefined, Backend>();
 
 /** Works a slice off; the outputs go into the slice's shared memory. */
 export function run(slice: Slice): void {

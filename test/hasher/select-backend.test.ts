@@ -11,6 +11,7 @@ const present: NativeLoad = {
     kernels: {
       compiled: ['avx512', 'avx2', 'portable'],
       supported: ['avx2', 'portable'],
+      lanes: { auto: 32, avx2: 32, portable: 1 },
       cpuFeatures: { avx2: true },
       compiler: 'gcc 12',
     },
@@ -35,22 +36,25 @@ function errorOf(options: object, env: NodeJS.ProcessEnv, load = present): Phsyn
 describe('selectBackend', () => {
   it('takes native and its best kernel', () => {
     expect(select({}, {})).toEqual({
-      backend: 'native',
-      kernel: 'avx2',
-      kernels: ['avx2', 'portable'],
-      whyNotNative: undefined,
+      info: { backend: 'native', kernel: 'avx2', kernels: ['avx2', 'portable'], whyNotNative: undefined },
+      choice: 'auto',
+      lanes: 32,
     });
   });
 
   it('falls back where native does not load, and keeps the reason', () => {
-    expect(select({}, {}, absent)).toMatchObject({ backend: 'fallback', whyNotNative: 'No native build was found' });
+    expect(select({}, {}, absent)).toEqual({
+      info: { backend: 'fallback', kernel: undefined, kernels: [], whyNotNative: 'No native build was found' },
+      choice: undefined,
+      lanes: 1,
+    });
   });
 
   it('never loads native where the fallback is asked for', () => {
     const load = (): NativeLoad => {
       throw new Error('loaded');
     };
-    expect(selectBackend({}, { PHSYNC_BACKEND: 'fallback' }, load)).toMatchObject({
+    expect(selectBackend({}, { PHSYNC_BACKEND: 'fallback' }, load).info).toEqual({
       backend: 'fallback',
       kernel: undefined,
       kernels: [],
@@ -64,12 +68,16 @@ describe('selectBackend', () => {
     [{ kernel: 'portable' }, { PHSYNC_KERNEL: 'avx2' }],
     [{ backend: 'auto', kernel: 'portable' }, { PHSYNC_BACKEND: 'fallback' }],
   ])('takes the forced kernel: %j, %j', (options, env) => {
-    expect(select(options, env)).toMatchObject({ backend: 'native', kernel: 'portable' });
+    expect(select(options, env)).toMatchObject({
+      info: { backend: 'native', kernel: 'portable' },
+      choice: 'portable',
+      lanes: 1,
+    });
   });
 
   it('ignores empty variables, and the kernel of the environment where an option says fallback', () => {
-    expect(select({}, { PHSYNC_BACKEND: '', PHSYNC_KERNEL: '' })).toMatchObject({ kernel: 'avx2' });
-    expect(select({ backend: 'fallback' }, { PHSYNC_KERNEL: 'avx2' })).toMatchObject({ backend: 'fallback' });
+    expect(select({}, { PHSYNC_BACKEND: '', PHSYNC_KERNEL: '' }).choice).toBe('auto');
+    expect(select({ backend: 'fallback' }, { PHSYNC_KERNEL: 'avx2' }).info.backend).toBe('fallback');
   });
 
   it.each([
