@@ -142,6 +142,7 @@ Napi::Value describe_kernels(const Napi::CallbackInfo& info) {
   features["avx512vl"] = Napi::Boolean::New(env, found.avx512vl);
   features["sha_ni"] = Napi::Boolean::New(env, found.sha_ni);
   features["neon"] = Napi::Boolean::New(env, found.neon);
+  features["arm_sha2"] = Napi::Boolean::New(env, found.arm_sha2);
 #if defined(__clang__)
   const std::string compiler = "clang " __clang_version__;
 #elif defined(__GNUC__)

@@ -14,8 +14,10 @@
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #define PHSYNC_ARM64 1
 #if defined(__linux__)
-#include <asm/hwcap.h>
 #include <sys/auxv.h>
+#if !defined(HWCAP_SHA2)  // glibc and musl bring it with auxv.h, Android does not
+#include <asm/hwcap.h>
+#endif
 #elif defined(_WIN32)
 #include <windows.h>
 #endif

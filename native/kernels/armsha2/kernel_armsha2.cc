@@ -1,9 +1,14 @@
 // SHA-256 and PBKDF2-HMAC-SHA256 on the SHA-2 instructions of ARMv8 (Arm ARM, FEAT_SHA256: SHA256H, SHA256H2, SHA256SU0,
 // SHA256SU1), one message per stream.
 //
-// No Vec here: the instructions work along one message. One message is a chain of 16 times SHA256H and SHA256H2, which
-// take 4 cycles or more where they can start in 1 or 2 (Arm's optimization guides for Cortex-A57 to Neoverse V1), so
-// PBKDF2 runs several messages side by side.
+// No Vec here: the instructions work along one message. One message is a chain of 16 times SHA256H, whose latency is
+// several times the cycles until the next can start, so PBKDF2 runs up to 3 messages side by side. Cycles a compression
+// of 1, 2, 3 and 4 streams by llvm-mca 19, not measured on hardware:
+//   Neoverse N1  98, 62, 58, 60 (55 would keep the one port that has these instructions busy)
+//   Neoverse V1  97, 51, 44, 44
+//   Apple M1    130, 66, 57, 57
+//   Cortex-A72  151, 102, 101, 102
+//   Cortex-A53  216, 165, 186, 210, Cortex-A55 138, 139, 134, 159: in order, more streams only wait on more loads
 #include <arm_neon.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,43 +100,53 @@ PHSYNC_INLINE void scatter(const State& s, uint32_t* words, size_t stride) {
   wipe(w, sizeof w);
 }
 
+/// digests = SHA-256 from the midstates over (digests, padding). Between calls the digests are in memory, which the
+/// caller wipes; in here, 3 streams fit the 32 registers.
+template <size_t streams>
+PHSYNC_INLINE void compress_digests(const State* midstates, State* digests, const State& padding) {
+  State s[streams];
+  uint32x4_t w[streams][4];
+  for (size_t i = 0; i < streams; i++) {
+    // The digest's words are the message's: no byte changes its place.
+    w[i][0] = digests[i].abcd;
+    w[i][1] = digests[i].efgh;
+    w[i][2] = padding.abcd;
+    w[i][3] = padding.efgh;
+    s[i] = midstates[i];
+  }
+  quads<DigestBlock, 0, streams>(s, w);
+  for (size_t i = 0; i < streams; i++) {
+    add(s[i], midstates[i]);
+    digests[i] = s[i];
+  }
+}
+
 template <size_t streams>
 void pbkdf2_rounds_armsha2(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds) {
   constexpr size_t stride = lane_stride(streams);
   State midstates[2][streams];
-  State s[streams];
+  State digests[streams];
   State sum[streams];
   for (size_t i = 0; i < streams; i++) {
     midstates[0][i] = gather(inner + i, stride);
     midstates[1][i] = gather(outer + i, stride);
-    s[i] = gather(u + i, stride);
+    digests[i] = gather(u + i, stride);
     sum[i] = gather(t + i, stride);
   }
-  uint32_t padding[8];
-  for (int i = 0; i < 8; i++) padding[i] = DigestBlock::word(8 + i);
-  const State known = {vld1q_u32(padding), vld1q_u32(padding + 4)};
+  uint32_t words[8];
+  for (int i = 0; i < 8; i++) words[i] = DigestBlock::word(8 + i);
+  const State padding = {vld1q_u32(words), vld1q_u32(words + 4)};
   for (uint64_t half = 0; half < uint64_t{2} * rounds; half++) {
-    const State* m = midstates[half & 1];
-    uint32x4_t w[streams][4];
-    for (size_t i = 0; i < streams; i++) {
-      // The digest's words are the message's: no byte changes its place.
-      w[i][0] = s[i].abcd;
-      w[i][1] = s[i].efgh;
-      w[i][2] = known.abcd;
-      w[i][3] = known.efgh;
-      s[i] = m[i];
-    }
-    quads<DigestBlock, 0, streams>(s, w);
-    for (size_t i = 0; i < streams; i++) add(s[i], m[i]);
+    compress_digests<streams>(midstates[half & 1], digests, padding);
     if ((half & 1) == 0) continue;
     for (size_t i = 0; i < streams; i++) {
-      sum[i].abcd = veorq_u32(sum[i].abcd, s[i].abcd);
-      sum[i].efgh = veorq_u32(sum[i].efgh, s[i].efgh);
+      sum[i].abcd = veorq_u32(sum[i].abcd, digests[i].abcd);
+      sum[i].efgh = veorq_u32(sum[i].efgh, digests[i].efgh);
     }
   }
   for (size_t i = 0; i < streams; i++) scatter(sum[i], t + i, stride);
   wipe(midstates, sizeof midstates);
-  wipe(s, sizeof s);
+  wipe(digests, sizeof digests);
   wipe(sum, sizeof sum);
   wipe(u, 8 * stride * sizeof *u);
 }
@@ -143,7 +158,7 @@ const KernelTable kArmSha2Kernel = {
     {0, nullptr},
     {0, nullptr},
     {1, sha256_compress_armsha2},
-    {{4, pbkdf2_rounds_armsha2<4>}, {2, pbkdf2_rounds_armsha2<2>}, {1, pbkdf2_rounds_armsha2<1>}},
+    {{3, pbkdf2_rounds_armsha2<3>}, {2, pbkdf2_rounds_armsha2<2>}, {1, pbkdf2_rounds_armsha2<1>}},
 };
 
 }  // namespace phsync
