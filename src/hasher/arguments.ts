@@ -13,7 +13,7 @@ import {
 } from './types.js';
 
 /** What came, in a word, never its content: the value may be a secret. */
-function kindOf(value: unknown): string {
+export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (typeof value !== 'object') return typeof value;
   return Array.isArray(value) ? 'an array' : (value.constructor?.name ?? 'an object');

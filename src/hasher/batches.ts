@@ -40,7 +40,7 @@ function shareSalts(salts: Uint8Array | undefined, n: number): Uint8Array {
 }
 
 /** Runs the slices with one in flight a worker, so that batches made meanwhile get their turn. Settles when all have. */
-async function runSlices(
+export async function runSlices(
   { pool }: Engine,
   n: number,
   iterations: number,

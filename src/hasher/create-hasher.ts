@@ -14,6 +14,8 @@ import { type Engine, runDeriveBatch, runOpenAndDeriveBatch } from './batches.js
 import { checkCredential, parseCredential } from './credential.js';
 import { MicroBatcher } from './micro-batcher.js';
 import { ntHash } from './nt-hash.js';
+import { checkNtHashBatch, runNtHashBatch } from './nt-hash-batch.js';
+import { checkPbkdf2Batch, runPbkdf2Batch } from './pbkdf2-batch.js';
 import { closedError, Pool } from './pool.js';
 import { type Selection, selectBackend } from './select-backend.js';
 import {
@@ -22,12 +24,14 @@ import {
   type DeriveBatchInput,
   type DeriveBatchResult,
   type DeriveOptions,
+  type FlatItems,
   type Hasher,
   type HasherInfo,
   type HasherOptions,
   NT_HASH_SIZE,
   type OpenAndDeriveBatchInput,
   type OpenAndDeriveBatchResult,
+  type Pbkdf2BatchInput,
   SALT_SIZE,
 } from './types.js';
 
@@ -99,6 +103,18 @@ class PooledHasher implements Hasher {
   ntHash(password: string): Uint8Array {
     checkString('password', password);
     return ntHash(password);
+  }
+
+  async ntHashBatch(passwords: readonly string[] | FlatItems): Promise<Uint8Array> {
+    const n = checkNtHashBatch(passwords);
+    this.#checkOpen();
+    return runNtHashBatch(this.#engine, n, passwords);
+  }
+
+  async pbkdf2Batch(input: Pbkdf2BatchInput): Promise<Uint8Array> {
+    const n = checkPbkdf2Batch(input);
+    this.#checkOpen();
+    return runPbkdf2Batch(this.#engine, n, input);
   }
 
   close(): Promise<void> {

@@ -16,6 +16,8 @@ function nativeBackend(kernel: KernelChoice): Backend {
     kernel,
     deriveBatch: (...batch) => addon.deriveBatch(kernel, ...batch),
     openAndDeriveBatch: (...batch) => addon.openAndDeriveBatch(kernel, ...batch),
+    md4Batch: (...batch) => addon.md4Batch(kernel, ...batch),
+    pbkdf2Batch: (...batch) => addon.pbkdf2Batch(kernel, ...batch),
   };
 }
 

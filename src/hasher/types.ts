@@ -16,6 +16,13 @@ export const MAX_ITERATIONS = 999_999;
 export const MAX_SESSION_KEY_SIZE = 64;
 /** How many session keys one batch may carry. */
 export const MAX_SESSION_KEYS = 64;
+/**
+ * Most iterations × blocks (of 32 bytes) of one derived key of a `pbkdf2Batch`: less than a minute of one thread on the
+ * fallback. One item is one call in a worker, which nothing can interrupt.
+ */
+export const MAX_PBKDF2_WORK = 2 ** 26;
+/** Most bytes of a `pbkdf2Batch`'s derived keys together. */
+export const MAX_PBKDF2_BYTES = 2 ** 30;
 
 export type BackendName = 'native' | 'fallback';
 /** Kernels in the order of the CPU features that they need. A name that is not compiled in is an error, not a stub. */
@@ -88,6 +95,24 @@ export interface OpenAndDeriveBatchResult extends DeriveBatchResult {
   readonly status: Uint8Array;
 }
 
+/** n byte strings of any lengths as one: the i-th is `bytes.subarray(offsets[i], offsets[i + 1])`. */
+export interface FlatItems {
+  readonly bytes: Uint8Array;
+  /** n + 1 offsets that do not descend. */
+  readonly offsets: Uint32Array;
+}
+
+export interface Pbkdf2BatchInput {
+  /** n passwords of any lengths; a string stands for its UTF-8 bytes. */
+  readonly passwords: readonly (string | Uint8Array)[] | FlatItems;
+  /** n salts of any lengths, one a password. */
+  readonly salts: readonly (string | Uint8Array)[] | FlatItems;
+  /** The same for all items; iterations × ceil(keylen / 32) is at most MAX_PBKDF2_WORK. */
+  readonly iterations: number;
+  /** Bytes of each derived key. */
+  readonly keylen: number;
+}
+
 /** The parts of `v1;PPH1_MD4,<salt>,<iterations>,<hash>;`. */
 export interface Credential {
   readonly salt: Uint8Array;
@@ -110,6 +135,29 @@ export interface Hasher {
   verify(credential: string | Credential, secret: string | Uint8Array): Promise<boolean>;
   /** MD4 of the UTF-16LE password. The caller owns (and wipes) the 16 bytes. */
   ntHash(password: string): Uint8Array;
+  /**
+   * MD4 of many UTF-16LE passwords: strings, or their bytes (each item an even number of them). Returns n × 16 bytes,
+   * the caller's own.
+   *
+   * @example
+   * const hashes = await hasher.ntHashBatch(['Password', 'Pa$$w0rd']);
+   * Buffer.from(hashes.subarray(0, 16)).toString('hex'); // 'a4f49c406510bdcab6824ee7c30fd852'
+   */
+  ntHashBatch(passwords: readonly string[] | FlatItems): Promise<Uint8Array>;
+  /**
+   * PBKDF2-HMAC-SHA256 (RFC 8018, 5.2) of many passwords, each with its salt. Returns n × keylen bytes, the caller's own.
+   *
+   * @throws {TypeError} {RangeError} for an argument of the wrong kind or value.
+   * @example
+   * const keys = await hasher.pbkdf2Batch({
+   *   passwords: ['password', 'passwd'],
+   *   salts: ['salt', 'NaCl'],
+   *   iterations: 2,
+   *   keylen: 32,
+   * });
+   * Buffer.from(keys.subarray(0, 4)).toString('hex'); // 'ae4d0c95'
+   */
+  pbkdf2Batch(input: Pbkdf2BatchInput): Promise<Uint8Array>;
   /** Ends the workers. Calls after it, and calls it cuts off, reject with a PhsyncError `hasher-closed`. */
   close(): Promise<void>;
 }
@@ -132,6 +180,18 @@ export interface Backend {
     iterations: number,
     digests: Uint8Array,
     status: Uint8Array,
+  ): void;
+  /** MD4 of each item (n + 1 offsets) to n × 16 bytes. */
+  md4Batch(bytes: Uint8Array, offsets: Uint32Array, digests: Uint8Array): void;
+  /** PBKDF2-HMAC-SHA256 of each password (n + 1 offsets) with its salt to n × keylen bytes, keylen at least 1. */
+  pbkdf2Batch(
+    passwords: Uint8Array,
+    passwordOffsets: Uint32Array,
+    salts: Uint8Array,
+    saltOffsets: Uint32Array,
+    iterations: number,
+    keylen: number,
+    derivedKeys: Uint8Array,
   ): void;
 }
 

@@ -1,28 +1,35 @@
-/** The backend without a compiled addon: one credential after another on node:crypto's PBKDF2. */
+/** The backend without a compiled addon: one item after another on node:crypto's PBKDF2. */
 
 import { pbkdf2Sync } from 'node:crypto';
-import { secretBytes } from '../../crypto/secret-bytes.js';
+import { md4 } from '../../crypto/md4.js';
+import { secretBytes, secretCopy } from '../../crypto/secret-bytes.js';
 import { type Backend, DIGEST_SIZE, ENVELOPE_SIZE, EnvelopeStatus, NT_HASH_SIZE, SALT_SIZE } from '../types.js';
 import { openEnvelope } from './envelope.js';
 
-const UPPER_HEX = Buffer.from('0123456789ABCDEF', 'latin1');
+const UPPER_HEX = Uint8Array.from(Buffer.from('0123456789ABCDEF', 'latin1'));
 
-/** PBKDF2-HMAC-SHA256 over the UPPER-case hex of the NT hash in UTF-16LE, written to `digest` (32 bytes). */
-function derive(ntHash: Uint8Array, salt: Uint8Array, iterations: number, digest: Uint8Array): void {
-  const password = secretBytes(4 * NT_HASH_SIZE);
+// One set for all calls, none of which can interrupt another; the OrgId password is wiped behind each batch.
+const PASSWORD = secretBytes(4 * NT_HASH_SIZE);
+const SALT = new Uint8Array(new ArrayBuffer(SALT_SIZE));
+
+/** PBKDF2-HMAC-SHA256 over the UPPER-case hex of the `item`th NT hash in UTF-16LE, into that place of `digests`. */
+function derive(ntHash: Uint8Array, hashAt: number, salts: Uint8Array, item: number, c: number, out: Uint8Array): void {
+  // Every second byte stays 0.
   for (let i = 0; i < NT_HASH_SIZE; i++) {
-    password[4 * i] = UPPER_HEX[ntHash[i]! >> 4]!;
-    password[4 * i + 2] = UPPER_HEX[ntHash[i]! & 15]!;
+    const byte = ntHash[hashAt + i]!;
+    PASSWORD[4 * i] = UPPER_HEX[byte >> 4]!;
+    PASSWORD[4 * i + 2] = UPPER_HEX[byte & 15]!;
   }
-  try {
-    // OpenSSL is given memory of this thread only; the salt may lie on a SharedArrayBuffer.
-    digest.set(pbkdf2Sync(password, Uint8Array.from(salt), iterations, DIGEST_SIZE, 'sha256'));
-  } finally {
-    password.fill(0);
-  }
+  // OpenSSL is given memory of this thread only; the salts may lie on a SharedArrayBuffer.
+  for (let i = 0; i < SALT_SIZE; i++) SALT[i] = salts[item * SALT_SIZE + i]!;
+  out.set(pbkdf2Sync(PASSWORD, SALT, c, DIGEST_SIZE, 'sha256'), item * DIGEST_SIZE);
 }
 
-const item = (bytes: Uint8Array, i: number, size: number): Uint8Array => bytes.subarray(i * size, (i + 1) * size);
+const slot = (bytes: Uint8Array, i: number, size: number): Uint8Array => bytes.subarray(i * size, (i + 1) * size);
+
+/** The i-th of concatenated byte strings. */
+const between = (bytes: Uint8Array, offsets: Uint32Array, i: number): Uint8Array =>
+  bytes.subarray(offsets[i], offsets[i + 1]);
 
 /** The pure-JS backend: same bytes and same statuses as the native one. */
 export const fallback: Backend = {
@@ -30,30 +37,53 @@ export const fallback: Backend = {
   kernel: undefined,
 
   deriveBatch(ntHashes, salts, iterations, digests) {
-    for (let i = 0; i < digests.length / DIGEST_SIZE; i++) {
-      derive(item(ntHashes, i, NT_HASH_SIZE), item(salts, i, SALT_SIZE), iterations, item(digests, i, DIGEST_SIZE));
+    try {
+      for (let i = 0; i < digests.length / DIGEST_SIZE; i++) {
+        derive(ntHashes, i * NT_HASH_SIZE, salts, i, iterations, digests);
+      }
+    } finally {
+      PASSWORD.fill(0);
     }
   },
 
   openAndDeriveBatch(sessionKeys, sessionKeyOffsets, envelopes, rids, salts, iterations, digests, status) {
     const keys = Array.from({ length: sessionKeyOffsets.length - 1 }, (_, k) =>
-      sessionKeys.subarray(sessionKeyOffsets[k], sessionKeyOffsets[k + 1]),
+      between(sessionKeys, sessionKeyOffsets, k),
     );
     const ntHash = secretBytes(NT_HASH_SIZE);
     try {
       for (let i = 0; i < rids.length; i++) {
-        const digest = item(digests, i, DIGEST_SIZE);
-        if (status[i] === EnvelopeStatus.length) {
-          digest.fill(0);
-          continue;
+        if (status[i] !== EnvelopeStatus.length) {
+          status[i] = openEnvelope(keys, slot(envelopes, i, ENVELOPE_SIZE), rids[i]!, ntHash);
         }
-        const opened = openEnvelope(keys, item(envelopes, i, ENVELOPE_SIZE), rids[i]!, ntHash);
-        status[i] = opened;
-        if (opened === EnvelopeStatus.ok) derive(ntHash, item(salts, i, SALT_SIZE), iterations, digest);
-        else digest.fill(0);
+        if (status[i] === EnvelopeStatus.ok) derive(ntHash, 0, salts, i, iterations, digests);
+        else slot(digests, i, DIGEST_SIZE).fill(0);
       }
     } finally {
       ntHash.fill(0);
+      PASSWORD.fill(0);
+    }
+  },
+
+  md4Batch(bytes, offsets, digests) {
+    for (let i = 0; i < offsets.length - 1; i++) {
+      const digest = md4(between(bytes, offsets, i));
+      digests.set(digest, i * NT_HASH_SIZE);
+      digest.fill(0);
+    }
+  },
+
+  pbkdf2Batch(passwords, passwordOffsets, salts, saltOffsets, iterations, keylen, derivedKeys) {
+    for (let i = 0; i < passwordOffsets.length - 1; i++) {
+      const password = secretCopy(between(passwords, passwordOffsets, i));
+      try {
+        const salt = new Uint8Array(between(salts, saltOffsets, i));
+        const derived = pbkdf2Sync(password, salt, iterations, keylen, 'sha256');
+        derivedKeys.set(derived, i * keylen);
+        derived.fill(0);
+      } finally {
+        password.fill(0);
+      }
     }
   },
 };

@@ -1,0 +1,108 @@
+/** Byte strings of any lengths as one on shared memory, with n + 1 offsets: what goes in, what is refused. */
+
+import { types } from 'node:util';
+import { checkUint8Array, kindOf } from './arguments.js';
+import { sharedBytes, sharedCopy, sharedWords } from './shared-memory.js';
+import type { FlatItems } from './types.js';
+
+/** Offsets are 32-bit words. */
+const MAX_BYTES = 2 ** 32 - 1;
+
+/** How the items of a list become bytes. */
+export interface Encoding<T> {
+  /** What an item may be, as an error says it. */
+  readonly expected: string;
+  is(item: unknown): item is T;
+  size(item: T): number;
+  /** Writes the item's `size` bytes at `at`. */
+  write(item: T, bytes: Buffer, at: number): void;
+}
+
+/** Strings as UTF-8, as node:crypto takes them, and bytes as they are. */
+export const utf8OrBytes: Encoding<string | Uint8Array> = {
+  expected: 'a string or a Uint8Array',
+  is: (item) => typeof item === 'string' || types.isUint8Array(item),
+  size: (item) => (typeof item === 'string' ? Buffer.byteLength(item) : item.length),
+  write(item, bytes, at) {
+    if (typeof item === 'string') bytes.write(item, at);
+    else bytes.set(item, at);
+  },
+};
+
+/** Strings as UTF-16LE, lone surrogates as they stand. */
+export const utf16: Encoding<string> = {
+  expected: 'a string',
+  is: (item) => typeof item === 'string',
+  size: (item) => 2 * item.length,
+  write(item, bytes, at) {
+    // Not Buffer's `write`: for texts as short as passwords the call into C++ costs more than this.
+    for (let i = 0; i < item.length; i++, at += 2) {
+      const unit = item.charCodeAt(i);
+      bytes[at] = unit;
+      bytes[at + 1] = unit >>> 8;
+    }
+  },
+};
+
+function checkSize(name: string, size: number): void {
+  if (size > MAX_BYTES) throw new RangeError(`${name}: expected at most ${MAX_BYTES} bytes together, got ${size}`);
+}
+
+function checkFlat(name: string, { bytes, offsets }: FlatItems): number {
+  checkUint8Array(`${name}.bytes`, bytes);
+  if (!types.isUint32Array(offsets)) {
+    throw new TypeError(`${name}.offsets: expected a Uint32Array, got ${kindOf(offsets)}`);
+  }
+  if (offsets.length === 0) throw new RangeError(`${name}.offsets: expected one more than there are items, got 0`);
+  for (let i = 1; i < offsets.length; i++) {
+    if (offsets[i - 1]! > offsets[i]!) throw new RangeError(`${name}.offsets: must not descend, as they do at ${i}`);
+  }
+  const end = offsets.at(-1)!;
+  if (end > bytes.length) {
+    throw new RangeError(`${name}.offsets: expected to end within ${bytes.length} bytes, got ${end}`);
+  }
+  return offsets.length - 1;
+}
+
+const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
+
+/** Checks a list or flat items and returns how many items there are. */
+export function checkItems<T>(name: string, value: unknown, encoding: Encoding<T>): number {
+  if (!isList(value)) {
+    if (typeof value !== 'object' || value === null || types.isTypedArray(value)) {
+      throw new TypeError(`${name}: expected an array, or an object with bytes and offsets, got ${kindOf(value)}`);
+    }
+    return checkFlat(name, value as FlatItems);
+  }
+  let size = 0;
+  // Not forEach: it would pass over holes.
+  for (let i = 0; i < value.length; i++) {
+    const item = value[i];
+    if (!encoding.is(item)) throw new TypeError(`${name}[${i}]: expected ${encoding.expected}, got ${kindOf(item)}`);
+    size += encoding.size(item);
+  }
+  checkSize(name, size);
+  return value.length;
+}
+
+/** Checked items on shared memory of their own; whoever called wipes `bytes`. */
+export function shareItems<T>(items: readonly T[] | FlatItems, encoding: Encoding<T>): FlatItems {
+  if (!isList(items)) {
+    const { bytes, offsets } = items as FlatItems;
+    const from = offsets[0]!;
+    const shared = sharedWords(offsets);
+    for (let i = 0; i < shared.length; i++) shared[i]! -= from;
+    return { bytes: sharedCopy(bytes.subarray(from, offsets.at(-1)!)), offsets: shared };
+  }
+  const list = items as readonly T[];
+  const offsets = new Uint32Array(new SharedArrayBuffer(Uint32Array.BYTES_PER_ELEMENT * (list.length + 1)));
+  let size = 0;
+  for (let i = 0; i < list.length; i++) {
+    size += encoding.size(list[i]!);
+    offsets[i + 1] = size;
+  }
+  const bytes = sharedBytes(size);
+  const buffer = Buffer.from(bytes.buffer);
+  for (let i = 0; i < list.length; i++) encoding.write(list[i]!, buffer, offsets[i]!);
+  return { bytes, offsets };
+}

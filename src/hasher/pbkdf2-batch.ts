@@ -1,0 +1,62 @@
+/** PBKDF2-HMAC-SHA256 (RFC 8018, 5.2) of many passwords on the pool. */
+
+import { checkObject, kindOf } from './arguments.js';
+import { type Engine, runSlices } from './batches.js';
+import { checkItems, shareItems, utf8OrBytes } from './flat-items.js';
+import { sharedBytes } from './shared-memory.js';
+import { DIGEST_SIZE, MAX_PBKDF2_BYTES, MAX_PBKDF2_WORK, type Pbkdf2BatchInput } from './types.js';
+
+/** Blocks T_i of a derived key. */
+export const blocksOf = (keylen: number): number => Math.ceil(keylen / DIGEST_SIZE);
+
+function checkInteger(name: string, value: unknown, least: number, most: number): asserts value is number {
+  if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${kindOf(value)}`);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${name}: expected an integer from ${least} to ${most}, got ${value}`);
+  }
+}
+
+/** Checks a `pbkdf2Batch` and returns how many items it has. */
+export function checkPbkdf2Batch(input: Pbkdf2BatchInput): number {
+  checkObject('input', input);
+  const n = checkItems('passwords', input.passwords, utf8OrBytes);
+  const salts = checkItems('salts', input.salts, utf8OrBytes);
+  if (salts !== n) throw new RangeError(`salts: expected ${n}, one a password, got ${salts}`);
+  const { iterations, keylen } = input;
+  checkInteger('iterations', iterations, 1, MAX_PBKDF2_WORK);
+  checkInteger('keylen', keylen, 0, MAX_PBKDF2_BYTES);
+  const work = iterations * blocksOf(keylen);
+  if (work > MAX_PBKDF2_WORK) {
+    throw new RangeError(`iterations: expected at most ${MAX_PBKDF2_WORK} times the blocks of keylen, got ${work}`);
+  }
+  if (n * keylen > MAX_PBKDF2_BYTES) {
+    throw new RangeError(`keylen: expected at most ${MAX_PBKDF2_BYTES} bytes for all items, got ${n * keylen}`);
+  }
+  return n;
+}
+
+/** The arguments were checked. */
+export async function runPbkdf2Batch(engine: Engine, n: number, input: Pbkdf2BatchInput): Promise<Uint8Array> {
+  const { iterations, keylen } = input;
+  if (keylen === 0) return new Uint8Array(0);
+  const passwords = shareItems(input.passwords, utf8OrBytes);
+  const derivedKeys = sharedBytes(n * keylen);
+  try {
+    const salts = shareItems(input.salts, utf8OrBytes);
+    await runSlices(engine, n, iterations * blocksOf(keylen), (from, to) => ({
+      operation: 'pbkdf2',
+      kernel: engine.kernel,
+      passwords: passwords.bytes,
+      passwordOffsets: passwords.offsets.subarray(from, to + 1),
+      salts: salts.bytes,
+      saltOffsets: salts.offsets.subarray(from, to + 1),
+      iterations,
+      keylen,
+      derivedKeys: derivedKeys.subarray(from * keylen, to * keylen),
+    }));
+    return new Uint8Array(derivedKeys);
+  } finally {
+    passwords.bytes.fill(0);
+    derivedKeys.fill(0);
+  }
+}
