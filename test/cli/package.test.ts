@@ -60,7 +60,8 @@ describe('the package', () => {
   it('leaves out tests, benchmarks, maps and TypeScript', () => {
     const odd = files.filter(
       (path) =>
-        /(^|\/)(test|bench)\/|\.map$|\.tsbuildinfo$|\.test\.|\.node$|\.log$|\.tgz$/.test(path) ||
+        /(^|\/)(test|bench|native\/prebuild)\/|\.map$|\.tsbuildinfo$|\.test\.|\.log$|\.tgz$/.test(path) ||
+        (path.endsWith('.node') && !path.startsWith('prebuilds/')) ||
         (path.endsWith('.ts') && !path.endsWith('.d.ts')),
     );
     expect(odd).toEqual([]);
