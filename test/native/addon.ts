@@ -8,8 +8,11 @@ import type { KernelName, NativeAddon } from '#src/hasher/types.js';
 export * from './parity/bytes.js';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
-export const addonPath = fileURLToPath(new URL('../../build/Release/phsync.node', import.meta.url));
-export const addon: NativeAddon = createRequire(import.meta.url)(addonPath);
+const require = createRequire(import.meta.url);
+const nodeGypBuild: { path(root: string): string } = require('node-gyp-build');
+/** Where the package's own loader finds it: below PHSYNC_PREBUILD, else below the root. */
+export const addonPath = nodeGypBuild.path(root);
+export const addon: NativeAddon = require(addonPath);
 
 /** Runs the suite once for each kernel of this build; what cannot run here is a named skip. */
 export function describeKernels(name: string, suite: (kernel: KernelName) => void): void {
