@@ -36,6 +36,7 @@
         'native/cpu_features.cc',
         'native/dispatch.cc',
         'native/hash_batch.cc',
+        'native/measure.cc',
         'native/orgid_batch.cc',
         'native/rc4.cc',
         'native/rid_des.cc',

@@ -2,6 +2,7 @@
 // trusts its arguments. It keeps no state: every environment gets functions of its own and nothing else.
 #include <napi.h>
 
+#include <deque>
 #include <limits>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ namespace {
 
 constexpr uint32_t kMaxPbkdf2Iterations = std::numeric_limits<int32_t>::max();
 constexpr uint32_t kMaxDerivedKeySize = std::numeric_limits<int32_t>::max();
+/// In place of a kernel's name: whatever is cheapest.
+constexpr const char* kAuto = "auto";
 
 [[noreturn]] void throw_type(const Napi::CallbackInfo& info, const std::string& message) {
   throw Napi::TypeError::New(info.Env(), message);
@@ -80,13 +83,13 @@ uint32_t integer(const Napi::CallbackInfo& info, size_t index, const char* name,
   return static_cast<uint32_t>(number);
 }
 
-const KernelTable& chosen_kernel(const Napi::CallbackInfo& info) {
+const Plan& chosen_plan(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) throw_type(info, "kernel must be a string");
   const std::string name = info[0].As<Napi::String>().Utf8Value();
-  for (const Kernel& kernel : kernels()) {
-    if (name == "auto" && kernel.supported) return kernel.table;
-    if (name != kernel.table.name) continue;
-    if (kernel.supported) return kernel.table;
+  if (name == kAuto) return machine().plan;
+  for (const Kernel& kernel : machine().kernels) {
+    if (name != kernel.name) continue;
+    if (kernel.supported) return kernel.plan;
     throw_range(info, "kernel " + name + " is not supported by this CPU or operating system");
   }
   throw_range(info, "kernel must be one that this build has (see kernels().compiled)");
@@ -119,18 +122,41 @@ void check_same_count(const Napi::CallbackInfo& info, const char* name, size_t g
                         std::to_string(got));
 }
 
+Napi::Number bulk_lanes(Napi::Env env, const Plan& plan) {
+  return Napi::Number::New(env, static_cast<double>(plan.pbkdf2.bulk().kernel.lanes));
+}
+
+template <class K>
+void describe_widths(Napi::Array& out, const char* algorithm, const std::deque<Width<K>>& widths) {
+  const Napi::Env env = out.Env();
+  for (const Width<K>& width : widths) {
+    Napi::Object one = Napi::Object::New(env);
+    one["algorithm"] = Napi::String::New(env, algorithm);
+    one["kernel"] = Napi::String::New(env, width.isa);
+    one["lanes"] = Napi::Number::New(env, static_cast<double>(width.kernel.lanes));
+    one["nanoseconds"] = Napi::Number::New(env, width.nanoseconds);
+    one["calls"] = Napi::Number::New(env, static_cast<double>(width.calls.load()));
+    out[out.Length()] = one;
+  }
+}
+
 Napi::Value describe_kernels(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array compiled = Napi::Array::New(env);
   Napi::Array supported = Napi::Array::New(env);
   Napi::Object lanes = Napi::Object::New(env);
-  for (const Kernel& kernel : kernels()) {
-    compiled[compiled.Length()] = Napi::String::New(env, kernel.table.name);
+  for (const Kernel& kernel : machine().kernels) {
+    compiled[compiled.Length()] = Napi::String::New(env, kernel.name);
     if (!kernel.supported) continue;
-    supported[supported.Length()] = Napi::String::New(env, kernel.table.name);
-    lanes[kernel.table.name] = Napi::Number::New(env, static_cast<double>(kernel.table.pbkdf2[0].lanes));
-    if (supported.Length() == 1) lanes["auto"] = lanes.Get(kernel.table.name);
+    supported[supported.Length()] = Napi::String::New(env, kernel.name);
+    lanes[kernel.name] = bulk_lanes(env, kernel.plan);
   }
+  lanes[kAuto] = bulk_lanes(env, machine().plan);
+  Napi::Array widths = Napi::Array::New(env);
+  describe_widths(widths, "pbkdf2-sha256", machine().widths.pbkdf2);
+  describe_widths(widths, "sha256", machine().widths.sha256);
+  describe_widths(widths, "md5", machine().widths.md5);
+  describe_widths(widths, "md4", machine().widths.md4);
   const CpuFeatures& found = cpu_features();
   Napi::Object features = Napi::Object::New(env);
   features["ssse3"] = Napi::Boolean::New(env, found.ssse3);
@@ -156,17 +182,19 @@ Napi::Value describe_kernels(const Napi::CallbackInfo& info) {
   result["compiled"] = compiled;
   result["supported"] = supported;
   result["lanes"] = lanes;
+  result["widths"] = widths;
+  result["measurementNanoseconds"] = Napi::Number::New(env, machine().measurement_nanoseconds);
   result["cpuFeatures"] = features;
   result["compiler"] = Napi::String::New(env, compiler);
   return result;
 }
 
-using PlainBatch = void (*)(const KernelTable&, const HashJob*, size_t);
+using PlainBatch = void (*)(const Plan&, const HashJob*, size_t);
 
 template <PlainBatch batch>
 void plain_hash(const Napi::CallbackInfo& info) {
   constexpr size_t kSize = 16;
-  const KernelTable& table = chosen_kernel(info);
+  const Plan& plan = chosen_plan(info);
   const std::vector<Slice> messages = slices(info, 1, "bytes", "offsets");
   const View<uint8_t> digests = bytes(info, 3, "digests");
   check_size(info, "digests", digests.size, messages.size(), kSize);
@@ -174,23 +202,23 @@ void plain_hash(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < jobs.size(); i++) {
     jobs[i] = {messages[i].data, messages[i].size, nullptr, 0, digests.data + i * kSize, nullptr};
   }
-  batch(table, jobs.data(), jobs.size());
+  batch(plan, jobs.data(), jobs.size());
   wipe_stack();
 }
 
 void hmac_sha256(const Napi::CallbackInfo& info) {
-  const KernelTable& table = chosen_kernel(info);
+  const Plan& plan = chosen_plan(info);
   const std::vector<Slice> keys = slices(info, 1, "keys", "keyOffsets");
   const std::vector<Slice> messages = slices(info, 3, "messages", "messageOffsets");
   const View<uint8_t> digests = bytes(info, 5, "digests");
   check_same_count(info, "messageOffsets", messages.size(), keys.size());
   check_size(info, "digests", digests.size, keys.size(), kDigestSize);
-  hmac_sha256_batch(table, keys.data(), messages.data(), keys.size(), digests.data);
+  hmac_sha256_batch(plan, keys.data(), messages.data(), keys.size(), digests.data);
   wipe_stack();
 }
 
 void pbkdf2(const Napi::CallbackInfo& info) {
-  const KernelTable& table = chosen_kernel(info);
+  const Plan& plan = chosen_plan(info);
   const std::vector<Slice> passwords = slices(info, 1, "passwords", "passwordOffsets");
   const std::vector<Slice> salts = slices(info, 3, "salts", "saltOffsets");
   const uint32_t iterations = integer(info, 5, "iterations", 1, kMaxPbkdf2Iterations);
@@ -198,12 +226,12 @@ void pbkdf2(const Napi::CallbackInfo& info) {
   const View<uint8_t> derived_keys = bytes(info, 7, "derivedKeys");
   check_same_count(info, "saltOffsets", salts.size(), passwords.size());
   check_size(info, "derivedKeys", derived_keys.size, passwords.size(), dk_len);
-  pbkdf2_many(table, passwords.data(), salts.data(), passwords.size(), iterations, dk_len, derived_keys.data);
+  pbkdf2_many(plan, passwords.data(), salts.data(), passwords.size(), iterations, dk_len, derived_keys.data);
   wipe_stack();
 }
 
 void derive(const Napi::CallbackInfo& info) {
-  const KernelTable& table = chosen_kernel(info);
+  const Plan& plan = chosen_plan(info);
   const View<uint8_t> nt_hashes = bytes(info, 1, "ntHashes");
   const View<uint8_t> salts = bytes(info, 2, "salts");
   const uint32_t iterations = integer(info, 3, "iterations", 1, kMaxIterations);
@@ -211,12 +239,12 @@ void derive(const Napi::CallbackInfo& info) {
   const size_t count = count_of(info, "ntHashes", nt_hashes.size, kNtHashSize);
   check_size(info, "salts", salts.size, count, kSaltSize);
   check_size(info, "digests", digests.size, count, kDigestSize);
-  derive_batch(table, nt_hashes.data, salts.data, count, iterations, digests.data);
+  derive_batch(plan, nt_hashes.data, salts.data, count, iterations, digests.data);
   wipe_stack();
 }
 
 void open_and_derive(const Napi::CallbackInfo& info) {
-  const KernelTable& table = chosen_kernel(info);
+  const Plan& plan = chosen_plan(info);
   const std::vector<Slice> session_keys = slices(info, 1, "sessionKeys", "sessionKeyOffsets");
   const View<uint8_t> envelopes = bytes(info, 3, "envelopes");
   const View<uint32_t> rids = words(info, 4, "rids");
@@ -239,7 +267,7 @@ void open_and_derive(const Napi::CallbackInfo& info) {
   check_size(info, "salts", salts.size, count, kSaltSize);
   check_size(info, "digests", digests.size, count, kDigestSize);
   check_size(info, "status", status.size, count, 1);
-  open_and_derive_batch(table, session_keys.data(), session_keys.size(), envelopes.data, rids.data, salts.data, count,
+  open_and_derive_batch(plan, session_keys.data(), session_keys.size(), envelopes.data, rids.data, salts.data, count,
                         iterations, digests.data, status.data);
   wipe_stack();
 }

@@ -1,5 +1,10 @@
-// The best-first list of kernels.
+// Kernels and their CPU features; plans from what they cost.
 #include "dispatch.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <memory>
 
 #include "cpu_features.h"
 
@@ -11,9 +16,7 @@ struct Entry {
   bool (*supported)(const CpuFeatures&);
 };
 
-// Best first, by measurement of PBKDF2 (of the ARM kernels by their instructions a compression: 4 lanes of neon take 15
-// times as many as one stream of armsha2). PHSYNC_X86_KERNELS and PHSYNC_ARM64_KERNELS come from the build: the
-// libraries of that architecture are linked in.
+// PHSYNC_X86_KERNELS and PHSYNC_ARM64_KERNELS come from the build: the libraries of that architecture are linked in.
 constexpr Entry kEntries[] = {
 #if defined(PHSYNC_X86_KERNELS)
     {&kAvx512Kernel, [](const CpuFeatures& f) { return f.avx512f && f.avx512bw && f.avx512vl; }},
@@ -27,29 +30,75 @@ constexpr Entry kEntries[] = {
     {&kPortableKernel, [](const CpuFeatures&) { return true; }},
 };
 
-void complete(BlockKernel& own, const BlockKernel& other) {
-  if (own.compress == nullptr) own = other;
+template <class K>
+void add(std::deque<Width<K>>& widths, const char* isa, const K& kernel) {
+  if (kernel.lanes != 0) widths.emplace_back(isa, kernel);
 }
 
-std::vector<Kernel> list() {
-  std::vector<Kernel> result;
-  for (const Entry& entry : kEntries) result.push_back({entry.supported(cpu_features()), *entry.table});
-  for (size_t i = 0; i < result.size(); i++) {
-    for (size_t next = i + 1; next < result.size(); next++) {
-      if (!result[next].supported) continue;
-      complete(result[i].table.md4, result[next].table.md4);
-      complete(result[i].table.md5, result[next].table.md5);
-      complete(result[i].table.sha256, result[next].table.sha256);
-    }
+/// Of the widths of one ISA, or of all where `isa` is null.
+template <class K>
+Cover<K> cover(const std::deque<Width<K>>& widths, const char* isa) {
+  std::vector<const Width<K>*> chosen;
+  for (const Width<K>& width : widths) {
+    if (isa == nullptr || strcmp(width.isa, isa) == 0) chosen.push_back(&width);
   }
+  return Cover<K>(chosen);
+}
+
+Plan plan(const Widths& widths, const char* isa) {
+  Plan result;
+  result.md4 = cover(widths.md4, isa);
+  result.md5 = cover(widths.md5, isa);
+  result.sha256 = cover(widths.sha256, isa);
+  result.pbkdf2 = cover(widths.pbkdf2, isa);
   return result;
+}
+
+template <class K>
+void complete(Cover<K>& own, const Cover<K>& other) {
+  if (own.empty()) own = other;
+}
+
+double cost_per_lane(const Kernel& kernel) {
+  const Width<Pbkdf2Kernel>& bulk = kernel.plan.pbkdf2.bulk();
+  return bulk.nanoseconds / static_cast<double>(bulk.kernel.lanes);
+}
+
+const Machine* find() {
+  std::unique_ptr<Machine> found(new Machine());
+  for (const Entry& entry : kEntries) {
+    const KernelTable& table = *entry.table;
+    const bool supported = entry.supported(cpu_features());
+    found->kernels.push_back({table.name, supported, {}});
+    if (!supported) continue;
+    add(found->widths.md4, table.name, table.md4);
+    add(found->widths.md5, table.name, table.md5);
+    add(found->widths.sha256, table.name, table.sha256);
+    for (const Pbkdf2Kernel& kernel : table.pbkdf2) add(found->widths.pbkdf2, table.name, kernel);
+  }
+  found->measurement_nanoseconds = measure(found->widths);
+  found->plan = plan(found->widths, nullptr);
+  for (Kernel& kernel : found->kernels) {
+    if (!kernel.supported) continue;
+    kernel.plan = plan(found->widths, kernel.name);
+    complete(kernel.plan.md4, found->plan.md4);
+    complete(kernel.plan.md5, found->plan.md5);
+    complete(kernel.plan.sha256, found->plan.sha256);
+  }
+  std::stable_sort(found->kernels.begin(), found->kernels.end(), [](const Kernel& a, const Kernel& b) {
+    if (!a.supported || !b.supported) return a.supported && !b.supported;
+    return cost_per_lane(a) < cost_per_lane(b);
+  });
+  return found.release();
 }
 
 }  // namespace
 
-const std::vector<Kernel>& kernels() {
-  static const std::vector<Kernel> result = list();
-  return result;
+const Machine& machine() {
+  // Never deleted: workers may still hash while the process destroys its static objects. Threads that come first at the
+  // same time wait for one of them.
+  static const Machine* const found = find();
+  return *found;
 }
 
 }  // namespace phsync

@@ -1,21 +1,33 @@
-// Which kernels are in this binary, and which of them this machine runs.
+// Which kernels are in this binary, which of them this machine runs, and what is made of them.
 #ifndef PHSYNC_DISPATCH_H_
 #define PHSYNC_DISPATCH_H_
 
 #include <vector>
 
-#include "kernels/kernels.h"
+#include "measure.h"
+#include "plan.h"
 
 namespace phsync {
 
 struct Kernel {
+  const char* name;
   bool supported;
-  /// Complete: where the ISA has no alternative for an algorithm, the next best supported kernel's stands in.
-  KernelTable table;
+  /// Of the ISA's own widths only; for an algorithm that the ISA has no alternative for, the machine's. Empty where
+  /// not supported.
+  Plan plan;
 };
 
-/// In this binary, best first. The list is made once and does not change.
-const std::vector<Kernel>& kernels();
+/// Found and measured at the first call, once for the process.
+struct Machine {
+  /// In this binary: what is supported, cheapest PBKDF2 of large batches first, then the others.
+  std::vector<Kernel> kernels;
+  Widths widths;
+  /// Of all widths that this machine runs.
+  Plan plan;
+  double measurement_nanoseconds;
+};
+
+const Machine& machine();
 
 }  // namespace phsync
 

@@ -50,14 +50,14 @@ struct Sha256Family {
 };
 
 struct Lanes {
-  alignas(kAlignment) uint32_t state[8 * kMaxLanes];
-  uint8_t tails[kMaxLanes][kTailSize];
-  const uint8_t* blocks[kMaxLanes];
+  alignas(kAlignment) uint32_t state[8 * kMaxBlockLanes];
+  uint8_t tails[kMaxBlockLanes][kTailSize];
+  const uint8_t* blocks[kMaxBlockLanes];
   /// Blocks left in the phase that the lane is in; 0 = the lane is idle.
-  size_t left[kMaxLanes];
+  size_t left[kMaxBlockLanes];
   /// Blocks of the tail that stand behind the phase.
-  size_t tail_blocks[kMaxLanes];
-  const HashJob* jobs[kMaxLanes];
+  size_t tail_blocks[kMaxBlockLanes];
+  const HashJob* jobs[kMaxBlockLanes];
 };
 
 /// Writes the end of the message with its padding; returns its blocks, 1 or 2.
@@ -85,9 +85,11 @@ size_t pad(const HashJob& job, uint8_t* tail) {
   return blocks;
 }
 
+/// Returns the calls of the kernel.
 template <class Family>
-void run(const BlockKernel& kernel, Lanes& lanes, const HashJob* jobs, size_t count) {
+size_t run(const BlockKernel& kernel, Lanes& lanes, const HashJob* jobs, size_t count) {
   const size_t width = kernel.lanes;
+  size_t calls = 0;
   const HashJob* next = jobs;
   const HashJob* const end = jobs + count;
 
@@ -114,12 +116,13 @@ void run(const BlockKernel& kernel, Lanes& lanes, const HashJob* jobs, size_t co
       busy = lane;
       step = std::min(step, lanes.left[lane]);
     }
-    if (busy == width) return;
+    if (busy == width) return calls;
     // Idle lanes read along with a busy one; nobody looks at what they compute.
     for (size_t lane = 0; lane < width; lane++) {
       if (lanes.left[lane] == 0) lanes.blocks[lane] = lanes.blocks[busy];
     }
     kernel.compress(lanes.state, lanes.blocks, step);
+    calls++;
     for (size_t lane = 0; lane < width; lane++) {
       if (lanes.left[lane] == 0) continue;
       lanes.blocks[lane] += step * kBlockSize;
@@ -146,37 +149,42 @@ void run(const BlockKernel& kernel, Lanes& lanes, const HashJob* jobs, size_t co
 }
 
 template <class Family>
-void run_wiped(const BlockKernel& kernel, const HashJob* jobs, size_t count) {
+void run_all(const Cover<BlockKernel>& cover, const HashJob* jobs, size_t count) {
   Wiped<Lanes> lanes;
-  run<Family>(kernel, *lanes, jobs, count);
+  while (count != 0) {
+    const Width<BlockKernel>& width = cover.next(count);
+    // What one width takes in a row is one run, in which a lane that is done goes on with the next job.
+    size_t n = 0;
+    do {
+      n += std::min(width.kernel.lanes, count - n);
+    } while (n != count && &cover.next(count - n) == &width);
+    width.calls += run<Family>(width.kernel, *lanes, jobs, n);
+    jobs += n;
+    count -= n;
+  }
 }
-
-constexpr size_t kSliceJobs = 256;
 
 }  // namespace
 
-void md4_batch(const KernelTable& kernel, const HashJob* jobs, size_t count) {
-  run_wiped<Md4Family>(kernel.md4, jobs, count);
+void md4_batch(const Plan& plan, const HashJob* jobs, size_t count) { run_all<Md4Family>(plan.md4, jobs, count); }
+
+void md5_batch(const Plan& plan, const HashJob* jobs, size_t count) { run_all<Md4Family>(plan.md5, jobs, count); }
+
+void sha256_batch(const Plan& plan, const HashJob* jobs, size_t count) {
+  run_all<Sha256Family>(plan.sha256, jobs, count);
 }
 
-void md5_batch(const KernelTable& kernel, const HashJob* jobs, size_t count) {
-  run_wiped<Md4Family>(kernel.md5, jobs, count);
-}
-
-void sha256_batch(const KernelTable& kernel, const HashJob* jobs, size_t count) {
-  run_wiped<Sha256Family>(kernel.sha256, jobs, count);
-}
-
-void hmac_keys(const KernelTable& kernel, const Slice* keys, size_t count, HmacKey* out) {
+void hmac_keys(const Plan& plan, const Slice* keys, size_t count, HmacKey* out) {
   struct Scratch {
-    alignas(kAlignment) uint32_t state[8 * kMaxLanes];
-    uint8_t pads[kMaxLanes][kBlockSize];
-    const uint8_t* blocks[kMaxLanes];
-    HashJob jobs[kMaxLanes];
+    alignas(kAlignment) uint32_t state[8 * kMaxBlockLanes];
+    uint8_t pads[kMaxBlockLanes][kBlockSize];
+    const uint8_t* blocks[kMaxBlockLanes];
+    HashJob jobs[kMaxBlockLanes];
   };
   Wiped<Scratch> scratch;
-  const size_t width = kernel.sha256.lanes;
-  for (size_t begin = 0; begin < count; begin += width) {
+  for (size_t begin = 0; begin < count;) {
+    const Width<BlockKernel>& chosen = plan.sha256.next(count - begin);
+    const size_t width = chosen.kernel.lanes;
     const size_t n = std::min(width, count - begin);
     memset(scratch->pads, 0, sizeof scratch->pads);
     size_t long_keys = 0;
@@ -188,7 +196,7 @@ void hmac_keys(const KernelTable& kernel, const Slice* keys, size_t count, HmacK
         scratch->jobs[long_keys++] = {key.data, key.size, nullptr, 0, scratch->pads[lane], nullptr};
       }
     }
-    if (long_keys != 0) sha256_batch(kernel, scratch->jobs, long_keys);
+    if (long_keys != 0) sha256_batch(plan, scratch->jobs, long_keys);
     for (size_t lane = 0; lane < width; lane++) scratch->blocks[lane] = scratch->pads[lane];
     // 0x6a = 0x36 ^ 0x5c turns the ipad block into the opad block.
     constexpr uint8_t kMasks[2] = {0x36, 0x36 ^ 0x5c};
@@ -197,16 +205,18 @@ void hmac_keys(const KernelTable& kernel, const Slice* keys, size_t count, HmacK
         for (size_t i = 0; i < kBlockSize; i++) scratch->pads[lane][i] ^= kMasks[half];
         for (size_t i = 0; i < 8; i++) scratch->state[i * width + lane] = kSha256InitialState[i];
       }
-      kernel.sha256.compress(scratch->state, scratch->blocks, 1);
+      chosen.kernel.compress(scratch->state, scratch->blocks, 1);
       for (size_t lane = 0; lane < n; lane++) {
         uint32_t* words = half == 0 ? out[begin + lane].inner : out[begin + lane].outer;
         for (size_t i = 0; i < 8; i++) words[i] = scratch->state[i * width + lane];
       }
     }
+    chosen.calls += 2;
+    begin += n;
   }
 }
 
-void hmac_sha256_batch(const KernelTable& kernel, const Slice* keys, const Slice* messages, size_t count,
+void hmac_sha256_batch(const Plan& plan, const Slice* keys, const Slice* messages, size_t count,
                        uint8_t* digests) {
   struct Scratch {
     HmacKey keys[kSliceJobs];
@@ -216,81 +226,79 @@ void hmac_sha256_batch(const KernelTable& kernel, const Slice* keys, const Slice
   Wiped<Scratch> scratch;
   for (size_t begin = 0; begin < count; begin += kSliceJobs) {
     const size_t n = std::min(kSliceJobs, count - begin);
-    hmac_keys(kernel, keys + begin, n, scratch->keys);
+    hmac_keys(plan, keys + begin, n, scratch->keys);
     for (size_t i = 0; i < n; i++) {
       const Slice& message = messages[begin + i];
       scratch->jobs[i] = {message.data, message.size, nullptr, 0, scratch->inner[i], scratch->keys[i].inner};
     }
-    sha256_batch(kernel, scratch->jobs, n);
+    sha256_batch(plan, scratch->jobs, n);
     for (size_t i = 0; i < n; i++) {
       scratch->jobs[i] = {scratch->inner[i], 32, nullptr, 0, digests + 32 * (begin + i), scratch->keys[i].outer};
     }
-    sha256_batch(kernel, scratch->jobs, n);
+    sha256_batch(plan, scratch->jobs, n);
   }
 }
 
-void pbkdf2_batch(const KernelTable& kernel, const Pbkdf2Job* jobs, size_t count, uint32_t iterations) {
+void pbkdf2_batch(const Plan& plan, const Pbkdf2Job* jobs, size_t count, uint32_t iterations) {
   struct Scratch {
     alignas(kAlignment) uint32_t inner[8 * kMaxLanes];
     alignas(kAlignment) uint32_t outer[8 * kMaxLanes];
     alignas(kAlignment) uint32_t u[8 * kMaxLanes];
     alignas(kAlignment) uint32_t t[8 * kMaxLanes];
-    HashJob jobs[kMaxLanes];
-    uint8_t index[kMaxLanes][4];
-    uint8_t digests[kMaxLanes][32];
+    HashJob jobs[kSliceJobs];
+    uint8_t index[kSliceJobs][4];
+    uint8_t digests[kSliceJobs][32];
   };
   Wiped<Scratch> scratch;
-  for (size_t begin = 0; begin < count;) {
-    // The widest that is more than half filled: emptier, it costs as much as the narrower kernel's turns, or more.
-    const Pbkdf2Kernel* choice = kernel.pbkdf2;
-    for (size_t i = 1; i < kMaxWidths && kernel.pbkdf2[i].lanes != 0 && 2 * (count - begin) <= choice->lanes; i++) {
-      choice = kernel.pbkdf2 + i;
-    }
-    const Pbkdf2Kernel& pbkdf2 = *choice;
-    const size_t width = pbkdf2.lanes;
-    const size_t stride = lane_stride(width);
-    const size_t n = std::min(width, count - begin);
-    for (size_t i = 0; i < n; i++) {
-      const Pbkdf2Job& job = jobs[begin + i];
-      store32be(scratch->index[i], job.index);
-      scratch->jobs[i] = {job.salt.data, job.salt.size, scratch->index[i], 4, scratch->digests[i], job.key->inner};
-    }
-    sha256_batch(kernel, scratch->jobs, n);
-    for (size_t i = 0; i < n; i++) {
-      scratch->jobs[i] = {scratch->digests[i], 32, nullptr, 0, scratch->digests[i], jobs[begin + i].key->outer};
-    }
-    sha256_batch(kernel, scratch->jobs, n);
-    for (size_t lane = 0; lane < width; lane++) {
+  // U_1 of all, because its kernels are of other widths than those of the rounds.
+  for (size_t i = 0; i < count; i++) {
+    const Pbkdf2Job& job = jobs[i];
+    store32be(scratch->index[i], job.index);
+    scratch->jobs[i] = {job.salt.data, job.salt.size, scratch->index[i], 4, scratch->digests[i], job.key->inner};
+  }
+  sha256_batch(plan, scratch->jobs, count);
+  for (size_t i = 0; i < count; i++) {
+    scratch->jobs[i] = {scratch->digests[i], 32, nullptr, 0, scratch->digests[i], jobs[i].key->outer};
+  }
+  sha256_batch(plan, scratch->jobs, count);
+  for (size_t begin = 0; begin < count && iterations > 1;) {
+    const Width<Pbkdf2Kernel>& width = plan.pbkdf2.next(count - begin);
+    const size_t lanes = width.kernel.lanes;
+    const size_t stride = lane_stride(lanes);
+    const size_t n = std::min(lanes, count - begin);
+    for (size_t lane = 0; lane < lanes; lane++) {
       // Idle lanes repeat the last job.
-      const size_t source = std::min(lane, n - 1);
+      const size_t source = begin + std::min(lane, n - 1);
       for (size_t i = 0; i < 8; i++) {
-        scratch->inner[i * stride + lane] = jobs[begin + source].key->inner[i];
-        scratch->outer[i * stride + lane] = jobs[begin + source].key->outer[i];
+        scratch->inner[i * stride + lane] = jobs[source].key->inner[i];
+        scratch->outer[i * stride + lane] = jobs[source].key->outer[i];
         const uint32_t word = load32be(scratch->digests[source] + 4 * i);
         scratch->u[i * stride + lane] = word;
         scratch->t[i * stride + lane] = word;
       }
     }
-    if (iterations > 1) pbkdf2.rounds(scratch->inner, scratch->outer, scratch->u, scratch->t, iterations - 1);
+    width.kernel.rounds(scratch->inner, scratch->outer, scratch->u, scratch->t, iterations - 1);
+    width.calls++;
     for (size_t lane = 0; lane < n; lane++) {
-      for (size_t i = 0; i < 8; i++) store32be(scratch->digests[lane] + 4 * i, scratch->t[i * stride + lane]);
-      memcpy(jobs[begin + lane].out, scratch->digests[lane], jobs[begin + lane].size);
+      for (size_t i = 0; i < 8; i++) store32be(scratch->digests[begin + lane] + 4 * i, scratch->t[i * stride + lane]);
     }
     begin += n;
   }
+  for (size_t i = 0; i < count; i++) memcpy(jobs[i].out, scratch->digests[i], jobs[i].size);
 }
 
-void pbkdf2_many(const KernelTable& kernel, const Slice* passwords, const Slice* salts, size_t count,
-                 uint32_t iterations, size_t dk_len, uint8_t* derived_keys) {
+void pbkdf2_many(const Plan& plan, const Slice* passwords, const Slice* salts, size_t count, uint32_t iterations,
+                 size_t dk_len, uint8_t* derived_keys) {
   struct Scratch {
     HmacKey keys[kSliceJobs];
     Pbkdf2Job jobs[kSliceJobs];
   };
   Wiped<Scratch> scratch;
+  const size_t slice = slice_jobs(plan);
   const size_t blocks = (dk_len + 31) / 32;
-  for (size_t begin = 0; begin < count; begin += kSliceJobs) {
-    const size_t n = std::min(kSliceJobs, count - begin);
-    hmac_keys(kernel, passwords + begin, n, scratch->keys);
+  for (size_t begin = 0; begin < count; begin += slice) {
+    const size_t n = std::min(slice, count - begin);
+    hmac_keys(plan, passwords + begin, n, scratch->keys);
     // The blocks of all passwords of the slice are one row of jobs: one password with many blocks fills the lanes too.
     size_t queued = 0;
     for (size_t i = 0; i < n; i++) {
@@ -298,12 +306,12 @@ void pbkdf2_many(const KernelTable& kernel, const Slice* passwords, const Slice*
       for (size_t block = 0; block < blocks; block++) {
         scratch->jobs[queued++] = {&scratch->keys[i], salts[begin + i], static_cast<uint32_t>(block + 1),
                                    out + block * 32, std::min<size_t>(32, dk_len - block * 32)};
-        if (queued < kSliceJobs) continue;
-        pbkdf2_batch(kernel, scratch->jobs, queued, iterations);
+        if (queued < slice) continue;
+        pbkdf2_batch(plan, scratch->jobs, queued, iterations);
         queued = 0;
       }
     }
-    pbkdf2_batch(kernel, scratch->jobs, queued, iterations);
+    pbkdf2_batch(plan, scratch->jobs, queued, iterations);
   }
 }
 

@@ -5,11 +5,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/kernels.h"
+#include "plan.h"
 
 namespace phsync {
 
 constexpr size_t kMaxSuffix = 16;
+
+/// Jobs that are prepared at a time, at most: their scratch stays in the second-level cache.
+constexpr size_t kSliceJobs = 256;
+static_assert(kSliceJobs >= kMaxLanes, "a slice fills the widest kernel");
+
+/// Of these, whole calls of the width that large batches are worked off in.
+inline size_t slice_jobs(const Plan& plan) {
+  const size_t lanes = plan.pbkdf2.bulk().kernel.lanes;
+  return kSliceJobs / lanes * lanes;
+}
 
 /// One message: `data`, then up to kMaxSuffix bytes of `suffix`.
 struct HashJob {
@@ -29,10 +39,10 @@ struct Slice {
   size_t size;
 };
 
-void md4_batch(const KernelTable& kernel, const HashJob* jobs, size_t count);
-void md5_batch(const KernelTable& kernel, const HashJob* jobs, size_t count);
+void md4_batch(const Plan& plan, const HashJob* jobs, size_t count);
+void md5_batch(const Plan& plan, const HashJob* jobs, size_t count);
 /// A job with a midstate continues after one block (the ipad or opad block of HMAC).
-void sha256_batch(const KernelTable& kernel, const HashJob* jobs, size_t count);
+void sha256_batch(const Plan& plan, const HashJob* jobs, size_t count);
 
 /// The SHA-256 states of an HMAC key: after the ipad block and after the opad block.
 struct HmacKey {
@@ -41,10 +51,10 @@ struct HmacKey {
 };
 
 /// Keys of any length to HMAC-SHA256 states.
-void hmac_keys(const KernelTable& kernel, const Slice* keys, size_t count, HmacKey* out);
+void hmac_keys(const Plan& plan, const Slice* keys, size_t count, HmacKey* out);
 
 /// HMAC-SHA256 of one message under each key; `digests` gets 32 bytes a job.
-void hmac_sha256_batch(const KernelTable& kernel, const Slice* keys, const Slice* messages, size_t count,
+void hmac_sha256_batch(const Plan& plan, const Slice* keys, const Slice* messages, size_t count,
                        uint8_t* digests);
 
 /// One block T_i of PBKDF2 (RFC 8018, section 5.2).
@@ -58,10 +68,11 @@ struct Pbkdf2Job {
   size_t size;
 };
 
-void pbkdf2_batch(const KernelTable& kernel, const Pbkdf2Job* jobs, size_t count, uint32_t iterations);
+/// At most kSliceJobs jobs.
+void pbkdf2_batch(const Plan& plan, const Pbkdf2Job* jobs, size_t count, uint32_t iterations);
 
 /// PBKDF2-HMAC-SHA256 of `count` passwords and salts; `derived_keys` gets dk_len (at least 1) bytes a job.
-void pbkdf2_many(const KernelTable& kernel, const Slice* passwords, const Slice* salts, size_t count,
+void pbkdf2_many(const Plan& plan, const Slice* passwords, const Slice* salts, size_t count,
                  uint32_t iterations, size_t dk_len, uint8_t* derived_keys);
 
 }  // namespace phsync

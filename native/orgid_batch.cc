@@ -15,15 +15,12 @@ namespace phsync {
 namespace {
 
 constexpr size_t kPasswordSize = 64;
-/// Whole vectors of every kernel, and small enough for the second-level cache.
-constexpr size_t kSliceItems = 256;
-static_assert(kSliceItems % kMaxLanes == 0, "a slice fills all lanes");
 
 struct DeriveScratch {
-  uint8_t passwords[kSliceItems][kPasswordSize];
-  Slice slices[kSliceItems];
-  HmacKey keys[kSliceItems];
-  Pbkdf2Job jobs[kSliceItems];
+  uint8_t passwords[kSliceJobs][kPasswordSize];
+  Slice slices[kSliceJobs];
+  HmacKey keys[kSliceJobs];
+  Pbkdf2Job jobs[kSliceJobs];
 };
 
 /// '0' to '9', 'A' to 'F', without a table: a table's cache lines would tell the digit.
@@ -32,7 +29,7 @@ uint8_t upper_hex(uint32_t nibble) {
 }
 
 /// One slice: item i's NT hash at nt_hashes + 16 i, its salt and digest at place `index[i]` (i itself where null).
-void derive_slice(const KernelTable& kernel, DeriveScratch& scratch, const uint8_t* nt_hashes, const uint32_t* index,
+void derive_slice(const Plan& plan, DeriveScratch& scratch, const uint8_t* nt_hashes, const uint32_t* index,
                   const uint8_t* salts, size_t count, uint32_t iterations, uint8_t* digests) {
   for (size_t i = 0; i < count; i++) {
     uint8_t* password = scratch.passwords[i];
@@ -45,25 +42,25 @@ void derive_slice(const KernelTable& kernel, DeriveScratch& scratch, const uint8
     }
     scratch.slices[i] = {password, kPasswordSize};
   }
-  hmac_keys(kernel, scratch.slices, count, scratch.keys);
+  hmac_keys(plan, scratch.slices, count, scratch.keys);
   for (size_t i = 0; i < count; i++) {
     const size_t place = index != nullptr ? index[i] : i;
     scratch.jobs[i] = {&scratch.keys[i], {salts + place * kSaltSize, kSaltSize}, 1, digests + place * kDigestSize,
                        kDigestSize};
   }
-  pbkdf2_batch(kernel, scratch.jobs, count, iterations);
+  pbkdf2_batch(plan, scratch.jobs, count, iterations);
 }
 
 struct OpenScratch {
   /// Opened and not yet derived: up to one slice left over and one that is being opened.
-  uint8_t nt_hashes[2 * kSliceItems][kNtHashSize];
-  uint32_t index[2 * kSliceItems];
+  uint8_t nt_hashes[2 * kSliceJobs][kNtHashSize];
+  uint32_t index[2 * kSliceJobs];
   size_t opened;
 
   /// Items of the slice that no session key has opened yet.
-  uint32_t closed[kSliceItems];
-  HashJob jobs[kSliceItems];
-  uint8_t keys[kSliceItems][kRc4KeySize];
+  uint32_t closed[kSliceJobs];
+  HashJob jobs[kSliceJobs];
+  uint8_t keys[kSliceJobs][kRc4KeySize];
   uint8_t plain[kRc4Lanes][kRc4TextSize];
   Rc4Lanes rc4;
   RidKeys rid_keys;
@@ -71,13 +68,13 @@ struct OpenScratch {
 };
 
 /// Tries one session key on the closed items; returns how many stay closed.
-size_t open_with(const KernelTable& kernel, OpenScratch& scratch, const Slice& session_key, const uint8_t* envelopes,
+size_t open_with(const Plan& plan, OpenScratch& scratch, const Slice& session_key, const uint8_t* envelopes,
                  const uint32_t* rids, size_t closed, uint8_t* status) {
   for (size_t i = 0; i < closed; i++) {
     const uint8_t* envelope = envelopes + size_t{scratch.closed[i]} * kEnvelopeSize;
     scratch.jobs[i] = {session_key.data, session_key.size, envelope, 16, scratch.keys[i], nullptr};
   }
-  md5_batch(kernel, scratch.jobs, closed);
+  md5_batch(plan, scratch.jobs, closed);
   size_t still_closed = 0;
   for (size_t begin = 0; begin < closed; begin += kRc4Lanes) {
     const size_t n = std::min(kRc4Lanes, closed - begin);
@@ -112,29 +109,31 @@ size_t open_with(const KernelTable& kernel, OpenScratch& scratch, const Slice& s
 
 }  // namespace
 
-void derive_batch(const KernelTable& kernel, const uint8_t* nt_hashes, const uint8_t* salts, size_t count,
+void derive_batch(const Plan& plan, const uint8_t* nt_hashes, const uint8_t* salts, size_t count,
                   uint32_t iterations, uint8_t* digests) {
   Wiped<DeriveScratch> scratch;
-  for (size_t begin = 0; begin < count; begin += kSliceItems) {
-    const size_t n = std::min(kSliceItems, count - begin);
-    derive_slice(kernel, *scratch, nt_hashes + begin * kNtHashSize, nullptr, salts + begin * kSaltSize, n, iterations,
+  const size_t slice = slice_jobs(plan);
+  for (size_t begin = 0; begin < count; begin += slice) {
+    const size_t n = std::min(slice, count - begin);
+    derive_slice(plan, *scratch, nt_hashes + begin * kNtHashSize, nullptr, salts + begin * kSaltSize, n, iterations,
                  digests + begin * kDigestSize);
   }
 }
 
-void open_and_derive_batch(const KernelTable& kernel, const Slice* session_keys, size_t session_key_count,
+void open_and_derive_batch(const Plan& plan, const Slice* session_keys, size_t session_key_count,
                            const uint8_t* envelopes, const uint32_t* rids, const uint8_t* salts, size_t count,
                            uint32_t iterations, uint8_t* digests, uint8_t* status) {
   Wiped<OpenScratch> scratch;
+  const size_t slice = slice_jobs(plan);
   const auto derive = [&](size_t n) {
-    derive_slice(kernel, scratch->derive, scratch->nt_hashes[0], scratch->index, salts, n, iterations, digests);
+    derive_slice(plan, scratch->derive, scratch->nt_hashes[0], scratch->index, salts, n, iterations, digests);
     const size_t rest = scratch->opened - n;
     memmove(scratch->nt_hashes[0], scratch->nt_hashes[n], rest * kNtHashSize);
     memmove(scratch->index, scratch->index + n, rest * sizeof scratch->index[0]);
     scratch->opened = rest;
   };
-  for (size_t begin = 0; begin < count; begin += kSliceItems) {
-    const size_t end = std::min(begin + kSliceItems, count);
+  for (size_t begin = 0; begin < count; begin += slice) {
+    const size_t end = std::min(begin + slice, count);
     size_t closed = 0;
     for (size_t item = begin; item < end; item++) {
       memset(digests + item * kDigestSize, 0, kDigestSize);
@@ -143,9 +142,9 @@ void open_and_derive_batch(const KernelTable& kernel, const Slice* session_keys,
       if (rids[item] != 0) scratch->closed[closed++] = static_cast<uint32_t>(item);
     }
     for (size_t key = 0; key < session_key_count && closed != 0; key++) {
-      closed = open_with(kernel, *scratch, session_keys[key], envelopes, rids, closed, status);
+      closed = open_with(plan, *scratch, session_keys[key], envelopes, rids, closed, status);
     }
-    if (scratch->opened >= kSliceItems) derive(kSliceItems);
+    if (scratch->opened >= slice) derive(slice);
   }
   derive(scratch->opened);
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "hash_batch.h"
-#include "kernels/kernels.h"
+#include "plan.h"
 
 namespace phsync {
 
@@ -22,12 +22,12 @@ constexpr size_t kMaxSessionKeys = 64;
 enum Status : uint8_t { kStatusOk = 0, kStatusLength = 1, kStatusChecksum = 2, kStatusRid = 3 };
 
 /// count × 16 bytes of NT hashes and count × 10 of salts to count × 32 of digests.
-void derive_batch(const KernelTable& kernel, const uint8_t* nt_hashes, const uint8_t* salts, size_t count,
+void derive_batch(const Plan& plan, const uint8_t* nt_hashes, const uint8_t* salts, size_t count,
                   uint32_t iterations, uint8_t* digests);
 
 /// Opens count × 36 bytes of envelopes under the first session key that the CRC-32 confirms, and derives. Items whose
 /// status comes in as kStatusLength are left alone; all others get their status. A digest without kStatusOk is zero.
-void open_and_derive_batch(const KernelTable& kernel, const Slice* session_keys, size_t session_key_count,
+void open_and_derive_batch(const Plan& plan, const Slice* session_keys, size_t session_key_count,
                            const uint8_t* envelopes, const uint32_t* rids, const uint8_t* salts, size_t count,
                            uint32_t iterations, uint8_t* digests, uint8_t* status);
 

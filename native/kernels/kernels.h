@@ -9,12 +9,14 @@ namespace phsync {
 
 /// No kernel has more lanes than this.
 constexpr size_t kMaxLanes = 64;
+/// Nor one for MD4, MD5 or SHA-256 more than this.
+constexpr size_t kMaxBlockLanes = 32;
 constexpr size_t kBlockSize = 64;
 /// Vectors are loaded and stored aligned: every `state` array that a kernel is given starts on such a boundary.
 constexpr size_t kAlignment = 64;
 
-/// The compression function of MD4, MD5 or SHA-256 over all lanes at once. A null `compress` means that the ISA has
-/// no alternative for this algorithm.
+/// The compression function of MD4, MD5 or SHA-256 over all lanes at once. 0 lanes mean that the ISA has no alternative
+/// for this algorithm.
 struct BlockKernel {
   size_t lanes;
   /// `state` is [word][lane]; lane l reads `count` blocks of 64 bytes at `blocks[l]`, at any alignment.
@@ -29,8 +31,8 @@ static constexpr size_t lane_stride(size_t lanes) { return (lanes + 15) / 16 * 1
 struct Pbkdf2Kernel {
   /// 1 to kMaxLanes; not always a power of two.
   size_t lanes;
-  /// All arrays are [8][lane_stride(lanes)]. `inner` and `outer` are the SHA-256 states after the ipad and opad block, `u` comes in
-  /// as U_1 (wiped on return), `t` comes in as U_1 and goes out as U_1 ^ … ^ U_(rounds + 1).
+  /// All arrays are [8][lane_stride(lanes)]. `inner` and `outer` are the SHA-256 states after the ipad and opad block,
+  /// `u` comes in as U_1 (wiped on return), `t` comes in as U_1 and goes out as U_1 ^ … ^ U_(rounds + 1).
   void (*rounds)(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds);
 };
 

@@ -41,20 +41,20 @@ std::vector<uint8_t> painted(size_t size, size_t from) {
   return bytes;
 }
 
-using Batch = void (*)(const KernelTable&, const HashJob*, size_t);
+using Batch = void (*)(const Plan&, const HashJob*, size_t);
 
-std::vector<uint8_t> hash_all(const KernelTable& kernel, Batch batch, size_t digest_size,
+std::vector<uint8_t> hash_all(const Kernel& kernel, Batch batch, size_t digest_size,
                               const std::vector<std::vector<uint8_t>>& messages) {
   std::vector<uint8_t> digests(messages.size() * digest_size);
   std::vector<HashJob> jobs;
   for (size_t i = 0; i < messages.size(); i++) {
     jobs.push_back({messages[i].data(), messages[i].size(), nullptr, 0, digests.data() + i * digest_size, nullptr});
   }
-  batch(kernel, jobs.data(), jobs.size());
+  batch(kernel.plan, jobs.data(), jobs.size());
   return digests;
 }
 
-void published(const KernelTable& kernel) {
+void published(const Kernel& kernel) {
   const std::string name = kernel.name;
   const std::vector<std::vector<uint8_t>> abc = {{'a', 'b', 'c'}};
   check(hash_all(kernel, md4_batch, 16, abc) == unhex("a448017aaf21d8525fc10ae87aa6729d"), name + " RFC 1320 abc");
@@ -67,7 +67,7 @@ void published(const KernelTable& kernel) {
   const Slice passwords = {password.data(), password.size()};
   const Slice salts = {salt.data(), salt.size()};
   std::vector<uint8_t> key(64);
-  pbkdf2_many(kernel, &passwords, &salts, 1, 80000, key.size(), key.data());
+  pbkdf2_many(kernel.plan, &passwords, &salts, 1, 80000, key.size(), key.data());
   check(key == unhex("4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56"
                      "a1d425a1225833549adb841b51c9b3176a272bdebba1d078478f62b397f33c8d"),
         name + " RFC 7914 80000");
@@ -76,7 +76,7 @@ void published(const KernelTable& kernel) {
   const std::vector<uint8_t> orgid_salt = unhex("181a3024085fcee2f70e");
   const std::vector<uint8_t> orgid = unhex("b39525c3bc72a1136fcf7c8a338e0c14313d0450d1a4c98ef0a6ddada3bc5b0a");
   std::vector<uint8_t> digest(32);
-  derive_batch(kernel, nt_hash.data(), orgid_salt.data(), 1, 1000, digest.data());
+  derive_batch(kernel.plan, nt_hash.data(), orgid_salt.data(), 1, 1000, digest.data());
   check(digest == orgid, name + " OrgId hash");
   const std::vector<uint8_t> envelope =
       unhex("e650e0179becf540e1e6dbe37deb38b379618228d74d9ff7e08a588c2a6fbd511ad78f61");
@@ -85,13 +85,13 @@ void published(const KernelTable& kernel) {
   const uint32_t rid = 500;
   uint8_t status = kStatusChecksum;
   digest.assign(32, 0);
-  open_and_derive_batch(kernel, &session_keys, 1, envelope.data(), &rid, orgid_salt.data(), 1, 1000, digest.data(),
+  open_and_derive_batch(kernel.plan, &session_keys, 1, envelope.data(), &rid, orgid_salt.data(), 1, 1000, digest.data(),
                         &status);
   check(status == kStatusOk && digest == orgid, name + " ENCRYPTED_PAYLOAD");
 }
 
 /// Every job count past twice the lanes, with lengths round the block edges, against the portable kernel.
-void parity(const KernelTable& kernel, const KernelTable& portable) {
+void parity(const Kernel& kernel, const Kernel& portable) {
   for (size_t count = 1; count <= 2 * kMaxLanes + 1; count++) {
     std::vector<std::vector<uint8_t>> messages;
     for (size_t i = 0; i < count; i++) messages.push_back(painted((i * 37 + count) % 200, i));
@@ -103,8 +103,8 @@ void parity(const KernelTable& kernel, const KernelTable& portable) {
     const std::vector<uint8_t> nt_hashes = painted(16 * count, count);
     const std::vector<uint8_t> salts = painted(10 * count, 3);
     std::vector<uint8_t> digests(32 * count), wanted(32 * count);
-    derive_batch(kernel, nt_hashes.data(), salts.data(), count, 3, digests.data());
-    derive_batch(portable, nt_hashes.data(), salts.data(), count, 3, wanted.data());
+    derive_batch(kernel.plan, nt_hashes.data(), salts.data(), count, 3, digests.data());
+    derive_batch(portable.plan, nt_hashes.data(), salts.data(), count, 3, wanted.data());
     check(digests == wanted, name + "OrgId");
   }
 }
@@ -130,18 +130,20 @@ void layers() {
 
 int main() {
   layers();
-  const KernelTable* portable = nullptr;
-  for (const Kernel& kernel : kernels()) {
-    if (strcmp(kernel.table.name, "portable") == 0) portable = &kernel.table;
+  std::vector<Kernel> kernels = machine().kernels;
+  kernels.push_back({"auto", true, machine().plan});
+  const Kernel* portable = nullptr;
+  for (const Kernel& kernel : kernels) {
+    if (strcmp(kernel.name, "portable") == 0) portable = &kernel;
   }
-  for (const Kernel& kernel : kernels()) {
+  for (const Kernel& kernel : kernels) {
     if (!kernel.supported) {
-      printf("skipped: %s, this CPU or its OS cannot run it\n", kernel.table.name);
+      printf("skipped: %s, this CPU or its OS cannot run it\n", kernel.name);
       continue;
     }
-    published(kernel.table);
-    parity(kernel.table, *portable);
-    printf("ran: %s\n", kernel.table.name);
+    published(kernel);
+    parity(kernel, *portable);
+    printf("ran: %s\n", kernel.name);
   }
   if (failures != 0) fprintf(stderr, "%d failures\n", failures);
   return failures == 0 ? 0 : 1;

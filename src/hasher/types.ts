@@ -195,6 +195,17 @@ export interface Backend {
   ): void;
 }
 
+/** An algorithm on one kernel, over so many messages at once. */
+export interface KernelWidth {
+  readonly algorithm: 'pbkdf2-sha256' | 'sha256' | 'md5' | 'md4';
+  readonly kernel: KernelName;
+  readonly lanes: number;
+  /** Of one round of PBKDF2 or one block, in all lanes together; measured once for the process. */
+  readonly nanoseconds: number;
+  /** How often it was called in this process until now. */
+  readonly calls: number;
+}
+
 /**
  * What `native/addon.cc` exports. All calls are synchronous; typed arrays may lie on SharedArrayBuffers.
  * Variable-length inputs are concatenated bytes with n + 1 offsets. `kernel` is one of `supported` or `auto`, else a
@@ -202,12 +213,16 @@ export interface Backend {
  */
 export interface NativeAddon {
   kernels(): {
-    /** In this binary, best first. */
+    /** In this binary: what is supported, then the others. */
     readonly compiled: KernelName[];
-    /** Of these, what this CPU and OS run, best first. */
+    /** Of these, what this CPU and OS run; by measurement, the one that is best at large batches first. */
     readonly supported: KernelName[];
     /** By choice of kernel: the lanes that large batches are worked off in. A batch of a multiple leaves none idle. */
     readonly lanes: Partial<Record<KernelChoice, number>>;
+    /** All widths of the supported kernels. `auto` covers a batch with them at the least cost. */
+    readonly widths: KernelWidth[];
+    /** How long the first call in the process took to measure the widths. */
+    readonly measurementNanoseconds: number;
     /** CPU features as found, e.g. { avx2: true, sha_ni: false }. */
     readonly cpuFeatures: Record<string, boolean>;
     readonly compiler: string;

@@ -12,6 +12,8 @@ const present: NativeLoad = {
       compiled: ['avx512', 'avx2', 'portable'],
       supported: ['avx2', 'portable'],
       lanes: { auto: 32, avx2: 32, portable: 1 },
+      widths: [],
+      measurementNanoseconds: 2e6,
       cpuFeatures: { avx2: true },
       compiler: 'gcc 12',
     },

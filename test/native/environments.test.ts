@@ -30,10 +30,9 @@ function inWorker(kernel: string, bytes: Uint8Array): Promise<{ supported: strin
   });
 }
 
-it('names its kernels best first, features and compiler', () => {
+it('names its kernels, features and compiler', () => {
   const { compiled, supported, cpuFeatures, compiler } = addon.kernels();
-  expect(compiled.at(-1)).toBe('portable');
-  expect(compiled.filter((kernel) => supported.includes(kernel))).toEqual(supported);
+  expect(compiled.slice(0, supported.length)).toEqual(supported);
   expect(supported).toContain('portable');
   expect(supported.includes('avx2')).toBe(compiled.includes('avx2') && cpuFeatures.avx2 === true);
   expect(compiler).toMatch(/^(gcc|clang|msvc) \d+/);
