@@ -69,7 +69,7 @@ function install() {
   say('installing the locked dependencies (npm ci); better-sqlite3 is compiled where no prebuilt can be had');
   // The addon is built below, where a failure can be told apart from a failed install. The tests' and the compiler's
   // packages are needed whatever NODE_ENV says, and better-sqlite3's script whatever npm's configuration says.
-  run(['ci', '--include=dev', '--no-audit', '--no-fund', '--ignore-scripts']);
+  run(['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--ignore-scripts']);
   run(['rebuild', 'better-sqlite3', '--foreground-scripts=false', '--ignore-scripts=false'], { advice: SQLITE_ADVICE });
   writeFileSync(stamp, wanted);
   say(`dependencies installed in ${seconds(began)}`);

@@ -1,8 +1,9 @@
 /** Opens phsync's SQLite files: mode 0600, WAL, numbered migrations that each claim their number in their transaction. */
 
 import { closeSync, fchmodSync, openSync } from 'node:fs';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { PhsyncError } from '../hasher/errors.js';
+import { sqlite } from './sqlite.js';
 
 /** A released one is never edited. */
 export interface Migration {
@@ -23,16 +24,17 @@ export interface DatabaseOptions {
 
 /**
  * Opens (and makes) the database. @throws PhsyncError `store-open` (unreadable, not a database, another process holds
- * it for too long) or `store-newer` (written by a later version).
+ * it for too long), `store-newer` (written by a later version) or `store-sqlite` (better-sqlite3 is missing).
  */
 export function openDatabase(file: string, options: DatabaseOptions): Database.Database {
+  const SqliteDatabase = sqlite();
   let database: Database.Database | undefined;
   try {
     // SQLite gives the -wal and -shm files the mode of the main file, so it must be right before they are made.
     const descriptor = openSync(file, 'a', 0o600);
     fchmodSync(descriptor, 0o600);
     closeSync(descriptor);
-    database = new Database(file, { timeout: options.busyMs });
+    database = new SqliteDatabase(file, { timeout: options.busyMs });
     database.pragma('journal_mode = WAL');
     database.pragma(`synchronous = ${options.synchronous}`);
     database.pragma('foreign_keys = ON');

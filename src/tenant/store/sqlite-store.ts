@@ -1,9 +1,10 @@
 /** The tenant's store on SQLite: prepared statements, one transaction a batch. */
 
 import { randomUUID } from 'node:crypto';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type DatabaseOptions, openDatabase } from '../../state/database.js';
+import { sqlite } from '../../state/sqlite.js';
 import { migrations } from './sqlite-migrations.js';
 import {
   type CredentialChange,
@@ -328,4 +329,4 @@ function toColumn(value: UserAttributes[keyof UserAttributes]): string | number 
   return value instanceof Date ? value.getTime() : value;
 }
 
-const isSqlite = (error: unknown, code: string) => error instanceof Database.SqliteError && error.code.startsWith(code);
+const isSqlite = (error: unknown, code: string) => error instanceof sqlite().SqliteError && error.code.startsWith(code);
