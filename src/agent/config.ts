@@ -57,6 +57,8 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
     >),
     stateDir: schemas.path,
     logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+    /** In FIPS mode: use MD4, MD5 and RC4 all the same, which replication and NTLM are made of. */
+    allowMd5InFips: z.boolean().default(false),
     tenant: z.strictObject({
       url: z.url({ protocol: /^https$/, error: 'expected an https URL' }),
       ca: schemas.path.optional(),

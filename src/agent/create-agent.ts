@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
 import { createHasher } from '../hasher/create-hasher.js';
 import { PhsyncError } from '../hasher/errors.js';
+import { checkFips } from '../hasher/fips.js';
 import type { HasherInfo } from '../hasher/types.js';
 import { createProvisioningClient } from '../provisioning/client.js';
 import { createClientCredentials, tokenUrlFor } from '../provisioning/client-credentials.js';
@@ -35,15 +36,17 @@ export interface CreatedAgent {
   close(): Promise<void>;
 }
 
-/** Throws PhsyncError `config-secret`, `config-ca`, `state-…`; contacts nobody yet. */
+/** Throws PhsyncError `config-secret`, `config-ca`, `config-fips`, `state-…`; contacts nobody yet. */
 export async function createAgent(config: AgentConfig, options: CreateAgentOptions): Promise<CreatedAgent> {
   const { log, clock = systemClock, env = process.env } = options;
+  const { allowMd5InFips } = config;
   const { url, auth } = config.tenant;
+  checkFips('the agent', 'MD4, MD5 and RC4', allowMd5InFips);
   const clientSecret = await resolveSecret(auth.clientSecret, 'tenant.auth.clientSecret', env);
   if (options.openSource === undefined) await checkPasswords(config, env);
   const ca = config.tenant.ca === undefined ? {} : { ca: await readCa(config.tenant.ca), caFile: config.tenant.ca };
   const store = openStateStore(config.stateDir);
-  const hasher = createHasher();
+  const hasher = createHasher({ allowMd5InFips });
   const credentials = createClientCredentials({
     tokenUrl: tokenUrlFor(url),
     clientId: auth.clientId,
@@ -60,7 +63,8 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     store,
     clock,
     log,
-    openSource: options.openSource ?? ((connector, signal) => openSource(connector, env, log, signal)),
+    openSource:
+      options.openSource ?? ((connector, signal) => openSource(connector, { env, log, allowMd5InFips }, signal)),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });
   return {

@@ -15,12 +15,14 @@ import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { LabDirectory, LabSource } from '../agent/sources/lab-source.js';
 import { PhsyncError } from '../hasher/errors.js';
+import { checkFips } from '../hasher/fips.js';
 import { makeDirectory } from '../state/directory.js';
 import { type Progress, showProgress, silentProgress } from './demo/progress.js';
 import { SignInClient } from './demo/sign-in.js';
 import { startTenantProcess, type TenantProcess } from './demo/tenant-process.js';
 import { keepHeapSmall } from './heap.js';
 import { count, printJson } from './output.js';
+import { allowMd5InFipsOption } from './secret-options.js';
 import { stopSignal } from './stop-signal.js';
 
 const DEFAULT_USERS = 20_000;
@@ -35,6 +37,7 @@ interface Options {
   readonly stateDir?: string;
   readonly once?: boolean;
   readonly json?: boolean;
+  readonly allowMd5InFips?: boolean;
 }
 
 interface ShownSignIn {
@@ -54,6 +57,7 @@ interface Demo {
 }
 
 async function run(options: Options): Promise<void> {
+  checkFips('the demo', 'MD4, MD5 and RC4', options.allowMd5InFips);
   keepHeapSmall();
   const directory = options.stateDir ?? mkdtempSync(join(tmpdir(), 'phsync-demo-'));
   const removeTemporary = () => {
@@ -73,11 +77,11 @@ async function run(options: Options): Promise<void> {
     makeDirectory(directory);
     const env = { ...process.env, [SECRET]: randomBytes(32).toString('base64url') };
     const lab = new LabDirectory({ users: options.users, domain: DOMAIN, journal: join(directory, 'lab.jsonl') });
-    tenant = await startTenantProcess(writeTenantConfig(directory), env, (child) => {
+    tenant = await startTenantProcess(writeTenantConfig(directory, options), env, (child) => {
       tenantChild = child;
     });
     say(`tenant      ${tenant.url} (process ${tenant.pid}, SQLite below ${directory})`);
-    const config = await loadAgentConfig(writeAgentConfig(directory, tenant, options.users));
+    const config = await loadAgentConfig(writeAgentConfig(directory, tenant, options));
     const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
     created = await createAgent(config, {
       log,
@@ -230,20 +234,26 @@ async function stayUp(demo: Demo): Promise<void> {
   say('\nstopped');
 }
 
-function writeTenantConfig(directory: string): string {
+function writeTenantConfig(directory: string, { allowMd5InFips = false }: Options): string {
   return write(directory, 'tenant.yaml', {
     stateDir: './tenant-state',
     listen: { host: '127.0.0.1', port: 0 },
     domains: [{ name: DOMAIN }],
     agents: [{ clientId: 'demo-agent', clientSecret: { env: SECRET } }],
     logLevel: 'warn',
+    allowMd5InFips,
   });
 }
 
-function writeAgentConfig(directory: string, tenant: TenantProcess, users: number): string {
+function writeAgentConfig(
+  directory: string,
+  tenant: TenantProcess,
+  { users, allowMd5InFips = false }: Options,
+): string {
   return write(directory, 'agent.yaml', {
     stateDir: './agent-state',
     logLevel: 'warn',
+    allowMd5InFips,
     tenant: {
       url: tenant.provisioningUrl,
       ca: tenant.ca,
@@ -282,5 +292,6 @@ export function command(): Command {
     .option('--state-dir <dir>', 'where the state goes and stays; otherwise a temporary directory that is removed')
     .option('--once', 'end after the summary')
     .option('--json', 'print one JSON document in place of the text')
+    .addOption(allowMd5InFipsOption())
     .action(run);
 }

@@ -26,7 +26,7 @@ async function hash(options: Options): Promise<void> {
   const iterations = iterationsOption(options.iterations);
   const salt = options.salt === undefined ? {} : { salt: hexOption('--salt', options.salt, SALT_SIZE) };
   const secret = await readSecret(options);
-  const hasher = createHasher({ threads: 1 });
+  const hasher = createHasher({ threads: 1, allowMd5InFips: options.allowMd5InFips ?? false });
   const ntHash = typeof secret === 'string' ? hasher.ntHash(secret) : secret;
   try {
     const credential = await hasher.derive(ntHash, { ...salt, iterations });

@@ -11,9 +11,14 @@ export interface SecretOptions {
   readonly ntHash?: string;
   readonly ntHashStdin?: true;
   readonly passwordStdin?: true;
+  readonly allowMd5InFips?: true;
 }
 
-/** Adds `--nt-hash`, `--nt-hash-stdin` and `--password-stdin`, of which one must be given. */
+/** In FIPS mode a password's NT hash, MD4, is refused otherwise. */
+export const allowMd5InFipsOption = (): Option =>
+  new Option('--allow-md5-in-fips', 'in FIPS mode, use MD4, MD5 and RC4 all the same');
+
+/** Adds `--nt-hash`, `--nt-hash-stdin` and `--password-stdin`, of which one must be given, and `--allow-md5-in-fips`. */
 export function addSecretOptions(command: Command): Command {
   return command
     .addOption(
@@ -23,7 +28,8 @@ export function addSecretOptions(command: Command): Command {
       ]),
     )
     .addOption(new Option('--nt-hash-stdin', 'the NT hash from standard input').conflicts('passwordStdin'))
-    .addOption(new Option('--password-stdin', 'the password from standard input, UTF-8; one line end is taken off'));
+    .addOption(new Option('--password-stdin', 'the password from standard input, UTF-8; one line end is taken off'))
+    .addOption(allowMd5InFipsOption());
 }
 
 /** Hex digits as bytes. The message names the option and never repeats the text, which may be a secret. */

@@ -18,7 +18,7 @@ interface Options {
 async function tenant({ config: file, json = false }: Options): Promise<void> {
   const config = await loadTenantConfig(file);
   const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
-  const hasher = createHasher(config.hasher);
+  const hasher = createHasher({ ...config.hasher, allowMd5InFips: config.allowMd5InFips });
   // Before the start: whoever reads the ready line may send the signal at once.
   const stop = stopSignal();
   try {

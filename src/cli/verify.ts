@@ -25,7 +25,7 @@ function credentialOption(text: string): Credential {
 async function verify(options: Options): Promise<void> {
   const credential = credentialOption(options.credential);
   const secret = await readSecret(options);
-  const hasher = createHasher({ threads: 1 });
+  const hasher = createHasher({ threads: 1, allowMd5InFips: options.allowMd5InFips ?? false });
   try {
     const matches = await hasher.verify(credential, secret);
     if (options.json) printJson({ matches });

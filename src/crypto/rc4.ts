@@ -8,6 +8,11 @@ export class Rc4 {
 
   /** @throws RangeError unless the key has 1 to 256 bytes. The key stays the caller's. */
   constructor(key: Uint8Array) {
+    this.setKey(key);
+  }
+
+  /** Starts anew under another key, which spares the allocation. Throws as the constructor does. */
+  setKey(key: Uint8Array): this {
     if (key.length < 1 || key.length > 256) {
       throw new RangeError(`an RC4 key has 1 to 256 bytes, not ${key.length}`);
     }
@@ -15,12 +20,17 @@ export class Rc4 {
     for (let i = 0; i < 256; i++) {
       s[i] = i;
     }
-    for (let i = 0, j = 0; i < 256; i++) {
+    for (let i = 0, j = 0, k = 0; i < 256; i++) {
       const x = s[i]!;
-      j = (j + x + key[i % key.length]!) & 255;
+      j = (j + x + key[k]!) & 255;
       s[i] = s[j]!;
       s[j] = x;
+      // A remainder costs half as much again as all the rest.
+      if (++k === key.length) k = 0;
     }
+    this.#i = 0;
+    this.#j = 0;
+    return this;
   }
 
   /** Encrypts or decrypts `bytes[from, to)` in place. */

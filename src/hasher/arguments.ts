@@ -101,3 +101,7 @@ export function checkOpenAndDeriveBatch(input: OpenAndDeriveBatchInput): number 
 export function checkString(name: string, value: unknown): asserts value is string {
   if (typeof value !== 'string') throw new TypeError(`${name}: expected a string, got ${kindOf(value)}`);
 }
+
+export function checkBoolean(name: string, value: unknown): asserts value is boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${name}: expected a boolean, got ${kindOf(value)}`);
+}

@@ -3,6 +3,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import {
+  checkBoolean,
   checkBytes,
   checkDeriveBatch,
   checkIterations,
@@ -12,6 +13,7 @@ import {
 } from './arguments.js';
 import { type Engine, runDeriveBatch, runOpenAndDeriveBatch } from './batches.js';
 import { checkCredential, parseCredential } from './credential.js';
+import { checkFips } from './fips.js';
 import { MicroBatcher } from './micro-batcher.js';
 import { ntHash } from './nt-hash.js';
 import { checkNtHashBatch, runNtHashBatch } from './nt-hash-batch.js';
@@ -49,9 +51,11 @@ function checkThreads(threads: unknown): number {
 class PooledHasher implements Hasher {
   readonly info: HasherInfo;
   readonly #engine: Engine;
+  readonly #allowMd5InFips: boolean | undefined;
   readonly #single: MicroBatcher;
 
-  constructor({ info, choice, lanes }: Selection, threads: number) {
+  constructor({ info, choice, lanes }: Selection, threads: number, allowMd5InFips: boolean | undefined) {
+    this.#allowMd5InFips = allowMd5InFips;
     this.info = { ...info, threads };
     this.#engine = { pool: new Pool(threads), kernel: choice, lanes };
     this.#single = new MicroBatcher(async (ntHashes, salts, iterations) => {
@@ -69,6 +73,7 @@ class PooledHasher implements Hasher {
 
   async openAndDeriveBatch(input: OpenAndDeriveBatchInput): Promise<OpenAndDeriveBatchResult> {
     const n = checkOpenAndDeriveBatch(input);
+    checkFips('opening a replicated password', 'MD5 and RC4', this.#allowMd5InFips);
     this.#checkOpen();
     return runOpenAndDeriveBatch(this.#engine, n, input);
   }
@@ -88,6 +93,7 @@ class PooledHasher implements Hasher {
     const { salt, iterations, hash } =
       typeof credential === 'string' ? parseCredential(credential) : checkCredential(credential);
     if (typeof secret !== 'string') checkBytes('secret', secret, NT_HASH_SIZE);
+    else this.#checkMd4();
     this.#checkOpen();
     const given = typeof secret === 'string' ? ntHash(secret) : secret;
     // The caller may change its credential while we hash.
@@ -102,11 +108,13 @@ class PooledHasher implements Hasher {
 
   ntHash(password: string): Uint8Array {
     checkString('password', password);
+    this.#checkMd4();
     return ntHash(password);
   }
 
   async ntHashBatch(passwords: readonly string[] | FlatItems): Promise<Uint8Array> {
     const n = checkNtHashBatch(passwords);
+    this.#checkMd4();
     this.#checkOpen();
     return runNtHashBatch(this.#engine, n, passwords);
   }
@@ -119,6 +127,10 @@ class PooledHasher implements Hasher {
 
   close(): Promise<void> {
     return this.#engine.pool.close();
+  }
+
+  #checkMd4(): void {
+    checkFips('the NT hash of a password', 'MD4', this.#allowMd5InFips);
   }
 
   #checkOpen(): void {
@@ -140,5 +152,6 @@ class PooledHasher implements Hasher {
 export function createHasher(options: HasherOptions = {}): Hasher {
   checkObject('options', options);
   const threads = checkThreads(options.threads);
-  return new PooledHasher(selectBackend(options), threads);
+  if (options.allowMd5InFips !== undefined) checkBoolean('options.allowMd5InFips', options.allowMd5InFips);
+  return new PooledHasher(selectBackend(options), threads, options.allowMd5InFips);
 }

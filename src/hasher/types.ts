@@ -37,6 +37,11 @@ export interface HasherOptions {
   readonly kernel?: KernelName;
   /** Worker threads. Default: `availableParallelism()`. */
   readonly threads?: number;
+  /**
+   * Where Node runs in FIPS mode: whether MD4 (of a password), MD5 and RC4 (of an envelope) may be used all the same.
+   * Default: no; what needs them is then refused with a PhsyncError `config-fips`.
+   */
+  readonly allowMd5InFips?: boolean;
 }
 
 export interface HasherInfo {

@@ -44,6 +44,8 @@ export function tenantSchema({ path, secret }: ConfigSchemas) {
     /** The public clients that people may sign in through. Left out: any client id. */
     applications: z.array(z.strictObject({ clientId: z.string().min(1).max(256) })).optional(),
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+    /** In FIPS mode: use MD4 all the same, without which no password can be checked. */
+    allowMd5InFips: z.boolean().default(false),
     /** Threads that check passwords. */
     hasher: z.strictObject({ threads: z.number().int().min(1).max(256) }).default({ threads: 1 }),
   });

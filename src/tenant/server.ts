@@ -8,6 +8,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } f
 import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
 import { PhsyncError } from '../hasher/errors.js';
+import { checkFips } from '../hasher/fips.js';
 import type { Hasher } from '../hasher/types.js';
 import type { TenantConfig } from './config.js';
 import { issuerOf, type TenantContext } from './context.js';
@@ -61,11 +62,12 @@ export interface RunningTenant {
 }
 
 /**
- * @throws PhsyncError `config-secret`, `config-tls`, `state-dir`, `store-open`, `store-newer`, `tls-state`,
+ * @throws PhsyncError `config-secret`, `config-tls`, `config-fips`, `state-dir`, `store-open`, `store-newer`, `tls-state`,
  *   `token-key`, or `listen` when the address cannot be had.
  */
 export async function startTenant(config: TenantConfig, deps: TenantDependencies): Promise<RunningTenant> {
   const { now = () => new Date(), logger, env } = deps;
+  checkFips('checking a password', 'MD4', config.allowMd5InFips);
   const agents = await Promise.all(
     config.agents.map(async ({ clientId, clientSecret }, i) => ({
       clientId,

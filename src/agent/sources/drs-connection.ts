@@ -32,6 +32,8 @@ export interface DrsConnectionOptions {
     readonly domain?: string | undefined;
     readonly password: string;
   };
+  /** Whether NTLM may be spoken in FIPS mode. */
+  readonly allowMd5InFips?: boolean | undefined;
   readonly timeouts?: { readonly connectMs?: number; readonly idleMs?: number } | undefined;
 }
 
@@ -45,7 +47,7 @@ export interface DrsConnection {
 /**
  * Asks the endpoint mapper, connects, logs on and binds. Rejects with a PhsyncError that names the stage:
  * `dc-name-unknown`, `dc-unreachable`, `dc-connection-lost`, `dc-timeout`, `dc-no-replication-service`,
- * `dc-logon-failed`, `dc-weak-security`, `dc-protocol-error`, ….
+ * `dc-logon-failed`, `dc-weak-security`, `dc-protocol-error`, …; `config-fips` where FIPS mode forbids NTLM.
  */
 export async function connectDrs(options: DrsConnectionOptions, signal?: AbortSignal): Promise<DrsConnection> {
   const port = options.port ?? (await mapPort(options, signal));
@@ -129,13 +131,14 @@ async function mapPort(options: DrsConnectionOptions, signal: AbortSignal | unde
   }
 }
 
-function securityContext({ server, domain, auth }: DrsConnectionOptions): SecurityContext {
+function securityContext({ server, domain, auth, allowMd5InFips }: DrsConnectionOptions): SecurityContext {
   const ntlm = new NtlmContext({
     ...parseAccount(auth.user, auth.domain ?? domain),
     password: auth.password,
     targetName: `ldap/${server}`,
     random: randomBytes,
     now: () => new Date(),
+    allowMd5InFips,
   });
   return auth.mechanism === 'negotiate' ? new SpnegoContext([ntlm]) : ntlm;
 }

@@ -1,5 +1,6 @@
 /** What goes wrong between the agent and a domain controller, in phsync's own codes and words. */
 
+import { FIPS_CODE } from '../../crypto/fips.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { ProtocolError } from '../../protocol/errors.js';
 
@@ -112,6 +113,8 @@ function meaning(error: ProtocolError, { server, domain, account, stage }: DrsEr
     case 'bad-naming-context':
     case 'naming-context-not-found':
       return { code: 'dc-wrong-domain', text: `${during}: it does not hold the domain ${domain}: ${error.message}` };
+    case FIPS_CODE:
+      return { code: FIPS_CODE, text: error.message };
     case 'weak-security':
       return { code: 'dc-weak-security', text: `${during}: ${error.message}` };
     case 'dc-busy':

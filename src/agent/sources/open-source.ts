@@ -7,11 +7,18 @@ import type { DirectorySource } from '../source.js';
 import { createDrsSource } from './drs-source.js';
 import { LabDirectory, LabSource } from './lab-source.js';
 
-/** Rejects with a PhsyncError `config-…` or `dc-…`. `env`: where `{ env: … }` secrets are looked up. */
+export interface OpenSourceOptions {
+  /** Where `{ env: … }` secrets are looked up. */
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+  readonly log: Logger;
+  /** Whether NTLM may be spoken in FIPS mode. */
+  readonly allowMd5InFips: boolean;
+}
+
+/** Rejects with a PhsyncError `config-…` or `dc-…`. */
 export async function openSource(
   { name, directory }: ConnectorConfig,
-  env: Readonly<NodeJS.ProcessEnv>,
-  log: Logger,
+  options: OpenSourceOptions,
   signal?: AbortSignal,
 ): Promise<DirectorySource> {
   if (directory.type === 'lab') {
@@ -20,14 +27,13 @@ export async function openSource(
       new LabDirectory({ users, seed, domain, changesPerMinute, ...(journal === undefined ? {} : { journal }) }),
     );
   }
-  return openDrs(name, directory, env, log, signal);
+  return openDrs(name, directory, options, signal);
 }
 
 async function openDrs(
   connector: string,
   { server, address, domain, auth, pageSize, timeoutSeconds }: Extract<DirectoryConfig, { type: 'drs' }>,
-  env: Readonly<NodeJS.ProcessEnv>,
-  log: Logger,
+  { env, log, allowMd5InFips }: OpenSourceOptions,
   signal: AbortSignal | undefined,
 ): Promise<DirectorySource> {
   const password = await resolveSecret(auth.password, 'directory.auth.password', env);
@@ -38,6 +44,7 @@ async function openDrs(
       domain,
       auth: { mechanism: auth.mechanism, user: auth.user, password },
       pageSize,
+      allowMd5InFips,
       timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },
       onNotice: ({ code, message }) => log.warn({ connector, code }, message),
     },

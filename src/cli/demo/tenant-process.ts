@@ -32,7 +32,7 @@ export interface TenantProcess {
 }
 
 /**
- * Starts `phsync tenant` and waits until it listens. Throws PhsyncError `demo-tenant`.
+ * Starts `phsync tenant` and waits until it listens. Throws PhsyncError `demo-tenant`, or the tenant's own error.
  * @param onSpawn told the process before it listens: it can be killed from then on
  */
 export async function startTenantProcess(
@@ -49,6 +49,7 @@ export async function startTenantProcess(
   onSpawn(child);
   try {
     const ready = JSON.parse(await firstLine(child));
+    if (ready.error !== undefined) throw new PhsyncError(ready.error.code, `the tenant: ${ready.error.message}`);
     return { ...ready, pid: child.pid, stop: () => stop(child) };
   } catch (cause) {
     await stop(child);

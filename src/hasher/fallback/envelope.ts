@@ -5,23 +5,47 @@ import { Des } from '../../crypto/des.js';
 import { md5 } from '../../crypto/md5.js';
 import { Rc4 } from '../../crypto/rc4.js';
 import { secretBytes } from '../../crypto/secret-bytes.js';
-import { ENVELOPE_SIZE, EnvelopeStatus, type EnvelopeStatusCode, NT_HASH_SIZE } from '../types.js';
+import {
+  ENVELOPE_SIZE,
+  EnvelopeStatus,
+  type EnvelopeStatusCode,
+  MAX_SESSION_KEY_SIZE,
+  NT_HASH_SIZE,
+} from '../types.js';
 
 const SALT_SIZE = 16;
 const CHECKSUM_SIZE = 4;
 const DES_SIZE = 8;
 
-/** Undoes RC4 under MD5(session key ‖ Salt) into `payload` (CheckSum, data) and tells whether the CRC-32 matches. */
-function decrypt(sessionKey: Uint8Array, envelope: Uint8Array, payload: Uint8Array): boolean {
+// One set for all calls, none of which can interrupt another: allocating it anew took as long as all the rest.
+const KEY_AND_SALT = secretBytes(MAX_SESSION_KEY_SIZE + SALT_SIZE);
+const PAYLOAD = secretBytes(ENVELOPE_SIZE - SALT_SIZE);
+const PAYLOAD_VIEW = new DataView(PAYLOAD.buffer);
+const DATA = PAYLOAD.subarray(CHECKSUM_SIZE);
+const RC4 = new Rc4(Uint8Array.of(0));
+const DES = new Des();
+const INPUT_KEY = new Uint8Array(7);
+const DES_KEY = new Uint8Array(DES_SIZE);
+
+function wipe(): void {
+  KEY_AND_SALT.fill(0);
+  PAYLOAD.fill(0);
+  RC4.wipe();
+  // The keys are no secret, the RID being none; the last block's plaintext in the cipher's hands is one.
+  DES.wipe();
+}
+
+/** Undoes RC4 under MD5(session key ‖ Salt) into the payload (CheckSum, data) and tells whether the CRC-32 matches. */
+function decrypt(sessionKey: Uint8Array, envelope: Uint8Array): boolean {
   // The whole session key: 32 bytes where Kerberos negotiated AES-256.
-  const key = md5(sessionKey, envelope.subarray(0, SALT_SIZE));
-  const stream = new Rc4(key);
-  payload.set(envelope.subarray(SALT_SIZE));
-  stream.process(payload);
-  stream.wipe();
+  const size = sessionKey.length;
+  KEY_AND_SALT.set(sessionKey);
+  for (let i = 0; i < SALT_SIZE; i++) KEY_AND_SALT[size + i] = envelope[i]!;
+  for (let i = 0; i < PAYLOAD.length; i++) PAYLOAD[i] = envelope[SALT_SIZE + i]!;
+  const key = md5(KEY_AND_SALT.subarray(0, size + SALT_SIZE));
+  RC4.setKey(key).process(PAYLOAD);
   key.fill(0);
-  const checksum = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
-  return checksum === crc32(payload.subarray(CHECKSUM_SIZE));
+  return PAYLOAD_VIEW.getUint32(0, true) === crc32(DATA);
 }
 
 /**
@@ -42,43 +66,36 @@ const INPUT_KEYS = [
   [3, 0, 1, 2, 3, 0, 1],
 ] as const;
 
-/** Undoes the RID layer of `ntHash` (16 bytes) in place: each half is a DES block under a key made of the RID. */
-function removeRidLayer(ntHash: Uint8Array, rid: number): void {
-  const inputKey = new Uint8Array(7);
-  const key = new Uint8Array(DES_SIZE);
-  const des = new Des();
-  INPUT_KEYS.forEach((bytes, half) => {
-    bytes.forEach((byte, i) => {
-      inputKey[i] = rid >>> (8 * byte);
-    });
-    transformKey(inputKey, key);
-    des.setKey(key).decrypt(ntHash, half * DES_SIZE);
-  });
-  // The keys are no secret, the RID being none; the last block's plaintext in the cipher's hands is one.
-  des.wipe();
+/** Undoes the RID layer of the payload's data in place: each half is a DES block under a key made of the RID. */
+function removeRidLayer(rid: number): void {
+  for (let half = 0; half < INPUT_KEYS.length; half++) {
+    const bytes = INPUT_KEYS[half]!;
+    for (let i = 0; i < INPUT_KEY.length; i++) INPUT_KEY[i] = rid >>> (8 * bytes[i]!);
+    transformKey(INPUT_KEY, DES_KEY);
+    DES.setKey(DES_KEY).decrypt(DATA, half * DES_SIZE);
+  }
 }
 
 /**
- * Opens a 36-byte envelope with the first of `sessionKeys` whose CRC-32 matches and writes 16 bytes to `ntHash`.
- * Wipes its copies; `ntHash` is the caller's and is untouched unless the status is `ok`.
+ * Opens a 36-byte envelope with the first of `sessionKeys` (1 to 64 bytes each) whose CRC-32 matches and writes 16 bytes
+ * to `ntHash`. Wipes its copies; `ntHash` is the caller's and is untouched unless the status is `ok`.
  */
 export function openEnvelope(
-  sessionKeys: Iterable<Uint8Array>,
+  sessionKeys: readonly Uint8Array[],
   envelope: Uint8Array,
   rid: number,
   ntHash: Uint8Array,
 ): EnvelopeStatusCode {
   if (rid === 0) return EnvelopeStatus.rid;
-  const payload = secretBytes(ENVELOPE_SIZE - SALT_SIZE);
   try {
     for (const sessionKey of sessionKeys) {
-      if (!decrypt(sessionKey, envelope, payload)) continue;
-      ntHash.set(payload.subarray(CHECKSUM_SIZE, CHECKSUM_SIZE + NT_HASH_SIZE));
-      removeRidLayer(ntHash, rid);
+      if (!decrypt(sessionKey, envelope)) continue;
+      removeRidLayer(rid);
+      for (let i = 0; i < NT_HASH_SIZE; i++) ntHash[i] = DATA[i]!;
       return EnvelopeStatus.ok;
     }
     return EnvelopeStatus.checksum;
   } finally {
-    payload.fill(0);
+    wipe();
   }
 }

@@ -1,9 +1,9 @@
 /** Makes what a DC sends of unicodePwd: ENCRYPTED_PAYLOAD (MS-DRSR 4.1.10.6.13) over the RID-DES layer (MS-SAMR 2.2.11.1). */
 
-import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Des } from '../../../crypto/des.js';
 import { md4 } from '../../../crypto/md4.js';
+import { md5 } from '../../../crypto/md5.js';
 import { Rc4 } from '../../../crypto/rc4.js';
 import { ENVELOPE_SIZE } from '../../../hasher/types.js';
 
@@ -32,7 +32,7 @@ export class EnvelopeSealer {
     const checksum = crc32(envelope.subarray(DATA));
     for (let i = 0; i < 4; i++) envelope[SALT + i] = checksum >>> (8 * i);
     this.#keyAndSalt.set(salt, this.#keyAndSalt.length - SALT);
-    const key = hash('md5', this.#keyAndSalt, 'buffer');
+    const key = md5(this.#keyAndSalt);
     new Rc4(key).process(envelope, SALT);
     return envelope;
   }

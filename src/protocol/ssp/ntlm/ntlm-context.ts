@@ -1,6 +1,7 @@
 /** NTLMSSP client: connection-oriented NTLMv2 with MIC, key exchange and sealing (MS-NLMP 3.1.5.1). */
 
 import { timingSafeEqual } from 'node:crypto';
+import { FIPS_CODE, fipsRefusal } from '../../../crypto/fips.js';
 import { hmacMd5 } from '../../../crypto/md5.js';
 import { Rc4 } from '../../../crypto/rc4.js';
 import { secretCopy } from '../../../crypto/secret-bytes.js';
@@ -28,6 +29,8 @@ export interface NtlmOptions {
   /** `n` new bytes from a CSPRNG, ours from then on. */
   readonly random: (n: number) => Uint8Array;
   readonly now: () => Date;
+  /** Whether NTLM may be spoken in FIPS mode, which refuses MD4, MD5 and RC4. Default: no. */
+  readonly allowMd5InFips?: boolean | undefined;
 }
 
 const MAX_NAME = 256;
@@ -51,9 +54,14 @@ export class NtlmContext implements Mechanism {
   #outgoing: MessageStream | undefined;
   #incoming: MessageStream | undefined;
 
-  /** @throws RangeError for an NT hash that is not 16 bytes, or a name above 256 characters. */
+  /**
+   * @throws RangeError for an NT hash that is not 16 bytes, or a name above 256 characters.
+   * @throws ProtocolError `config-fips` in FIPS mode, unless `allowMd5InFips` is set.
+   */
   constructor(options: NtlmOptions) {
     const { password, ...rest } = options;
+    const refusal = fipsRefusal('NTLM', 'MD4, MD5 and RC4', rest.allowMd5InFips);
+    if (refusal !== undefined) throw new ProtocolError(FIPS_CODE, refusal);
     for (const [what, name] of Object.entries({
       user: rest.user,
       domain: rest.domain,
