@@ -79,9 +79,10 @@ class Counter {
     }
   }
 
-  plan({ name, pbkdf2 }: KernelLanes): void {
+  plan({ name, supported, pbkdf2 }: KernelLanes): void {
+    if (!supported) return this.not(name, 'plan', 'this CPU does not run it');
     // A single lane is never idle.
-    if (pbkdf2[0] === 1) return;
+    if (pbkdf2.every((lanes) => lanes === 1)) return;
     for (const jobs of PLANS) {
       const lanes = plan(this.#programs, name, jobs).reduce((sum, turn) => sum + turn.lanes * turn.calls, 0);
       this.#add(name, `batch of ${jobs}: lanes a job`, 'plan', lanes / jobs);

@@ -1,12 +1,12 @@
 // Does one named piece of work once, between two marks, so that an instruction counter leaves the start-up out. Linked
 // with the very objects of the addon.
 //
-//   driver list                                  one line a kernel: name, 1 if this CPU runs it, lanes of md4, md5,
-//                                                sha256 and of each width of PBKDF2
+//   driver list                                  one line a kernel: name, 1 if this CPU runs it, its widths of PBKDF2
 //   driver run KERNEL WORK JOBS ITERATIONS       prints the digests in hex; WORK is derive, md4, md5 or sha256
-//   driver rounds KERNEL LANES ROUNDS            PBKDF2's inner loop alone, in one width; checked against portable
+//   driver rounds KERNEL LANES ROUNDS            PBKDF2's inner loop alone, in one width; checked against
+//                                                portable
 //   driver plan KERNEL JOBS                      `lanes calls` of every width that a batch of JOBS is cut into; nothing
-//                                                is computed, so any CPU does for any kernel
+//                                                is computed
 //
 // Marks around `run` and `rounds`: the function `counted` (callgrind's --toggle-collect) and, with MARK_BY_SIGNAL in the environment, SIGUSR1
 // before and after it (stepper.cc).
@@ -15,8 +15,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "../../native/dispatch.h"
@@ -25,8 +25,15 @@
 
 namespace {
 
+/// A kernel's widths with costs that are the same everywhere: a lane costs the same in all of them, so that the plan is
+/// the one with the fewest idle lanes.
+struct Own {
+  phsync::Widths widths;
+  phsync::Plan plan;
+};
+
 struct Work {
-  const phsync::KernelTable* kernel;
+  const phsync::Plan* plan;
   std::string name;
   uint32_t iterations;
   /// 16 bytes a job: NT hashes or messages.
@@ -44,12 +51,6 @@ struct Arrays {
   alignas(phsync::kAlignment) uint32_t t[8 * phsync::kMaxLanes];
 };
 
-struct Rounds {
-  const phsync::Pbkdf2Kernel* kernel;
-  uint32_t count;
-  Arrays* arrays;
-};
-
 constexpr size_t kInputSize = 16;
 
 size_t digest_size(const std::string& work) { return work == "md4" || work == "md5" ? 16 : 32; }
@@ -59,14 +60,14 @@ size_t digest_size(const std::string& work) { return work == "md4" || work == "m
 // Not inlined and not renamed: callgrind finds it by this name.
 extern "C" __attribute__((noinline)) void counted(Work& work) {
   if (work.name == "derive") {
-    phsync::derive_batch(*work.kernel, work.inputs.data(), work.salts.data(), work.jobs.size(), work.iterations,
+    phsync::derive_batch(*work.plan, work.inputs.data(), work.salts.data(), work.jobs.size(), work.iterations,
                          work.digests.data());
   } else if (work.name == "md4") {
-    phsync::md4_batch(*work.kernel, work.jobs.data(), work.jobs.size());
+    phsync::md4_batch(*work.plan, work.jobs.data(), work.jobs.size());
   } else if (work.name == "md5") {
-    phsync::md5_batch(*work.kernel, work.jobs.data(), work.jobs.size());
+    phsync::md5_batch(*work.plan, work.jobs.data(), work.jobs.size());
   } else {
-    phsync::sha256_batch(*work.kernel, work.jobs.data(), work.jobs.size());
+    phsync::sha256_batch(*work.plan, work.jobs.data(), work.jobs.size());
   }
 }
 
@@ -78,22 +79,43 @@ void mark() {
   if (mark_by_signal) std::raise(SIGUSR1);
 }
 
-/// The table by that name; `supported` demands that this CPU runs it.
-const phsync::KernelTable& table(const char* name, bool supported) {
-  for (const phsync::Kernel& kernel : phsync::kernels()) {
-    if ((kernel.supported || !supported) && std::strcmp(kernel.table.name, name) == 0) return kernel.table;
+template <class K>
+void take(std::deque<phsync::Width<K>>& own, phsync::Cover<K>& cover, const std::deque<phsync::Width<K>>& all,
+          const char* isa) {
+  // What the ISA has no alternative for is left to the others, as the addon does.
+  for (const bool any : {false, true}) {
+    for (const phsync::Width<K>& width : all) {
+      if (!any && std::strcmp(width.isa, isa) != 0) continue;
+      own.emplace_back(width.isa, width.kernel);
+      own.back().nanoseconds = static_cast<double>(width.kernel.lanes);
+    }
+    if (!own.empty()) break;
   }
-  std::fprintf(stderr, "no kernel %s%s\n", name, supported ? " on this CPU" : "");
+  std::vector<const phsync::Width<K>*> pointers;
+  for (const phsync::Width<K>& width : own) pointers.push_back(&width);
+  cover = phsync::Cover<K>(pointers);
+}
+
+/// @param own stays where it is: the plan points into it.
+void take_all(Own& own, const char* isa) {
+  for (const phsync::Kernel& kernel : phsync::machine().kernels) {
+    if (!kernel.supported || std::strcmp(kernel.name, isa) != 0) continue;
+    const phsync::Widths& all = phsync::machine().widths;
+    take(own.widths.md4, own.plan.md4, all.md4, isa);
+    take(own.widths.md5, own.plan.md5, all.md5, isa);
+    take(own.widths.sha256, own.plan.sha256, all.sha256, isa);
+    take(own.widths.pbkdf2, own.plan.pbkdf2, all.pbkdf2, isa);
+    return;
+  }
+  std::fprintf(stderr, "no kernel %s on this CPU\n", isa);
   std::exit(3);
 }
 
 int list() {
-  for (const phsync::Kernel& kernel : phsync::kernels()) {
-    const phsync::KernelTable& table = kernel.table;
-    std::printf("%s %d %zu %zu %zu", table.name, kernel.supported ? 1 : 0, table.md4.lanes, table.md5.lanes,
-                table.sha256.lanes);
-    for (const phsync::Pbkdf2Kernel& width : table.pbkdf2) {
-      if (width.lanes != 0) std::printf(" %zu", width.lanes);
+  for (const phsync::Kernel& kernel : phsync::machine().kernels) {
+    std::printf("%s %d", kernel.name, kernel.supported ? 1 : 0);
+    for (const phsync::Width<phsync::Pbkdf2Kernel>& width : phsync::machine().widths.pbkdf2) {
+      if (std::strcmp(width.isa, kernel.name) == 0) std::printf(" %zu", width.kernel.lanes);
     }
     std::printf("\n");
   }
@@ -101,7 +123,9 @@ int list() {
 }
 
 int run(const char* kernel, const std::string& name, size_t jobs, uint32_t iterations) {
-  Work work{&table(kernel, true), name, iterations, {}, {}, {}, {}};
+  static Own own;
+  take_all(own, kernel);
+  Work work{&own.plan, name, iterations, {}, {}, {}, {}};
   // Prime periods: no two jobs are alike.
   for (size_t i = 0; i < jobs * kInputSize; i++) work.inputs.push_back(static_cast<uint8_t>(i % 251));
   for (size_t i = 0; i < jobs * phsync::kSaltSize; i++) work.salts.push_back(static_cast<uint8_t>(i % 241));
@@ -134,11 +158,13 @@ void fill(Arrays& arrays, size_t first_lane, size_t lanes) {
 
 int rounds(const char* kernel, size_t lanes, uint32_t count) {
   const phsync::Pbkdf2Kernel* chosen = nullptr;
-  for (const phsync::Pbkdf2Kernel& width : table(kernel, true).pbkdf2) {
-    if (width.lanes == lanes) chosen = &width;
+  const phsync::Pbkdf2Kernel* found_portable = nullptr;
+  for (const phsync::Width<phsync::Pbkdf2Kernel>& width : phsync::machine().widths.pbkdf2) {
+    if (width.kernel.lanes == lanes && std::strcmp(width.isa, kernel) == 0) chosen = &width.kernel;
+    if (std::strcmp(width.isa, "portable") == 0) found_portable = &width.kernel;
   }
-  if (chosen == nullptr || lanes == 0) {
-    std::fprintf(stderr, "%s has no width of %zu lanes\n", kernel, lanes);
+  if (chosen == nullptr || found_portable == nullptr) {
+    std::fprintf(stderr, "no kernel %s of %zu lanes on this CPU\n", kernel, lanes);
     return 3;
   }
   static Arrays arrays;
@@ -147,7 +173,7 @@ int rounds(const char* kernel, size_t lanes, uint32_t count) {
   mark();
   chosen->rounds(arrays.inner, arrays.outer, arrays.u, arrays.t, count);
   mark();
-  const phsync::Pbkdf2Kernel& truth = table("portable", true).pbkdf2[0];
+  const phsync::Pbkdf2Kernel& truth = *found_portable;
   for (size_t lane = 0; lane < lanes; lane += truth.lanes) {
     fill(expected, lane, truth.lanes);
     truth.rounds(expected.inner, expected.outer, expected.u, expected.t, count);
@@ -165,26 +191,21 @@ int rounds(const char* kernel, size_t lanes, uint32_t count) {
   return 0;
 }
 
-size_t calls[phsync::kMaxWidths];
+void no_rounds(const uint32_t*, const uint32_t*, uint32_t*, uint32_t*, uint32_t) {}
+void no_compress(uint32_t*, const uint8_t* const*, size_t) {}
 
-template <size_t width>
-void count_call(const uint32_t*, const uint32_t*, uint32_t*, uint32_t*, uint32_t) {
-  calls[width]++;
-}
-
-void compress_nothing(uint32_t*, const uint8_t* const*, size_t) {}
-
-template <size_t... width>
-int plan(const char* kernel, size_t jobs, std::index_sequence<width...>) {
-  phsync::KernelTable stubs = table(kernel, false);
-  stubs.sha256.compress = compress_nothing;
-  ((stubs.pbkdf2[width].rounds = count_call<width>), ...);
+int plan(const char* kernel, size_t jobs) {
+  static Own own;
+  take_all(own, kernel);
+  for (phsync::Width<phsync::BlockKernel>& width : own.widths.sha256) width.kernel.compress = no_compress;
+  for (phsync::Width<phsync::Pbkdf2Kernel>& width : own.widths.pbkdf2) width.kernel.rounds = no_rounds;
   const std::vector<uint8_t> nt_hashes(jobs * phsync::kNtHashSize);
   const std::vector<uint8_t> salts(jobs * phsync::kSaltSize);
   std::vector<uint8_t> digests(jobs * phsync::kDigestSize);
-  phsync::derive_batch(stubs, nt_hashes.data(), salts.data(), jobs, 2, digests.data());
-  for (size_t i = 0; i < phsync::kMaxWidths; i++) {
-    if (calls[i] != 0) std::printf("%zu %zu\n", stubs.pbkdf2[i].lanes, calls[i]);
+  phsync::derive_batch(own.plan, nt_hashes.data(), salts.data(), jobs, 2, digests.data());
+  for (const phsync::Width<phsync::Pbkdf2Kernel>& width : own.widths.pbkdf2) {
+    const unsigned long long calls = width.calls;
+    if (calls != 0) std::printf("%zu %llu\n", width.kernel.lanes, calls);
   }
   return 0;
 }
@@ -206,7 +227,7 @@ int main(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   if (argc == 2 && command == "list") return list();
   if (argc == 4 && command == "plan" && number(argv[3]) > 0) {
-    return plan(argv[2], number(argv[3]), std::make_index_sequence<phsync::kMaxWidths>());
+    return plan(argv[2], number(argv[3]));
   }
   if (argc == 5 && command == "rounds" && number(argv[4]) > 0) {
     return rounds(argv[2], number(argv[3]), static_cast<uint32_t>(number(argv[4])));

@@ -1,4 +1,4 @@
-/** How many lanes a kernel's plan spends on a batch: by counting stubs in the kernel's place, so on any CPU. */
+/** How many lanes a kernel's plan spends on a batch: by stubs in the kernel's place. */
 
 import { execFileSync } from 'node:child_process';
 import type { Programs } from './programs.js';

@@ -10,10 +10,7 @@ import type { NativeAddon } from '#src/hasher/types.js';
 export interface KernelLanes {
   readonly name: string;
   readonly supported: boolean;
-  readonly md4: number;
-  readonly md5: number;
-  readonly sha256: number;
-  /** Widest first. */
+  /** Lanes of each width; none where it is not supported. */
   readonly pbkdf2: readonly number[];
 }
 
@@ -69,13 +66,10 @@ export function listKernels({ driver }: Programs, under: readonly string[] = [])
     .trim()
     .split('\n')
     .map((line) => {
-      const [name, supported, md4, md5, sha256, ...pbkdf2] = line.split(' ');
+      const [name, supported, ...pbkdf2] = line.split(' ');
       return {
         name: name!,
         supported: supported === '1',
-        md4: Number(md4),
-        md5: Number(md5),
-        sha256: Number(sha256),
         pbkdf2: pbkdf2.map(Number),
       };
     });
