@@ -92,6 +92,9 @@ const Plan& chosen_plan(const Napi::CallbackInfo& info) {
     if (kernel.supported) return kernel.plan;
     throw_range(info, "kernel " + name + " is not supported by this CPU or operating system");
   }
+  for (const SingleWidth& width : machine().single_widths) {
+    if (name == width.name) return width.plan;
+  }
   throw_range(info, "kernel must be one that this build has (see kernels().compiled)");
 }
 
@@ -151,6 +154,7 @@ Napi::Value describe_kernels(const Napi::CallbackInfo& info) {
     supported[supported.Length()] = Napi::String::New(env, kernel.name);
     lanes[kernel.name] = bulk_lanes(env, kernel.plan);
   }
+  for (const SingleWidth& width : machine().single_widths) lanes[width.name] = bulk_lanes(env, width.plan);
   lanes[kAuto] = bulk_lanes(env, machine().plan);
   Napi::Array widths = Napi::Array::New(env);
   describe_widths(widths, "pbkdf2-sha256", machine().widths.pbkdf2);

@@ -84,6 +84,11 @@ const Machine* find() {
     complete(kernel.plan.md4, found->plan.md4);
     complete(kernel.plan.md5, found->plan.md5);
     complete(kernel.plan.sha256, found->plan.sha256);
+    for (const Width<Pbkdf2Kernel>& width : found->widths.pbkdf2) {
+      if (strcmp(width.isa, kernel.name) != 0) continue;
+      found->single_widths.push_back({std::string(width.isa) + ":" + std::to_string(width.kernel.lanes), kernel.plan});
+      found->single_widths.back().plan.pbkdf2 = Cover<Pbkdf2Kernel>({&width});
+    }
   }
   std::stable_sort(found->kernels.begin(), found->kernels.end(), [](const Kernel& a, const Kernel& b) {
     if (!a.supported || !b.supported) return a.supported && !b.supported;

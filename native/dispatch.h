@@ -2,6 +2,7 @@
 #ifndef PHSYNC_DISPATCH_H_
 #define PHSYNC_DISPATCH_H_
 
+#include <string>
 #include <vector>
 
 #include "measure.h"
@@ -17,11 +18,20 @@ struct Kernel {
   Plan plan;
 };
 
+/// One width of one ISA alone, as `avx2:8`: so that tests and benchmarks reach those too that no plan takes here.
+struct SingleWidth {
+  std::string name;
+  /// PBKDF2 in this width only; the other algorithms as the ISA's plan has them.
+  Plan plan;
+};
+
 /// Found and measured at the first call, once for the process.
 struct Machine {
   /// In this binary: what is supported, cheapest PBKDF2 of large batches first, then the others.
   std::vector<Kernel> kernels;
   Widths widths;
+  /// One for each of `widths.pbkdf2`.
+  std::vector<SingleWidth> single_widths;
   /// Of all widths that this machine runs.
   Plan plan;
   double measurement_nanoseconds;

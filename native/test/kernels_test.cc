@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../crc32.h"
@@ -90,9 +92,53 @@ void published(const Kernel& kernel) {
   check(status == kStatusOk && digest == orgid, name + " ENCRYPTED_PAYLOAD");
 }
 
+struct Keys {
+  std::vector<std::vector<uint8_t>> passwords, salts;
+};
+
+std::vector<uint8_t> pbkdf2_all(const Plan& plan, const Keys& keys, uint32_t iterations, size_t dk_len) {
+  const auto slices = [](const std::vector<std::vector<uint8_t>>& items) {
+    std::vector<Slice> result;
+    for (const std::vector<uint8_t>& item : items) result.push_back({item.data(), item.size()});
+    return result;
+  };
+  std::vector<uint8_t> derived(keys.passwords.size() * dk_len);
+  pbkdf2_many(plan, slices(keys.passwords).data(), slices(keys.salts).data(), keys.passwords.size(), iterations,
+              dk_len, derived.data());
+  return derived;
+}
+
+// Round the places where padding takes another block.
+constexpr size_t kEdges[] = {0,  1,  2,   3,   31,  32,  33,  54,  55,  56,  57,  63,  64,  65,  111, 118,
+                             119, 120, 121, 127, 128, 129, 183, 184, 191, 192, 193, 247, 248, 255, 256, 1000};
+constexpr size_t kEdgeCount = sizeof kEdges / sizeof kEdges[0];
+
+/// Lengths, key lengths and rounds against the portable kernel.
+void edges(const Kernel& kernel, const Kernel& portable) {
+  const std::string name = std::string(kernel.name) + " edges ";
+  std::vector<std::vector<uint8_t>> messages;
+  Keys keys;
+  for (size_t i = 0; i < kEdgeCount; i++) {
+    messages.push_back(painted(kEdges[i], 31 * i));
+    keys.passwords.push_back(painted(kEdges[i], i));
+    keys.salts.push_back(painted(kEdges[i * 5 % kEdgeCount], 13 * i));
+  }
+  check(hash_all(kernel, md4_batch, 16, messages) == hash_all(portable, md4_batch, 16, messages), name + "MD4");
+  check(hash_all(kernel, md5_batch, 16, messages) == hash_all(portable, md5_batch, 16, messages), name + "MD5");
+  check(hash_all(kernel, sha256_batch, 32, messages) == hash_all(portable, sha256_batch, 32, messages),
+        name + "SHA-256");
+  for (const uint32_t iterations : {1, 2, 999, 1000, 4096}) {
+    for (const size_t dk_len : {1, 31, 32, 33, 64, 65}) {
+      if (iterations > 2 && dk_len != 33) continue;
+      check(pbkdf2_all(kernel.plan, keys, iterations, dk_len) == pbkdf2_all(portable.plan, keys, iterations, dk_len),
+            name + std::to_string(iterations) + " rounds, dkLen " + std::to_string(dk_len));
+    }
+  }
+}
+
 /// Every job count past twice the lanes, with lengths round the block edges, against the portable kernel.
 void parity(const Kernel& kernel, const Kernel& portable) {
-  for (size_t count = 1; count <= 2 * kMaxLanes + 1; count++) {
+  for (size_t count = 1; count <= 2 * kernel.plan.pbkdf2.bulk().kernel.lanes + 1 || count <= 31; count++) {
     std::vector<std::vector<uint8_t>> messages;
     for (size_t i = 0; i < count; i++) messages.push_back(painted((i * 37 + count) % 200, i));
     const std::string name = std::string(kernel.name) + " " + std::to_string(count) + " jobs ";
@@ -106,6 +152,65 @@ void parity(const Kernel& kernel, const Kernel& portable) {
     derive_batch(kernel.plan, nt_hashes.data(), salts.data(), count, 3, digests.data());
     derive_batch(portable.plan, nt_hashes.data(), salts.data(), count, 3, wanted.data());
     check(digests == wanted, name + "OrgId");
+  }
+}
+
+/// The least cost of `jobs` jobs, by trying every width for the next call.
+double least_cost(const std::vector<const Width<Pbkdf2Kernel>*>& widths, size_t jobs) {
+  if (jobs == 0) return 0;
+  double least = 1e300;
+  for (const Width<Pbkdf2Kernel>* width : widths) {
+    const size_t taken = width->kernel.lanes < jobs ? width->kernel.lanes : jobs;
+    const double cost = width->nanoseconds + least_cost(widths, jobs - taken);
+    if (cost < least) least = cost;
+  }
+  return least;
+}
+
+void plans() {
+  struct Case {
+    const char* what;
+    std::vector<std::pair<size_t, double>> widths;
+    /// Lanes of the calls that so many jobs get.
+    std::vector<std::pair<size_t, std::vector<size_t>>> calls;
+  };
+  const std::vector<Case> cases = {
+      {"wide and narrow", {{16, 300}, {8, 250}, {2, 83}}, {{1, {2}}, {3, {2, 2}}, {7, {8}}, {9, {16}}, {17, {16, 2}}}},
+      {"a narrow one that costs as much", {{16, 300}, {1, 300}}, {{1, {16}}, {2, {16}}, {17, {16, 16}}}},
+      {"a narrow one that is best a lane", {{16, 300}, {4, 60}}, {{1, {4}}, {16, {4, 4, 4, 4}}, {200, {4}}}},
+      {"lanes that are no power of two",
+       {{34, 470}, {32, 450}, {16, 300}, {1, 90}},
+       {{34, {34}}, {33, {34}}, {68, {34, 34}}, {35, {34, 1}}, {50, {34, 16}}}},
+      {"one", {{1, 7}}, {{1, {1}}, {3, {1, 1, 1}}}},
+  };
+  for (const Case& one : cases) {
+    std::deque<Width<Pbkdf2Kernel>> widths;
+    std::vector<const Width<Pbkdf2Kernel>*> pointers;
+    for (const auto& [lanes, nanoseconds] : one.widths) {
+      widths.emplace_back("planned", Pbkdf2Kernel{lanes, nullptr});
+      widths.back().nanoseconds = nanoseconds;
+      pointers.push_back(&widths.back());
+    }
+    const Cover<Pbkdf2Kernel> cover(pointers);
+    for (const auto& [jobs, wanted] : one.calls) {
+      size_t left = jobs;
+      for (const size_t lanes : wanted) {
+        const size_t chosen = left == 0 ? 0 : cover.next(left).kernel.lanes;
+        check(chosen == lanes, std::string("plan of ") + one.what + ": " + std::to_string(jobs) + " jobs, wanted " +
+                                   std::to_string(lanes) + " lanes, got " + std::to_string(chosen));
+        left -= left < chosen ? left : chosen;
+      }
+    }
+    for (size_t jobs = 1; jobs <= 24; jobs++) {
+      double cost = 0;
+      for (size_t left = jobs; left != 0;) {
+        const Width<Pbkdf2Kernel>& width = cover.next(left);
+        cost += width.nanoseconds;
+        left -= left < width.kernel.lanes ? left : width.kernel.lanes;
+      }
+      check(cost <= least_cost(pointers, jobs) * (1 + 1e-6),
+            std::string("cost of ") + one.what + ": " + std::to_string(jobs) + " jobs");
+    }
   }
 }
 
@@ -130,7 +235,9 @@ void layers() {
 
 int main() {
   layers();
+  plans();
   std::vector<Kernel> kernels = machine().kernels;
+  for (const SingleWidth& width : machine().single_widths) kernels.push_back({width.name.c_str(), true, width.plan});
   kernels.push_back({"auto", true, machine().plan});
   const Kernel* portable = nullptr;
   for (const Kernel& kernel : kernels) {
@@ -142,6 +249,7 @@ int main() {
       continue;
     }
     published(kernel);
+    edges(kernel, *portable);
     parity(kernel, *portable);
     printf("ran: %s\n", kernel.name);
   }

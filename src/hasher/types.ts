@@ -27,8 +27,11 @@ export const MAX_PBKDF2_BYTES = 2 ** 30;
 export type BackendName = 'native' | 'fallback';
 /** Kernels in the order of the CPU features that they need. A name that is not compiled in is an error, not a stub. */
 export type KernelName = 'portable' | 'sse41' | 'avx2' | 'avx512' | 'shani' | 'neon' | 'armsha2';
-/** What the addon is told: one kernel, or `auto`, by the number of jobs the cheapest of all that run here. */
-export type KernelChoice = KernelName | 'auto';
+/**
+ * What the addon is told: one kernel; or `auto`, by the number of jobs the cheapest of all that run here; or one width
+ * of one kernel, as `avx2:8`, for tests and measurements.
+ */
+export type KernelChoice = KernelName | 'auto' | `${KernelName}:${number}`;
 
 export interface HasherOptions {
   /** `auto` takes native where it loads. Default: the environment's PHSYNC_BACKEND, then `auto`. */
@@ -213,8 +216,7 @@ export interface KernelWidth {
 
 /**
  * What `native/addon.cc` exports. All calls are synchronous; typed arrays may lie on SharedArrayBuffers.
- * Variable-length inputs are concatenated bytes with n + 1 offsets. `kernel` is one of `supported` or `auto`, else a
- * RangeError.
+ * Variable-length inputs are concatenated bytes with n + 1 offsets. `kernel` is a name of `lanes`, else a RangeError.
  */
 export interface NativeAddon {
   kernels(): {
@@ -222,7 +224,7 @@ export interface NativeAddon {
     readonly compiled: KernelName[];
     /** Of these, what this CPU and OS run; by measurement, the one that is best at large batches first. */
     readonly supported: KernelName[];
-    /** By choice of kernel: the lanes that large batches are worked off in. A batch of a multiple leaves none idle. */
+    /** By everything that can be chosen: the lanes that large batches are worked off in. A batch of a multiple leaves none idle. */
     readonly lanes: Partial<Record<KernelChoice, number>>;
     /** All widths of the supported kernels. `auto` covers a batch with them at the least cost. */
     readonly widths: KernelWidth[];

@@ -1,4 +1,4 @@
-/** The parity grid on every kernel of this build, and on the plan that is made of them. */
+/** The parity grid on every kernel of this build, on each of its widths alone, and on the plan that is made of all. */
 
 import { describe, expect, it } from 'vitest';
 import type { KernelChoice } from '#src/hasher/types.js';
@@ -15,4 +15,5 @@ function suite(kernel: KernelChoice): void {
 }
 
 describeKernels('parity', suite);
-describe('parity on auto', () => suite('auto'));
+const more = Object.keys(addon.kernels().lanes).filter((name) => name === 'auto' || name.includes(':'));
+describe.each(more as KernelChoice[])('parity on %s', suite);

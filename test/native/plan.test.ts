@@ -59,6 +59,14 @@ describeKernels('a forced kernel', (kernel) => {
   });
 });
 
+it('runs PBKDF2 in the one width that was asked for', () => {
+  const widths = addon.kernels().widths.filter(({ algorithm }) => algorithm === 'pbkdf2-sha256');
+  for (const { kernel, lanes } of widths) {
+    const called = calledBy('pbkdf2-sha256', () => operations['pbkdf2-sha256'](`${kernel}:${lanes}`, 2 * lanes + 1));
+    expect(called).toMatchObject([{ kernel, lanes, calls: 3 }]);
+  }
+});
+
 describe.each(Object.keys(operations) as Algorithm[])('auto, %s', (algorithm) => {
   const widths = addon.kernels().widths.filter((width) => width.algorithm === algorithm);
 
@@ -82,7 +90,8 @@ it('puts the kernel first that is cheapest a lane, and names its lanes', () => {
   const best = pbkdf2.reduce((a, b) => (perLane(b) < perLane(a) ? b : a));
   expect(supported[0]).toBe(best.kernel);
   expect(bulkLanes.auto).toBe(best.lanes);
-  expect(Object.keys(bulkLanes).sort()).toEqual(['auto', ...supported].sort());
+  const single = pbkdf2.map(({ kernel, lanes }) => `${kernel}:${lanes}`);
+  expect(Object.keys(bulkLanes).sort()).toEqual(['auto', ...supported, ...single].sort());
   for (const kernel of supported) {
     const own = pbkdf2.filter((width) => width.kernel === kernel);
     expect(bulkLanes[kernel]).toBe(own.reduce((a, b) => (perLane(b) < perLane(a) ? b : a)).lanes);
