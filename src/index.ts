@@ -5,6 +5,7 @@ export { formatCredential, parseCredential } from './hasher/credential.js';
 export { PhsyncError, type PhsyncErrorOptions } from './hasher/errors.js';
 export {
   type BackendName,
+  type Cancellable,
   type Credential,
   DEFAULT_ITERATIONS,
   type DeriveBatchInput,
@@ -17,6 +18,7 @@ export {
   type FlatItems,
   type Hasher,
   type HasherInfo,
+  type HasherLoad,
   type HasherOptions,
   type KernelName,
   MAX_ITERATIONS,
@@ -29,4 +31,5 @@ export {
   type OpenAndDeriveBatchResult,
   type Pbkdf2BatchInput,
   SALT_SIZE,
+  type VerifyOptions,
 } from './hasher/types.js';

@@ -52,7 +52,16 @@ export function checkIterations(name: string, value: unknown): asserts value is 
   }
 }
 
-function checkSaltsAndIterations(input: { salts?: Uint8Array; iterations?: number }, n: number): void {
+/** An AbortSignal or what is like it, of another realm for example. */
+export function checkSignal(name: string, value: unknown): void {
+  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') {
+    throw new TypeError(`${name}: expected an AbortSignal, got ${kindOf(value)}`);
+  }
+}
+
+function checkOptions(input: { salts?: Uint8Array; iterations?: number; signal?: AbortSignal }, n: number): void {
+  if (input.signal !== undefined) checkSignal('signal', input.signal);
   if (input.salts !== undefined) checkBytes('salts', input.salts, n * SALT_SIZE);
   if (input.iterations !== undefined) checkIterations('iterations', input.iterations);
 }
@@ -61,7 +70,7 @@ function checkSaltsAndIterations(input: { salts?: Uint8Array; iterations?: numbe
 export function checkDeriveBatch(input: DeriveBatchInput): number {
   checkObject('input', input);
   const n = countItems('ntHashes', input.ntHashes, NT_HASH_SIZE);
-  checkSaltsAndIterations(input, n);
+  checkOptions(input, n);
   return n;
 }
 
@@ -94,7 +103,7 @@ export function checkOpenAndDeriveBatch(input: OpenAndDeriveBatchInput): number 
     throw new TypeError(`rids: expected a Uint32Array, got ${kindOf(input.rids)}`);
   }
   if (input.rids.length !== n) throw new RangeError(`rids: expected ${n}, one an envelope, got ${input.rids.length}`);
-  checkSaltsAndIterations(input, n);
+  checkOptions(input, n);
   return n;
 }
 

@@ -1,9 +1,11 @@
-/** Batches on the pool: copies into shared memory, slices, copies out, wipes. Arguments were checked by the facade. */
+/** Batches on the pool: cut into slices, each with shared memory of its own. Arguments were checked by the facade. */
 
 import { randomFillSync } from 'node:crypto';
-import type { Pool } from './pool.js';
-import { sharedBytes, sharedCopy, sharedWords } from './shared-memory.js';
-import { slices } from './slices.js';
+import { secretBytes, secretCopy } from '../crypto/secret-bytes.js';
+import { onAbort } from './abort.js';
+import type { Scheduler, Source, Task } from './scheduler.js';
+import { type Region, regionSize } from './shared-memory.js';
+import { nextSlice } from './slices.js';
 import {
   DEFAULT_ITERATIONS,
   type DeriveBatchInput,
@@ -17,80 +19,177 @@ import {
   type OpenAndDeriveBatchResult,
   SALT_SIZE,
 } from './types.js';
-import type { Slice } from './worker.js';
+import type { DeriveSlice, OpenSlice, Slice } from './worker.js';
 
 export interface Engine {
-  readonly pool: Pool;
+  readonly scheduler: Scheduler;
   readonly kernel: KernelChoice | undefined;
   /** Jobs that the kernel works off side by side. */
   readonly lanes: number;
 }
 
-const items = (bytes: Uint8Array, from: number, to: number, size: number): Uint8Array =>
-  bytes.subarray(from * size, to * size);
-
-/** A copy outside of shared memory, to keep. */
-const own = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes);
-
-/** A batch's salts on shared memory: the caller's, else fresh ones over the full range of a byte. */
-function shareSalts(salts: Uint8Array | undefined, n: number): Uint8Array {
-  if (salts !== undefined) return sharedCopy(salts);
-  // node:crypto fills no SharedArrayBuffer.
-  return sharedCopy(randomFillSync(new Uint8Array(n * SALT_SIZE)));
+/** What a batch is made of. */
+export interface Batch<S extends Slice> {
+  readonly jobs: number;
+  /** Iterations of PBKDF2 that one job takes, at least 1: they decide how long slices are. */
+  readonly iterations: number;
+  /** Bytes of shared memory that the jobs from `from` to `to` take at most, see `regionSize`. */
+  size(from: number, to: number): number;
+  /** Lays these jobs' inputs into shared memory. */
+  lay(from: number, to: number, memory: Region): S;
+  /** Takes these jobs' outputs out of it; the memory is wiped afterwards. */
+  take(from: number, to: number, slice: S): void;
+  /** Wipes the batch's own copies: it is done, has failed or was given up. Called once. */
+  wipe(): void;
 }
 
-/** Runs the slices with one in flight a worker, so that batches made meanwhile get their turn. Settles when all have. */
-export async function runSlices(
-  { pool }: Engine,
-  n: number,
-  iterations: number,
-  slice: (from: number, to: number) => Slice,
-): Promise<void> {
-  const ranges = slices(n, iterations, pool.threads);
-  const lanes = Array.from({ length: pool.threads }, async () => {
-    for (const [from, to] of ranges) await pool.run(slice(from, to));
-  });
-  // All, not the first that fails: the memory is wiped next, and nobody may be writing to it any more.
-  const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-}
+/** How a batch ended; undefined: well. */
+type Failure = { readonly reason: unknown } | undefined;
 
-export async function runDeriveBatch(engine: Engine, n: number, input: DeriveBatchInput): Promise<DeriveBatchResult> {
-  const iterations = input.iterations ?? DEFAULT_ITERATIONS;
-  const salts = shareSalts(input.salts, n);
-  const ntHashes = sharedCopy(input.ntHashes);
-  const digests = sharedBytes(n * DIGEST_SIZE);
-  try {
-    await runSlices(engine, n, iterations, (from, to) => ({
-      operation: 'derive',
-      kernel: engine.kernel,
-      ntHashes: items(ntHashes, from, to, NT_HASH_SIZE),
-      salts: items(salts, from, to, SALT_SIZE),
-      iterations,
-      digests: items(digests, from, to, DIGEST_SIZE),
-    }));
-    return { digests: own(digests), salts: own(salts), iterations };
-  } finally {
-    ntHashes.fill(0);
-    digests.fill(0);
+class BatchSource<S extends Slice> implements Source {
+  readonly full = true;
+  readonly #engine: Engine;
+  readonly #batch: Batch<S>;
+  readonly #settle: (failure: Failure) => void;
+  #next = 0;
+  #running = 0;
+  #over = false;
+
+  constructor(engine: Engine, batch: Batch<S>, settle: (failure: Failure) => void) {
+    this.#engine = engine;
+    this.#batch = batch;
+    this.#settle = settle;
+  }
+
+  get waiting(): boolean {
+    return this.#next < this.#batch.jobs;
+  }
+
+  next(): Task {
+    const batch = this.#batch;
+    const { scheduler, lanes } = this.#engine;
+    const from = this.#next;
+    const to = from + nextSlice(batch.jobs - from, batch.iterations, scheduler.threads, lanes);
+    this.#next = to;
+    this.#running++;
+    let slice: S;
+    return {
+      calls: this.waiting ? 0 : 1,
+      size: batch.size(from, to),
+      lay: (memory) => {
+        slice = batch.lay(from, to, memory);
+        return slice;
+      },
+      done: () => {
+        this.#running--;
+        if (this.#over) return;
+        batch.take(from, to, slice);
+        if (!this.waiting && this.#running === 0) this.#end(undefined);
+      },
+      failed: (reason) => {
+        this.#running--;
+        this.cut(reason);
+      },
+    };
+  }
+
+  cut(reason: unknown): void {
+    const waited = this.waiting;
+    this.#next = this.#batch.jobs;
+    if (waited) this.#engine.scheduler.giveUp(this);
+    this.#end({ reason });
+  }
+
+  #end(failure: Failure): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#batch.wipe();
+    this.#settle(failure);
   }
 }
 
-/** The session keys one after another, and where each begins (one offset more than keys). */
-function shareSessionKeys(keys: readonly Uint8Array[]): [Uint8Array, Uint32Array] {
-  const offsets = [0];
-  for (const key of keys) offsets.push(offsets.at(-1)! + key.length);
-  const bytes = sharedBytes(offsets.at(-1)!);
+/**
+ * Runs a batch. Rejects with the first slice's error, or at once with the signal's reason: what workers have of it by
+ * then comes to its end, but nobody waits for that.
+ *
+ * @throws {PhsyncError} `hasher-busy`, `hasher-closed`, `hasher-worker`, `hasher-native`.
+ */
+export async function runBatch<S extends Slice>(engine: Engine, batch: Batch<S>, signal?: AbortSignal): Promise<void> {
+  if (batch.jobs === 0) return;
+  const { scheduler } = engine;
+  try {
+    scheduler.admit();
+  } catch (error) {
+    batch.wipe();
+    throw error;
+  }
+  await new Promise<void>((resolve, reject) => {
+    const source = new BatchSource(engine, batch, (failure) => {
+      forget();
+      if (failure === undefined) resolve();
+      else reject(failure.reason);
+    });
+    const forget = onAbort(signal, (reason) => source.cut(reason));
+    scheduler.enter(source);
+    scheduler.pump();
+  });
+}
+
+const items = (bytes: Uint8Array, from: number, to: number, size: number): Uint8Array =>
+  bytes.subarray(from * size, to * size);
+
+/** A batch's salts: a copy of the caller's, else fresh ones over the full range of a byte. */
+function ownSalts(salts: Uint8Array | undefined, n: number): Uint8Array {
+  return salts === undefined ? randomFillSync(new Uint8Array(n * SALT_SIZE)) : new Uint8Array(salts);
+}
+
+export async function runDeriveBatch(engine: Engine, n: number, input: DeriveBatchInput): Promise<DeriveBatchResult> {
+  const { iterations = DEFAULT_ITERATIONS, signal } = input;
+  const salts = ownSalts(input.salts, n);
+  const ntHashes = secretCopy(input.ntHashes);
+  const digests = new Uint8Array(n * DIGEST_SIZE);
+  const batch: Batch<DeriveSlice> = {
+    jobs: n,
+    iterations,
+    size: (from, to) => regionSize((to - from) * (NT_HASH_SIZE + SALT_SIZE + DIGEST_SIZE), 3),
+    lay: (from, to, memory) => ({
+      operation: 'derive',
+      kernel: engine.kernel,
+      passwords: undefined,
+      ntHashes: memory.copy(items(ntHashes, from, to, NT_HASH_SIZE)),
+      salts: memory.copy(items(salts, from, to, SALT_SIZE)),
+      iterations,
+      digests: memory.bytes((to - from) * DIGEST_SIZE),
+    }),
+    take: (from, _, slice) => digests.set(slice.digests, from * DIGEST_SIZE),
+    wipe: () => ntHashes.fill(0),
+  };
+  await runBatch(engine, batch, signal);
+  return { digests, salts, iterations };
+}
+
+interface Joined {
+  readonly bytes: Uint8Array;
+  /** One more than there are items. */
+  readonly offsets: Uint32Array;
+}
+
+function joinSessionKeys(keys: readonly Uint8Array[]): Joined {
+  const offsets = new Uint32Array(keys.length + 1);
+  keys.forEach((key, i) => {
+    offsets[i + 1] = offsets[i]! + key.length;
+  });
+  const bytes = secretBytes(offsets.at(-1)!);
   keys.forEach((key, i) => {
     bytes.set(key, offsets[i]!);
   });
-  return [bytes, sharedWords(offsets)];
+  return { bytes, offsets };
 }
 
 /** The envelopes flat; one of another length leaves its place empty and its status at `length`. */
-function shareEnvelopes(given: OpenAndDeriveBatchInput['envelopes'], status: Uint8Array): Uint8Array {
-  if (!Array.isArray(given)) return sharedCopy(given as Uint8Array);
-  const flat = sharedBytes(given.length * ENVELOPE_SIZE);
+function flattenEnvelopes(given: OpenAndDeriveBatchInput['envelopes'], status: Uint8Array): Uint8Array {
+  if (!Array.isArray(given)) return secretCopy(given as Uint8Array);
+  const flat = secretBytes(given.length * ENVELOPE_SIZE);
   (given as readonly Uint8Array[]).forEach((envelope, i) => {
     if (envelope.length === ENVELOPE_SIZE) flat.set(envelope, i * ENVELOPE_SIZE);
     else status[i] = EnvelopeStatus.length;
@@ -103,33 +202,43 @@ export async function runOpenAndDeriveBatch(
   n: number,
   input: OpenAndDeriveBatchInput,
 ): Promise<OpenAndDeriveBatchResult> {
-  const iterations = input.iterations ?? DEFAULT_ITERATIONS;
-  const status = sharedBytes(n);
-  const envelopes = shareEnvelopes(input.envelopes, status);
-  const rids = sharedWords(input.rids);
-  const salts = shareSalts(input.salts, n);
-  const [sessionKeys, sessionKeyOffsets] = shareSessionKeys(input.sessionKeys);
-  const digests = sharedBytes(n * DIGEST_SIZE);
-  try {
-    await runSlices(engine, n, iterations, (from, to) => ({
+  const { iterations = DEFAULT_ITERATIONS, signal } = input;
+  const status = new Uint8Array(n);
+  const envelopes = flattenEnvelopes(input.envelopes, status);
+  const rids = new Uint32Array(input.rids);
+  const salts = ownSalts(input.salts, n);
+  const sessionKeys = joinSessionKeys(input.sessionKeys);
+  const digests = new Uint8Array(n * DIGEST_SIZE);
+  const keySize = sessionKeys.bytes.length + sessionKeys.offsets.byteLength;
+  const jobSize = ENVELOPE_SIZE + rids.BYTES_PER_ELEMENT + SALT_SIZE + DIGEST_SIZE + status.BYTES_PER_ELEMENT;
+  const batch: Batch<OpenSlice> = {
+    jobs: n,
+    iterations,
+    size: (from, to) => regionSize(keySize + (to - from) * jobSize, 7),
+    lay: (from, to, memory) => ({
       operation: 'open',
       kernel: engine.kernel,
-      sessionKeys,
-      sessionKeyOffsets,
-      envelopes: items(envelopes, from, to, ENVELOPE_SIZE),
-      rids: rids.subarray(from, to),
-      salts: items(salts, from, to, SALT_SIZE),
+      sessionKeys: memory.copy(sessionKeys.bytes),
+      sessionKeyOffsets: memory.copyWords(sessionKeys.offsets),
+      envelopes: memory.copy(items(envelopes, from, to, ENVELOPE_SIZE)),
+      rids: memory.copyWords(rids.subarray(from, to)),
+      salts: memory.copy(items(salts, from, to, SALT_SIZE)),
       iterations,
-      digests: items(digests, from, to, DIGEST_SIZE),
-      status: status.subarray(from, to),
-    }));
-    status.forEach((code, i) => {
-      if (code !== EnvelopeStatus.ok) items(salts, i, i + 1, SALT_SIZE).fill(0);
-    });
-    return { digests: own(digests), salts: own(salts), iterations, status: own(status) };
-  } finally {
-    sessionKeys.fill(0);
-    envelopes.fill(0);
-    digests.fill(0);
-  }
+      digests: memory.bytes((to - from) * DIGEST_SIZE),
+      status: memory.copy(status.subarray(from, to)),
+    }),
+    take(from, _, slice) {
+      digests.set(slice.digests, from * DIGEST_SIZE);
+      status.set(slice.status, from);
+    },
+    wipe() {
+      sessionKeys.bytes.fill(0);
+      envelopes.fill(0);
+    },
+  };
+  await runBatch(engine, batch, signal);
+  status.forEach((code, i) => {
+    if (code !== EnvelopeStatus.ok) items(salts, i, i + 1, SALT_SIZE).fill(0);
+  });
+  return { digests, salts, iterations, status };
 }

@@ -1,6 +1,6 @@
 /** The facade: checks arguments once for both backends, then delegates to batches on the pool. */
 
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import {
   checkBoolean,
@@ -9,6 +9,7 @@ import {
   checkIterations,
   checkObject,
   checkOpenAndDeriveBatch,
+  checkSignal,
   checkString,
 } from './arguments.js';
 import { type Engine, runDeriveBatch, runOpenAndDeriveBatch } from './batches.js';
@@ -19,6 +20,7 @@ import { ntHash } from './nt-hash.js';
 import { checkNtHashBatch, runNtHashBatch } from './nt-hash-batch.js';
 import { checkPbkdf2Batch, runPbkdf2Batch } from './pbkdf2-batch.js';
 import { closedError, Pool } from './pool.js';
+import { Scheduler } from './scheduler.js';
 import { type Selection, selectBackend } from './select-backend.js';
 import {
   type Credential,
@@ -29,23 +31,50 @@ import {
   type FlatItems,
   type Hasher,
   type HasherInfo,
+  type HasherLoad,
   type HasherOptions,
   NT_HASH_SIZE,
   type OpenAndDeriveBatchInput,
   type OpenAndDeriveBatchResult,
   type Pbkdf2BatchInput,
   SALT_SIZE,
+  type VerifyOptions,
 } from './types.js';
 
 const MAX_THREADS = 1024;
+const DEFAULT_IDLE_TIMEOUT = 60_000;
+/** The longest time that Node's timers take; a longer one would be 1 ms. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
+const DEFAULT_MAX_QUEUE = 65_536;
+
+function checkInteger(name: string, value: unknown, low: number, high: number): number {
+  if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${typeof value}`);
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new RangeError(`${name}: expected an integer from ${low} to ${high}, got ${value}`);
+  }
+  return value;
+}
 
 function checkThreads(threads: unknown): number {
-  if (threads === undefined) return availableParallelism();
-  if (typeof threads !== 'number') throw new TypeError(`options.threads: expected a number, got ${typeof threads}`);
-  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    throw new RangeError(`options.threads: expected an integer from 1 to ${MAX_THREADS}, got ${threads}`);
-  }
-  return threads;
+  return threads === undefined ? availableParallelism() : checkInteger('options.threads', threads, 1, MAX_THREADS);
+}
+
+function checkIdleTimeout(timeout: unknown): number {
+  if (timeout === undefined) return DEFAULT_IDLE_TIMEOUT;
+  if (timeout === Number.POSITIVE_INFINITY) return timeout;
+  return checkInteger('options.idleTimeout', timeout, 0, MAX_TIMEOUT);
+}
+
+function checkMaxQueue(calls: unknown): number {
+  if (calls === undefined) return DEFAULT_MAX_QUEUE;
+  return checkInteger('options.maxQueue', calls, 1, Number.MAX_SAFE_INTEGER);
+}
+
+interface Settings {
+  readonly threads: number;
+  readonly idleTimeout: number;
+  readonly maxQueue: number;
+  readonly allowMd5InFips: boolean | undefined;
 }
 
 class PooledHasher implements Hasher {
@@ -54,20 +83,23 @@ class PooledHasher implements Hasher {
   readonly #allowMd5InFips: boolean | undefined;
   readonly #single: MicroBatcher;
 
-  constructor({ info, choice, lanes }: Selection, threads: number, allowMd5InFips: boolean | undefined) {
+  constructor({ info, choice, lanes }: Selection, { threads, idleTimeout, maxQueue, allowMd5InFips }: Settings) {
     this.#allowMd5InFips = allowMd5InFips;
     this.info = { ...info, threads };
-    this.#engine = { pool: new Pool(threads), kernel: choice, lanes };
-    this.#single = new MicroBatcher(async (ntHashes, salts, iterations) => {
-      const { digests } = await this.deriveBatch({ ntHashes, salts, iterations });
-      return digests;
-    });
+    this.#engine = { scheduler: new Scheduler(new Pool(threads, idleTimeout), maxQueue), kernel: choice, lanes };
+    this.#single = new MicroBatcher(this.#engine);
+  }
+
+  get load(): HasherLoad {
+    const { waiting, running } = this.#engine.scheduler;
+    return { waiting, running };
   }
 
   // The methods are async so that every error, of arguments too, arrives as a rejection.
   async deriveBatch(input: DeriveBatchInput): Promise<DeriveBatchResult> {
     const n = checkDeriveBatch(input);
     this.#checkOpen();
+    input.signal?.throwIfAborted();
     return runDeriveBatch(this.#engine, n, input);
   }
 
@@ -75,35 +107,40 @@ class PooledHasher implements Hasher {
     const n = checkOpenAndDeriveBatch(input);
     checkFips('opening a replicated password', 'MD5 and RC4', this.#allowMd5InFips);
     this.#checkOpen();
+    input.signal?.throwIfAborted();
     return runOpenAndDeriveBatch(this.#engine, n, input);
   }
 
   async derive(hash: Uint8Array, options: DeriveOptions = {}): Promise<Credential> {
     checkBytes('ntHash', hash, NT_HASH_SIZE);
     checkObject('options', options);
+    const { iterations = DEFAULT_ITERATIONS, signal } = options;
     if (options.salt !== undefined) checkBytes('options.salt', options.salt, SALT_SIZE);
-    if (options.iterations !== undefined) checkIterations('options.iterations', options.iterations);
+    checkIterations('options.iterations', iterations);
+    if (signal !== undefined) checkSignal('options.signal', signal);
     this.#checkOpen();
+    signal?.throwIfAborted();
     const salt = Uint8Array.from(options.salt ?? randomBytes(SALT_SIZE));
-    const iterations = options.iterations ?? DEFAULT_ITERATIONS;
-    return { salt, iterations, hash: await this.#single.derive(hash, salt, iterations) };
+    return { salt, iterations, hash: await this.#single.derive({ secret: hash, salt, iterations, signal }) };
   }
 
-  async verify(credential: string | Credential, secret: string | Uint8Array): Promise<boolean> {
-    const { salt, iterations, hash } =
-      typeof credential === 'string' ? parseCredential(credential) : checkCredential(credential);
+  async verify(
+    credential: string | Credential,
+    secret: string | Uint8Array,
+    options: VerifyOptions = {},
+  ): Promise<boolean> {
+    const isText = typeof credential === 'string';
+    const { salt, iterations, hash } = isText ? parseCredential(credential) : checkCredential(credential);
     if (typeof secret !== 'string') checkBytes('secret', secret, NT_HASH_SIZE);
     else this.#checkMd4();
+    checkObject('options', options);
+    const { signal } = options;
+    if (signal !== undefined) checkSignal('options.signal', signal);
     this.#checkOpen();
-    const given = typeof secret === 'string' ? ntHash(secret) : secret;
+    signal?.throwIfAborted();
     // The caller may change its credential while we hash.
-    const expected = Uint8Array.from(hash);
-    try {
-      const derived = this.#single.derive(given, salt, iterations);
-      return timingSafeEqual(await derived, expected);
-    } finally {
-      if (given !== secret) given.fill(0);
-    }
+    const [ownSalt, expected] = isText ? [salt, hash] : [Uint8Array.from(salt), Uint8Array.from(hash)];
+    return this.#single.verify({ secret, salt: ownSalt, iterations, signal }, expected);
   }
 
   ntHash(password: string): Uint8Array {
@@ -126,7 +163,7 @@ class PooledHasher implements Hasher {
   }
 
   close(): Promise<void> {
-    return this.#engine.pool.close();
+    return this.#engine.scheduler.close();
   }
 
   #checkMd4(): void {
@@ -134,7 +171,7 @@ class PooledHasher implements Hasher {
   }
 
   #checkOpen(): void {
-    if (this.#engine.pool.closed) throw closedError();
+    if (this.#engine.scheduler.closed) throw closedError();
   }
 }
 
@@ -152,6 +189,9 @@ class PooledHasher implements Hasher {
 export function createHasher(options: HasherOptions = {}): Hasher {
   checkObject('options', options);
   const threads = checkThreads(options.threads);
-  if (options.allowMd5InFips !== undefined) checkBoolean('options.allowMd5InFips', options.allowMd5InFips);
-  return new PooledHasher(selectBackend(options), threads, options.allowMd5InFips);
+  const idleTimeout = checkIdleTimeout(options.idleTimeout);
+  const maxQueue = checkMaxQueue(options.maxQueue);
+  const { allowMd5InFips } = options;
+  if (allowMd5InFips !== undefined) checkBoolean('options.allowMd5InFips', allowMd5InFips);
+  return new PooledHasher(selectBackend(options), { threads, idleTimeout, maxQueue, allowMd5InFips });
 }

@@ -1,8 +1,9 @@
-/** Byte strings of any lengths as one on shared memory, with n + 1 offsets: what goes in, what is refused. */
+/** Byte strings of any lengths as one, with n + 1 offsets: what goes in, what is refused. */
 
 import { types } from 'node:util';
+import { secretBytes, secretCopy } from '../crypto/secret-bytes.js';
 import { checkUint8Array, kindOf } from './arguments.js';
-import { sharedBytes, sharedCopy, sharedWords } from './shared-memory.js';
+import type { Region } from './shared-memory.js';
 import type { FlatItems } from './types.js';
 
 /** Offsets are 32-bit words. */
@@ -30,11 +31,11 @@ export const utf8OrBytes: Encoding<string | Uint8Array> = {
 };
 
 /** Strings as UTF-16LE, lone surrogates as they stand. */
-export const utf16: Encoding<string> = {
+export const utf16 = {
   expected: 'a string',
-  is: (item) => typeof item === 'string',
-  size: (item) => 2 * item.length,
-  write(item, bytes, at) {
+  is: (item: unknown) => typeof item === 'string',
+  size: (item: string) => 2 * item.length,
+  write(item: string, bytes: Uint8Array, at: number) {
     // Not Buffer's `write`: for texts as short as passwords the call into C++ costs more than this.
     for (let i = 0; i < item.length; i++, at += 2) {
       const unit = item.charCodeAt(i);
@@ -42,7 +43,7 @@ export const utf16: Encoding<string> = {
       bytes[at + 1] = unit >>> 8;
     }
   },
-};
+} satisfies Encoding<string>;
 
 function checkSize(name: string, size: number): void {
   if (size > MAX_BYTES) throw new RangeError(`${name}: expected at most ${MAX_BYTES} bytes together, got ${size}`);
@@ -85,24 +86,34 @@ export function checkItems<T>(name: string, value: unknown, encoding: Encoding<T
   return value.length;
 }
 
-/** Checked items on shared memory of their own; whoever called wipes `bytes`. */
-export function shareItems<T>(items: readonly T[] | FlatItems, encoding: Encoding<T>): FlatItems {
+/** A copy of checked items, the first at offset 0; whoever called wipes `bytes`. */
+export function copyItems<T>(items: readonly T[] | FlatItems, encoding: Encoding<T>): FlatItems {
   if (!isList(items)) {
     const { bytes, offsets } = items as FlatItems;
     const from = offsets[0]!;
-    const shared = sharedWords(offsets);
-    for (let i = 0; i < shared.length; i++) shared[i]! -= from;
-    return { bytes: sharedCopy(bytes.subarray(from, offsets.at(-1)!)), offsets: shared };
+    return { bytes: secretCopy(bytes.subarray(from, offsets.at(-1)!)), offsets: offsets.map((at) => at - from) };
   }
   const list = items as readonly T[];
-  const offsets = new Uint32Array(new SharedArrayBuffer(Uint32Array.BYTES_PER_ELEMENT * (list.length + 1)));
+  const offsets = new Uint32Array(list.length + 1);
   let size = 0;
   for (let i = 0; i < list.length; i++) {
     size += encoding.size(list[i]!);
     offsets[i + 1] = size;
   }
-  const bytes = sharedBytes(size);
+  const bytes = secretBytes(size);
   const buffer = Buffer.from(bytes.buffer);
   for (let i = 0; i < list.length; i++) encoding.write(list[i]!, buffer, offsets[i]!);
   return { bytes, offsets };
+}
+
+/** Bytes of shared memory that the items from `from` to `to` take, in two arrays. */
+export const sizeOfItems = ({ offsets }: FlatItems, from: number, to: number): number =>
+  offsets[to]! - offsets[from]! + (to - from + 1) * offsets.BYTES_PER_ELEMENT;
+
+/** Copies the items from `from` to `to` into shared memory. */
+export function layItems({ bytes, offsets }: FlatItems, from: number, to: number, memory: Region): FlatItems {
+  const laid = memory.copyWords(offsets.subarray(from, to + 1));
+  const first = offsets[from]!;
+  for (let i = 0; i < laid.length; i++) laid[i]! -= first;
+  return { bytes: memory.copy(bytes.subarray(first, offsets[to]!)), offsets: laid };
 }

@@ -1,7 +1,6 @@
 /** Loads the native addon, once a thread, and keeps the reason where that fails. */
 
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { homeRequire, packageHome } from './package-home.js';
 import type { NativeAddon } from './types.js';
 
 export interface Native {
@@ -12,12 +11,10 @@ export interface Native {
 /** The addon, or why there is none. */
 export type NativeLoad = { readonly native: Native } | { readonly whyNot: string };
 
-const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
-
 function load(): NativeLoad {
   try {
-    const nodeGypBuild: (root: string) => NativeAddon = createRequire(import.meta.url)('node-gyp-build');
-    const addon = nodeGypBuild(packageRoot);
+    const nodeGypBuild: (root: string) => NativeAddon = homeRequire()('node-gyp-build');
+    const addon = nodeGypBuild(packageHome());
     const kernels = addon.kernels();
     if (kernels.supported.length === 0) return { whyNot: 'the addon has no kernel that this CPU can run' };
     return { native: { addon, kernels } };

@@ -1,9 +1,11 @@
 /** NT hashes (MS-NLMP 3.3.1, NTOWFv1) of many passwords on the pool. */
 
-import { type Engine, runSlices } from './batches.js';
-import { checkItems, shareItems, utf16 } from './flat-items.js';
-import { sharedBytes } from './shared-memory.js';
+import { secretBytes } from '../crypto/secret-bytes.js';
+import { type Batch, type Engine, runBatch } from './batches.js';
+import { checkItems, copyItems, layItems, sizeOfItems, utf16 } from './flat-items.js';
+import { regionSize } from './shared-memory.js';
 import { type FlatItems, NT_HASH_SIZE } from './types.js';
+import type { Md4Slice } from './worker.js';
 
 /** Checks an `ntHashBatch` and returns how many items it has. */
 export function checkNtHashBatch(passwords: readonly string[] | FlatItems): number {
@@ -24,20 +26,27 @@ export async function runNtHashBatch(
   n: number,
   passwords: readonly string[] | FlatItems,
 ): Promise<Uint8Array> {
-  const { bytes, offsets } = shareItems(passwords, utf16);
-  const digests = sharedBytes(n * NT_HASH_SIZE);
-  try {
-    // One iteration: the slices are the largest there are.
-    await runSlices(engine, n, 1, (from, to) => ({
+  const items = copyItems(passwords, utf16);
+  const ntHashes = secretBytes(n * NT_HASH_SIZE);
+  const batch: Batch<Md4Slice> = {
+    jobs: n,
+    // The slices are the largest there are.
+    iterations: 1,
+    size: (from, to) => regionSize(sizeOfItems(items, from, to) + (to - from) * NT_HASH_SIZE, 3),
+    lay: (from, to, memory) => ({
       operation: 'md4',
       kernel: engine.kernel,
-      bytes,
-      offsets: offsets.subarray(from, to + 1),
-      digests: digests.subarray(from * NT_HASH_SIZE, to * NT_HASH_SIZE),
-    }));
-    return new Uint8Array(digests);
-  } finally {
-    bytes.fill(0);
-    digests.fill(0);
+      ...layItems(items, from, to, memory),
+      digests: memory.bytes((to - from) * NT_HASH_SIZE),
+    }),
+    take: (from, _, slice) => ntHashes.set(slice.digests, from * NT_HASH_SIZE),
+    wipe: () => items.bytes.fill(0),
+  };
+  try {
+    await runBatch(engine, batch);
+  } catch (error) {
+    ntHashes.fill(0);
+    throw error;
   }
+  return ntHashes;
 }

@@ -1,10 +1,12 @@
 /** PBKDF2-HMAC-SHA256 (RFC 8018, 5.2) of many passwords on the pool. */
 
+import { secretBytes } from '../crypto/secret-bytes.js';
 import { checkObject, kindOf } from './arguments.js';
-import { type Engine, runSlices } from './batches.js';
-import { checkItems, shareItems, utf8OrBytes } from './flat-items.js';
-import { sharedBytes } from './shared-memory.js';
+import { type Batch, type Engine, runBatch } from './batches.js';
+import { checkItems, copyItems, layItems, sizeOfItems, utf8OrBytes } from './flat-items.js';
+import { regionSize } from './shared-memory.js';
 import { DIGEST_SIZE, MAX_PBKDF2_BYTES, MAX_PBKDF2_WORK, type Pbkdf2BatchInput } from './types.js';
+import type { Pbkdf2Slice } from './worker.js';
 
 /** Blocks T_i of a derived key. */
 export const blocksOf = (keylen: number): number => Math.ceil(keylen / DIGEST_SIZE);
@@ -39,24 +41,37 @@ export function checkPbkdf2Batch(input: Pbkdf2BatchInput): number {
 export async function runPbkdf2Batch(engine: Engine, n: number, input: Pbkdf2BatchInput): Promise<Uint8Array> {
   const { iterations, keylen } = input;
   if (keylen === 0) return new Uint8Array(0);
-  const passwords = shareItems(input.passwords, utf8OrBytes);
-  const derivedKeys = sharedBytes(n * keylen);
+  const passwords = copyItems(input.passwords, utf8OrBytes);
+  const salts = copyItems(input.salts, utf8OrBytes);
+  const derivedKeys = secretBytes(n * keylen);
+  const batch: Batch<Pbkdf2Slice> = {
+    jobs: n,
+    iterations: iterations * blocksOf(keylen),
+    size: (from, to) =>
+      regionSize(sizeOfItems(passwords, from, to) + sizeOfItems(salts, from, to) + (to - from) * keylen, 5),
+    lay(from, to, memory) {
+      const laidPasswords = layItems(passwords, from, to, memory);
+      const laidSalts = layItems(salts, from, to, memory);
+      return {
+        operation: 'pbkdf2',
+        kernel: engine.kernel,
+        passwords: laidPasswords.bytes,
+        passwordOffsets: laidPasswords.offsets,
+        salts: laidSalts.bytes,
+        saltOffsets: laidSalts.offsets,
+        iterations,
+        keylen,
+        derivedKeys: memory.bytes((to - from) * keylen),
+      };
+    },
+    take: (from, _, slice) => derivedKeys.set(slice.derivedKeys, from * keylen),
+    wipe: () => passwords.bytes.fill(0),
+  };
   try {
-    const salts = shareItems(input.salts, utf8OrBytes);
-    await runSlices(engine, n, iterations * blocksOf(keylen), (from, to) => ({
-      operation: 'pbkdf2',
-      kernel: engine.kernel,
-      passwords: passwords.bytes,
-      passwordOffsets: passwords.offsets.subarray(from, to + 1),
-      salts: salts.bytes,
-      saltOffsets: salts.offsets.subarray(from, to + 1),
-      iterations,
-      keylen,
-      derivedKeys: derivedKeys.subarray(from * keylen, to * keylen),
-    }));
-    return new Uint8Array(derivedKeys);
-  } finally {
-    passwords.bytes.fill(0);
+    await runBatch(engine, batch);
+  } catch (error) {
     derivedKeys.fill(0);
+    throw error;
   }
+  return derivedKeys;
 }

@@ -1,80 +1,144 @@
-/** The worker threads, on piscina: started with the first slice, ended by `close`. */
+/** The worker threads, on piscina: started as work comes, ended when idle and by `close`. */
 
-import { fileURLToPath } from 'node:url';
-import { Piscina } from 'piscina';
+import type { Worker } from 'node:worker_threads';
+import type { Piscina } from 'piscina';
 import { PhsyncError } from './errors.js';
-import type { Slice } from './worker.js';
+import { homeRequire, workerFile } from './package-home.js';
+import type { Slice, SliceError } from './worker.js';
 
-const filename = fileURLToPath(new URL('./worker.js', import.meta.url));
+/** Slices that a worker holds at most: the one that it works on and the one after it. */
+export const DEPTH = 2;
+/** How often a slice is begun: workers die of what is outside of them (memory, `terminate`), not of slices. */
+const ATTEMPTS = 3;
 
 /** The error that calls get after `close` and that calls cut off by it get. */
 export function closedError(): PhsyncError {
   return new PhsyncError('hasher-closed', 'the hasher is closed');
 }
 
-export class Pool {
-  readonly #threads: number;
-  #piscina: Piscina<Slice, void> | undefined;
-  /** Why the workers could not start or died, until they are started anew. */
-  #failure: Error | undefined;
-  #closed = false;
+type LoadBalancer = NonNullable<NonNullable<ConstructorParameters<typeof Piscina>[0]>['loadBalancer']>;
 
-  constructor(threads: number) {
-    this.#threads = threads;
+/** An idle worker, else a new one, else the one that holds least. */
+function balancer(threads: number): LoadBalancer {
+  return (_, workers) => {
+    const idle = workers.find((worker) => worker.currentUsage === 0);
+    if (idle !== undefined || workers.length < threads) return idle ?? null;
+    return workers.find((worker) => worker.currentUsage < DEPTH) ?? null;
+  };
+}
+
+/** One set of workers. */
+interface Crew {
+  readonly piscina: Piscina<Slice, SliceError | undefined>;
+  /** Every worker whose thread has not ended yet. */
+  readonly threads: Set<Worker>;
+  /** Why it could not start, once it is given up. */
+  failure: Error | undefined;
+  /** Resolves when no thread is left, once it is given up. */
+  ended: Promise<void> | undefined;
+}
+
+/** Ends a crew; what it has is rejected. */
+function end(crew: Crew): Promise<void> {
+  crew.ended ??= (async () => {
+    watch(crew);
+    await crew.piscina.destroy();
+    // piscina does not wait for those that it ended for having nothing to do.
+    await Promise.all([...crew.threads].map((worker) => new Promise((resolve) => worker.once('exit', resolve))));
+  })();
+  return crew.ended;
+}
+
+function watch({ piscina, threads }: Crew): void {
+  for (const worker of piscina.threads) {
+    if (threads.has(worker)) continue;
+    threads.add(worker);
+    worker.once('exit', () => threads.delete(worker));
   }
+}
 
-  get threads(): number {
-    return this.#threads;
+export class Pool {
+  readonly threads: number;
+  readonly #idleTimeout: number;
+  #crew: Crew | undefined;
+  /** The crews that were given up. */
+  #past: Promise<unknown> = Promise.resolve();
+  #closed: Promise<unknown> | undefined;
+
+  constructor(threads: number, idleTimeout: number) {
+    this.threads = threads;
+    this.#idleTimeout = idleTimeout;
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#closed !== undefined;
   }
 
   /**
-   * Works one slice off in a worker.
+   * Works one slice off in a worker, in another one where that dies over it. When it settles, no thread writes to the
+   * slice's memory any more.
    *
-   * @throws {PhsyncError} `hasher-closed` after or by `close`; `hasher-worker` where the worker failed.
+   * @throws {PhsyncError} `hasher-closed` after or by `close`; `hasher-worker` where the workers died or could not start;
+   * `hasher-files`; `hasher-native` and what else a worker says.
    */
   async run(slice: Slice): Promise<void> {
-    if (this.#closed) throw closedError();
-    const piscina = (this.#piscina ??= this.#start());
-    try {
-      await piscina.run(slice, { name: 'run' });
-    } catch (error) {
-      if (this.#closed) throw closedError();
-      const cause = this.#failure ?? error;
-      const text = cause instanceof Error ? cause.message : String(cause);
-      throw new PhsyncError('hasher-worker', `a hasher's worker failed: ${text}`, { cause });
+    for (let attempt = 1; ; attempt++) {
+      if (this.#closed !== undefined) throw closedError();
+      const crew = (this.#crew ??= this.#start());
+      let answer: SliceError | undefined;
+      try {
+        answer = await crew.piscina.run(slice, { name: 'run' });
+      } catch (error) {
+        await crew.ended;
+        if (this.#closed !== undefined) throw closedError();
+        if (attempt < ATTEMPTS) continue;
+        const cause = crew.failure ?? error;
+        const text = cause instanceof Error ? cause.message : String(cause);
+        throw new PhsyncError('hasher-worker', `a hasher's worker failed, ${attempt} times in a row: ${text}`, {
+          cause,
+          facts: { attempts: attempt },
+        });
+      }
+      if (answer === undefined) return;
+      throw new PhsyncError(answer.code ?? 'hasher-worker', `a hasher's worker failed: ${answer.message}`);
     }
   }
 
-  #start(): Piscina<Slice, void> {
-    this.#failure = undefined;
-    const piscina = new Piscina<Slice, void>({
-      filename,
-      // One at first, so that a single `verify` starts no more threads than it uses. Idle ones stay but are
-      // unreferenced: they do not keep the process alive.
-      minThreads: 1,
-      maxThreads: this.#threads,
-      idleTimeout: Number.POSITIVE_INFINITY,
+  #start(): Crew {
+    // Not an import: piscina starts its workers from a file beside its own, which no bundle has.
+    const { Piscina } = homeRequire()('piscina') as typeof import('piscina');
+    const piscina = new Piscina<Slice, SliceError | undefined>({
+      filename: workerFile(),
+      minThreads: 0,
+      maxThreads: this.threads,
+      concurrentTasksPerWorker: DEPTH,
+      loadBalancer: balancer(this.threads),
+      idleTimeout: this.#idleTimeout,
       recordTiming: false,
     });
+    const crew: Crew = { piscina, threads: new Set(), failure: undefined, ended: undefined };
+    const giveUp = (failure: Error): void => {
+      crew.failure ??= failure;
+      if (this.#crew === crew) this.#crew = undefined;
+      this.#past = Promise.all([this.#past, end(crew)]);
+    };
     // A worker that dies without a task (it cannot load) leaves what is queued waiting for ever: reject it.
-    piscina.on('error', (error: Error) => {
-      if (this.#piscina !== piscina) return;
-      this.#failure = error;
-      this.#piscina = undefined;
-      void piscina.destroy();
+    piscina.on('error', giveUp);
+    piscina.on('workerCreate', () => watch(crew));
+    piscina.on('workerDestroy', () => {
+      // piscina takes the worker off its list only after this. One that ends itself while it loads is no `error`.
+      queueMicrotask(() => {
+        if (piscina.threads.length === 0 && piscina.queueSize > 0) giveUp(new Error('a worker ended while it started'));
+      });
     });
-    return piscina;
+    return crew;
   }
 
   /** Ends the workers; what they had not finished is rejected. Resolves when no thread is left. */
   async close(): Promise<void> {
-    this.#closed = true;
-    const piscina = this.#piscina;
-    this.#piscina = undefined;
-    await piscina?.destroy();
+    const crew = this.#crew;
+    this.#crew = undefined;
+    this.#closed ??= Promise.all([this.#past, crew && end(crew)]);
+    await this.#closed;
   }
 }

@@ -1,29 +1,26 @@
 /** How a batch is cut for the workers: full lanes, equal shares, none so long that others wait. */
 
-/** A slice is a multiple of this, except a batch's last: the lanes of a 512-bit register. */
-export const LANES = 16;
-/** The same for larger slices: the most lanes of any kernel, AVX-512's two registers side by side. */
-const MAX_LANES = 32;
-/** Iterations a slice holds at most (512 credentials at 1000): some 20 ms on a fast kernel, 0.4 s on the fallback. */
-const ITERATIONS_PER_SLICE = 512_000;
+/** Iterations a slice holds at most (256 credentials at 1000): some 5 ms on a fast kernel, 40 ms on the fallback. */
+const ITERATIONS_PER_SLICE = 256_000;
 /** Jobs a slice holds at most, where there are few iterations. */
-const MAX_SLICE = 8192;
+const MAX_SLICE = 4096;
 
-function toLanes(jobs: number): number {
-  const lanes = jobs < 2 * MAX_LANES ? LANES : MAX_LANES;
-  return Math.max(Math.ceil(jobs / lanes), 1) * lanes;
+/** A multiple of `lanes` that holds `jobs`, at least one. */
+export const toLanes = (jobs: number, lanes: number): number => Math.max(Math.ceil(jobs / lanes), 1) * lanes;
+
+/** The most jobs of one slice: a multiple of `lanes`. */
+export function longestSlice(iterations: number, lanes: number): number {
+  return Math.min(
+    toLanes(ITERATIONS_PER_SLICE / iterations, lanes),
+    Math.max(Math.floor(MAX_SLICE / lanes), 1) * lanes,
+  );
 }
 
-/** The jobs of each slice but the last, for `jobs` jobs on `threads` workers. */
-export function sliceSize(jobs: number, iterations: number, threads: number): number {
-  const most = Math.min(toLanes(ITERATIONS_PER_SLICE / iterations), MAX_SLICE);
-  // As many slices as make the workers finish together: a multiple of their number.
-  const rounds = Math.max(Math.ceil(jobs / (most * threads)), 1);
-  return toLanes(jobs / (rounds * threads));
-}
-
-/** The half-open ranges of the slices, in order. */
-export function* slices(jobs: number, iterations: number, threads: number): Generator<readonly [number, number]> {
-  const size = sliceSize(jobs, iterations, threads);
-  for (let from = 0; from < jobs; from += size) yield [from, Math.min(from + size, jobs)];
+/**
+ * The jobs of the next slice where `jobs` are left for `workers` workers: full lanes, and towards the end ever fewer,
+ * so that the workers finish together although they are not equally fast.
+ */
+export function nextSlice(jobs: number, iterations: number, workers: number, lanes: number): number {
+  const share = toLanes(jobs / (2 * workers), lanes);
+  return Math.min(share, longestSlice(iterations, lanes), jobs);
 }

@@ -38,13 +38,31 @@ export interface HasherOptions {
   readonly backend?: 'auto' | BackendName;
   /** Forces a kernel by name. Default: PHSYNC_KERNEL, then the best one. */
   readonly kernel?: KernelName;
-  /** Worker threads. Default: `availableParallelism()`. */
+  /** Worker threads at most; they start as work comes. Default: `availableParallelism()`. */
   readonly threads?: number;
+  /**
+   * Milliseconds after which a worker thread without work ends; work that comes starts one anew, which takes some 40 ms.
+   * Infinity keeps them. Default: one minute.
+   */
+  readonly idleTimeout?: number;
+  /**
+   * Calls that may wait for a worker, a batch counting as one until its last slice is at work; a call more is refused
+   * with a PhsyncError `hasher-busy`. Default: 65536.
+   */
+  readonly maxQueue?: number;
   /**
    * Where Node runs in FIPS mode: whether MD4 (of a password), MD5 and RC4 (of an envelope) may be used all the same.
    * Default: no; what needs them is then refused with a PhsyncError `config-fips`.
    */
   readonly allowMd5InFips?: boolean;
+}
+
+/** What a hasher has to do at this moment. */
+export interface HasherLoad {
+  /** Calls that wait for a worker, with a part at least; `maxQueue` limits them. */
+  readonly waiting: number;
+  /** Slices that the workers hold: what they work on and what comes next. */
+  readonly running: number;
 }
 
 export interface HasherInfo {
@@ -70,7 +88,15 @@ export const EnvelopeStatus = {
 } as const;
 export type EnvelopeStatusCode = (typeof EnvelopeStatus)[keyof typeof EnvelopeStatus];
 
-export interface DeriveBatchInput {
+export interface Cancellable {
+  /**
+   * Gives the call up: it rejects at once with the signal's reason. What waits is dropped; what a worker has by then
+   * comes to its end unseen, and is wiped.
+   */
+  readonly signal?: AbortSignal;
+}
+
+export interface DeriveBatchInput extends Cancellable {
   /** n × 16 bytes. */
   readonly ntHashes: Uint8Array;
   /** n × 10 bytes; random (CSPRNG) where left out. */
@@ -87,7 +113,7 @@ export interface DeriveBatchResult {
   readonly iterations: number;
 }
 
-export interface OpenAndDeriveBatchInput {
+export interface OpenAndDeriveBatchInput extends Cancellable {
   /** Every DRS session key seen, newest first; 1 to 64 keys of 1 to 64 bytes. Each is tried until the CRC-32 matches. */
   readonly sessionKeys: readonly Uint8Array[];
   /** n × 36 bytes flat, or one array an item (an item of another length fails alone, with status `length`). */
@@ -128,19 +154,26 @@ export interface Credential {
   readonly hash: Uint8Array;
 }
 
-export interface DeriveOptions {
+export interface DeriveOptions extends Cancellable {
   readonly salt?: Uint8Array;
   readonly iterations?: number;
 }
 
+export interface VerifyOptions extends Cancellable {}
+
+/**
+ * Calls share threads and lanes by themselves and take turns, slice by slice: a long batch holds nobody up, and single
+ * calls made at about the same time are hashed side by side.
+ */
 export interface Hasher {
   readonly info: HasherInfo;
+  readonly load: HasherLoad;
   deriveBatch(input: DeriveBatchInput): Promise<DeriveBatchResult>;
   /** Opens DRS envelopes and derives in one go; the NT hash never becomes a JS value on the native backend. */
   openAndDeriveBatch(input: OpenAndDeriveBatchInput): Promise<OpenAndDeriveBatchResult>;
   derive(ntHash: Uint8Array, options?: DeriveOptions): Promise<Credential>;
   /** Constant-time check of a password (string) or NT hash (16 bytes) against a credential (text or parsed). */
-  verify(credential: string | Credential, secret: string | Uint8Array): Promise<boolean>;
+  verify(credential: string | Credential, secret: string | Uint8Array, options?: VerifyOptions): Promise<boolean>;
   /** MD4 of the UTF-16LE password. The caller owns (and wipes) the 16 bytes. */
   ntHash(password: string): Uint8Array;
   /**

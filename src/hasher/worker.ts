@@ -1,7 +1,7 @@
 /** A piscina worker: one slice of a batch at a time, on the synchronous backend, in memory that all threads share. */
 
 import { openBackend } from './open-backend.js';
-import type { Backend, KernelChoice } from './types.js';
+import { type Backend, type FlatItems, type KernelChoice, NT_HASH_SIZE } from './types.js';
 
 interface SliceBase {
   /** undefined: the fallback. */
@@ -16,6 +16,8 @@ interface OrgIdSlice extends SliceBase {
 
 export interface DeriveSlice extends OrgIdSlice {
   readonly operation: 'derive';
+  /** UTF-16LE passwords, whose NT hashes become the first of `ntHashes`. */
+  readonly passwords: FlatItems | undefined;
   readonly ntHashes: Uint8Array;
 }
 
@@ -46,21 +48,49 @@ export interface Pbkdf2Slice extends SliceBase {
   readonly derivedKeys: Uint8Array;
 }
 
-/** Every typed array of a slice lies on a SharedArrayBuffer, so that posting it copies no secret. */
+/**
+ * Every typed array of a slice lies on a SharedArrayBuffer, so that posting it copies no secret. The main thread wipes
+ * it. No operation changes its inputs: a slice whose worker died is done again.
+ */
 export type Slice = DeriveSlice | OpenSlice | Md4Slice | Pbkdf2Slice;
 
 const backends = new Map<KernelChoice | undefined, Backend>();
 
-/** Works a slice off; the outputs go into the slice's shared memory. */
-export function run(slice: Slice): void {
-  let backend = backends.get(slice.kernel);
+/** What a worker answers where a slice cannot be done, by any worker. */
+export interface SliceError {
+  readonly name: string;
+  readonly code: string | undefined;
+  readonly message: string;
+}
+
+function backendOf({ kernel }: Slice): Backend {
+  let backend = backends.get(kernel);
   if (backend === undefined) {
-    backend = openBackend(slice.kernel);
-    backends.set(slice.kernel, backend);
+    backend = openBackend(kernel);
+    backends.set(kernel, backend);
   }
+  return backend;
+}
+
+/** Works a slice off; the outputs go into the slice's shared memory. It does not throw: that is how dead workers look. */
+export function run(slice: Slice): SliceError | undefined {
+  try {
+    work(backendOf(slice), slice);
+    return undefined;
+  } catch (error) {
+    const { name, message, code } = error as Error & { code?: string };
+    return { name, message, code };
+  }
+}
+
+function work(backend: Backend, slice: Slice): void {
   switch (slice.operation) {
     case 'derive': {
-      const { ntHashes, salts, iterations, digests } = slice;
+      const { passwords, ntHashes, salts, iterations, digests } = slice;
+      if (passwords !== undefined) {
+        const { bytes, offsets } = passwords;
+        backend.md4Batch(bytes, offsets, ntHashes.subarray(0, (offsets.length - 1) * NT_HASH_SIZE));
+      }
       backend.deriveBatch(ntHashes, salts, iterations, digests);
       break;
     }
