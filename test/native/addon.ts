@@ -22,6 +22,3 @@ export function describeKernels(name: string, suite: (kernel: KernelName) => voi
     else it.skip(`${name} on ${kernel}: this CPU or its OS cannot run it`);
   }
 }
-
-/** Lanes of the widest kernel; batches are walked past twice as many. */
-export const MAX_LANES = 32;

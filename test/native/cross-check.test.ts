@@ -1,13 +1,16 @@
-/** Every kernel against node:crypto, @noble/hashes and hash-wasm: block edges, lane counts, tails, offsets, shared memory. */
+/** Every kernel on random batches against the portable one and `node:crypto`, and on block edges against @noble/hashes and hash-wasm. */
 
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { md5 as nobleMd5 } from '@noble/hashes/legacy.js';
 import { pbkdf2 as noblePbkdf2 } from '@noble/hashes/pbkdf2.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import fc from 'fast-check';
 import { createMD4 } from 'hash-wasm';
 import { beforeAll, expect, it } from 'vitest';
-import { orgId } from '../hasher/reference.js';
-import { addon, describeKernels, hex, join, MAX_LANES, oddly, painted, split } from './addon.js';
+import type { KernelChoice } from '#src/hasher/types.js';
+import { orgId, seal } from '../hasher/reference.js';
+import { addon, describeKernels, hex, join, oddly, painted, split } from './addon.js';
+import { EDGES } from './parity/grid.js';
 
 let md4: (message: Uint8Array) => string;
 beforeAll(async () => {
@@ -15,136 +18,124 @@ beforeAll(async () => {
   md4 = (message) => hasher.init().update(message).digest('hex');
 });
 
-/** One below, at and one above the places where padding takes another block. */
-const edges = [0, 1, 54, 55, 56, 57, 63, 64, 65, 111, 118, 119, 120, 121, 127, 128, 129, 183, 184, 191, 192, 193, 1000];
-/** Walks all lane widths and their tails. */
-const counts = [...Array.from({ length: 2 * MAX_LANES + 1 }, (_, i) => i + 1), 255, 256, 257, 300];
+const most = 2 * Math.max(...addon.kernels().widths.map(({ lanes }) => lanes)) + 1;
+const bytes = (maxLength: number, minLength = 0) => fc.uint8Array({ minLength, maxLength });
+/** Mostly short, now and then of several blocks. */
+const message = fc.oneof({ weight: 3, arbitrary: bytes(70) }, { weight: 1, arbitrary: bytes(300) });
+const messages = fc.array(message, { minLength: 1, maxLength: most, size: 'max' });
+const pairs = fc.array(fc.tuple(message, message), { minLength: 1, maxLength: most, size: 'max' });
+
+function hash(
+  name: 'md4Batch' | 'md5Batch',
+  kernel: KernelChoice,
+  items: readonly Uint8Array[],
+  odd: boolean,
+): string[] {
+  const place = odd ? <T extends Uint8Array | Uint32Array>(array: T) => oddly(array) : <T>(array: T) => array;
+  const joined = join(items);
+  const digests = place(new Uint8Array(16 * items.length));
+  addon[name](kernel, place(joined.bytes), place(joined.offsets), digests);
+  return split(digests, 16);
+}
+
+function pbkdf2(
+  kernel: KernelChoice,
+  jobs: readonly [Uint8Array, Uint8Array][],
+  rounds: number,
+  dkLen: number,
+): string[] {
+  const passwords = join(jobs.map(([password]) => password));
+  const salts = join(jobs.map(([, salt]) => salt));
+  const keys = new Uint8Array(dkLen * jobs.length);
+  addon.pbkdf2Batch(kernel, passwords.bytes, passwords.offsets, salts.bytes, salts.offsets, rounds, dkLen, keys);
+  return split(keys, dkLen);
+}
 
 describeKernels('cross-check', (kernel) => {
-  it('MD4 and MD5 of messages of unequal lengths in one batch', () => {
-    const messages = edges.map((size, i) => painted(size, 31 * i));
-    const { bytes, offsets } = join(messages);
-    const digests = new Uint8Array(16 * messages.length);
-    addon.md5Batch(kernel, bytes, offsets, digests);
-    expect(split(digests, 16)).toEqual(messages.map((m) => createHash('md5').update(m).digest('hex')));
-    expect(split(digests, 16)).toEqual(messages.map((m) => hex(nobleMd5(m))));
-    addon.md4Batch(kernel, bytes, offsets, digests);
-    expect(split(digests, 16)).toEqual(messages.map(md4));
+  it('MD4 and MD5 of random messages', () => {
+    const check = fc.property(messages, fc.boolean(), (items, odd) => {
+      const md5 = items.map((item) => createHash('md5').update(item).digest('hex'));
+      expect(hash('md5Batch', kernel, items, odd)).toEqual(md5);
+      expect(hash('md5Batch', 'portable', items, odd)).toEqual(md5);
+      expect(hash('md4Batch', kernel, items, odd)).toEqual(hash('md4Batch', 'portable', items, odd));
+    });
+    fc.assert(check, { numRuns: 40 });
   });
 
-  it('MD4 and MD5 of every job count', () => {
-    for (const count of counts) {
-      const messages = Array.from({ length: count }, (_, i) => painted((i * 29) % 150, i));
-      const { bytes, offsets } = join(messages);
-      const digests = new Uint8Array(16 * count);
-      addon.md5Batch(kernel, bytes, offsets, digests);
-      expect(split(digests, 16)).toEqual(messages.map((m) => createHash('md5').update(m).digest('hex')));
-      addon.md4Batch(kernel, bytes, offsets, digests);
-      expect(split(digests, 16)).toEqual(messages.map(md4));
-    }
-  });
-
-  it('HMAC-SHA256 of all key and message edges', () => {
-    const pairs = edges.flatMap((key, i) => edges.map((size, k) => [painted(key, i), painted(size, 97 * k)] as const));
-    const keys = join(pairs.map(([key]) => key));
-    const messages = join(pairs.map(([, message]) => message));
-    const digests = new Uint8Array(32 * pairs.length);
-    addon.hmacSha256Batch(kernel, keys.bytes, keys.offsets, messages.bytes, messages.offsets, digests);
-    expect(split(digests, 32)).toEqual(
-      pairs.map(([key, message]) => createHmac('sha256', key).update(message).digest('hex')),
-    );
-  });
-
-  it.each([1, 2, 3, 999, 1000])('PBKDF2 with %i iterations', (iterations) => {
-    const jobs = edges.map((size, i) => [painted(size, i), painted(edges[(i * 5) % edges.length]!, 13 * i)] as const);
-    const passwords = join(jobs.map(([password]) => password));
-    const salts = join(jobs.map(([, salt]) => salt));
-    for (const dkLen of [1, 20, 31, 32, 33, 64, 100]) {
-      const derived = new Uint8Array(dkLen * jobs.length);
-      addon.pbkdf2Batch(
-        kernel,
-        passwords.bytes,
-        passwords.offsets,
-        salts.bytes,
-        salts.offsets,
-        iterations,
-        dkLen,
-        derived,
+  it('HMAC-SHA256 of random keys and messages', () => {
+    const check = fc.property(pairs, (jobs) => {
+      const keys = join(jobs.map(([key]) => key));
+      const texts = join(jobs.map(([, text]) => text));
+      const digests = new Uint8Array(32 * jobs.length);
+      addon.hmacSha256Batch(kernel, keys.bytes, keys.offsets, texts.bytes, texts.offsets, digests);
+      expect(split(digests, 32)).toEqual(
+        jobs.map(([key, text]) => createHmac('sha256', key).update(text).digest('hex')),
       );
-      expect(split(derived, dkLen)).toEqual(
-        jobs.map(([password, salt]) => pbkdf2Sync(password, salt, iterations, dkLen, 'sha256').toString('hex')),
-      );
-    }
-    const [password, salt] = jobs[7]!;
-    const one = new Uint8Array(32);
-    const ends = (bytes: Uint8Array) => new Uint32Array([0, bytes.length]);
-    addon.pbkdf2Batch(kernel, password, ends(password), salt, ends(salt), iterations, 32, one);
-    expect(hex(one)).toBe(hex(noblePbkdf2(sha256, password, salt, { c: iterations, dkLen: 32 })));
+    });
+    fc.assert(check, { numRuns: 40 });
   });
 
-  it('PBKDF2 of one password with more output blocks than a slice has jobs', () => {
-    const derived = new Uint8Array(32 * 300 + 5);
-    addon.pbkdf2Batch(
-      kernel,
-      painted(64),
-      new Uint32Array([0, 64]),
-      painted(10),
-      new Uint32Array([0, 10]),
-      3,
-      derived.length,
-      derived,
+  it('PBKDF2 of random passwords and salts, rounds and key lengths', () => {
+    const check = fc.property(
+      pairs,
+      fc.integer({ min: 1, max: 30 }),
+      fc.integer({ min: 1, max: 100 }),
+      (jobs, c, dkLen) => {
+        const keys = pbkdf2(kernel, jobs, c, dkLen);
+        expect(keys).toEqual(pbkdf2('portable', jobs, c, dkLen));
+        expect(keys).toEqual(
+          jobs.map(([password, salt]) => pbkdf2Sync(password, salt, c, dkLen, 'sha256').toString('hex')),
+        );
+      },
     );
-    expect(hex(derived)).toBe(pbkdf2Sync(painted(64), painted(10), 3, derived.length, 'sha256').toString('hex'));
+    fc.assert(check, { numRuns: 30 });
   });
 
-  it('OrgId digests of every job count', () => {
-    const all = counts.at(-1)!;
-    const ntHashes = painted(16 * all);
-    const salts = painted(10 * all, 5);
-    const wanted = Array.from({ length: all }, (_, i) =>
-      hex(orgId(ntHashes.subarray(16 * i, 16 * i + 16), salts.subarray(10 * i, 10 * i + 10), 3)),
-    );
-    for (const count of counts) {
+  it('envelopes of random NT hashes, RIDs and session keys, some of them damaged', () => {
+    const item = fc.record({
+      ntHash: bytes(16, 16),
+      salt: bytes(10, 10),
+      rid: fc.integer({ min: 0, max: 0xffffffff }),
+      key: fc.nat(),
+      damage: fc.option(fc.nat({ max: 36 * 8 - 1 }), { freq: 5 }),
+    });
+    const items = fc.array(item, { minLength: 1, maxLength: most, size: 'max' });
+    const sessionKeys = fc.uniqueArray(bytes(64, 1), { minLength: 1, maxLength: 4, selector: hex });
+    const check = fc.property(items, sessionKeys, (all, keys) => {
+      const count = all.length;
+      const sealed = all.map(({ ntHash, rid, key, damage }) => {
+        const envelope = new Uint8Array(seal(keys[key % keys.length]!, rid, ntHash));
+        if (damage !== null) envelope[damage >> 3]! ^= 1 << (damage & 7);
+        return envelope;
+      });
+      const joined = join(keys);
       const digests = new Uint8Array(32 * count);
-      addon.deriveBatch(kernel, ntHashes.slice(0, 16 * count), salts.slice(0, 10 * count), 3, digests);
-      expect(split(digests, 32)).toEqual(wanted.slice(0, count));
+      const status = new Uint8Array(count);
+      const rids = Uint32Array.from(all, ({ rid }) => rid);
+      const salts = join(all.map(({ salt }) => salt)).bytes;
+      const envelopes = join(sealed).bytes;
+      addon.openAndDeriveBatch(kernel, joined.bytes, joined.offsets, envelopes, rids, salts, 2, digests, status);
+      // That a damaged one still opens has a chance of 2^-32, which is the CRC-32's.
+      const wanted = all.map(({ rid, damage }) => (rid === 0 ? 3 : damage !== null ? 2 : 0));
+      expect([...status]).toEqual(wanted);
+      expect(split(digests, 32)).toEqual(
+        all.map(({ ntHash, salt }, i) => (wanted[i] === 0 ? hex(orgId(ntHash, salt, 2)) : '00'.repeat(32))),
+      );
+    });
+    fc.assert(check, { numRuns: 25 });
+  });
+
+  it('MD4 as hash-wasm and MD5 as @noble/hashes have them, round the block edges', () => {
+    const items = EDGES.map((size, i) => painted(size, 31 * i));
+    expect(hash('md4Batch', kernel, items, false)).toEqual(items.map(md4));
+    expect(hash('md5Batch', kernel, items, false)).toEqual(items.map((item) => hex(nobleMd5(item))));
+  });
+
+  it('PBKDF2 as @noble/hashes has it', () => {
+    for (const c of [1, 2, 1000]) {
+      const wanted = hex(noblePbkdf2(sha256, painted(64), painted(10), { c, dkLen: 40 }));
+      expect(pbkdf2(kernel, [[painted(64), painted(10)]], c, 40)).toEqual([wanted]);
     }
-  });
-
-  it('OrgId digests with 1000 iterations, a full vector and a tail', () => {
-    const count = MAX_LANES + 1;
-    const ntHashes = painted(16 * count, 3);
-    const salts = painted(10 * count, 8);
-    const digests = new Uint8Array(32 * count);
-    addon.deriveBatch(kernel, ntHashes, salts, 1000, digests);
-    expect(split(digests, 32)).toEqual(
-      Array.from({ length: count }, (_, i) =>
-        hex(orgId(ntHashes.subarray(16 * i, 16 * i + 16), salts.subarray(10 * i, 10 * i + 10), 1000)),
-      ),
-    );
-  });
-
-  it.each([false, true])('odd offsets, shared memory: %s', (shared) => {
-    const messages = edges.map((size, i) => painted(size, i));
-    const { bytes, offsets } = join(messages);
-    const digests = oddly(new Uint8Array(16 * messages.length), shared);
-    addon.md5Batch(kernel, oddly(bytes, shared), oddly(offsets, shared), digests);
-    expect(split(digests, 16)).toEqual(messages.map((m) => createHash('md5').update(m).digest('hex')));
-
-    const count = 31;
-    const ntHashes = oddly(painted(16 * count), shared);
-    const salts = oddly(painted(10 * count), shared);
-    const derived = oddly(new Uint8Array(32 * count), shared);
-    addon.deriveBatch(kernel, ntHashes, salts, 2, derived);
-    expect(split(derived, 32)).toEqual(
-      Array.from({ length: count }, (_, i) =>
-        hex(orgId(ntHashes.subarray(16 * i, 16 * i + 16), salts.subarray(10 * i, 10 * i + 10), 2)),
-      ),
-    );
-    // Nothing beside the view was written.
-    const whole = new Uint8Array(derived.buffer);
-    expect(whole[0]! + whole.at(-1)! + whole.at(-2)!).toBe(0);
-    expect(hex(ntHashes)).toBe(hex(painted(16 * count)));
   });
 
   it('leaves empty batches alone', () => {

@@ -9,7 +9,10 @@ function suite(kernel: KernelChoice): void {
   it.each(parityCases.map((one) => [one.name, one] as const))('%s', (_, { run }) => {
     run(addon, kernel, (what, got, wanted) => {
       if (got.length === wanted.length && Buffer.compare(got, wanted) === 0) return;
-      expect(`${what}: ${hex(got)}`).toBe(`${what}: ${hex(wanted)}`);
+      const at = got.findIndex((byte, i) => byte !== wanted[i]);
+      const shown = (bytes: Uint8Array) =>
+        `${what}, ${bytes.length} bytes, from ${at}: ${hex(bytes.slice(at, at + 32))}`;
+      expect(shown(got)).toBe(shown(wanted));
     });
   });
 }
