@@ -21,6 +21,7 @@ async function gather() {
     kernel: info.kernel,
     kernels: info.kernels,
     compiledKernels: native?.compiled ?? [],
+    widths: native?.widths.map(({ calls, ...measured }) => measured) ?? [],
     threads: info.threads,
     whyNotNative: info.whyNotNative,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
@@ -30,6 +31,16 @@ async function gather() {
     openssl: process.versions.openssl,
     platform: `${process.platform}-${process.arch}`,
   };
+}
+
+/** What a job costs in each width where all lanes are busy, cheapest first: why which kernel is taken. */
+function costs(widths: Info['widths']): string | undefined {
+  const each = widths
+    .filter(({ algorithm }) => algorithm === 'pbkdf2-sha256')
+    .map(({ kernel, lanes, nanoseconds }) => ({ name: `${kernel}:${lanes}`, each: nanoseconds / lanes }))
+    .sort((a, b) => a.each - b.each);
+  if (each.length === 0) return undefined;
+  return `${each.map((width) => `${width.name} ${width.each.toFixed(1)}`).join(', ')} ns a round and lane`;
 }
 
 type Info = Awaited<ReturnType<typeof gather>>;
@@ -42,6 +53,7 @@ function lines(info: Info): string[] {
     ['kernel', info.kernel],
     ['kernels', info.kernels.join(', ') || undefined],
     ['not on this CPU', info.compiledKernels.filter((name) => !info.kernels.includes(name)).join(', ') || undefined],
+    ['measured', costs(info.widths)],
     ['threads', String(info.threads)],
     ['why not native', info.whyNotNative?.replaceAll(/\s*\n\s*/g, ' ')],
     ['cpu', info.cpu],

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { loadNative } from '#src/hasher/native.js';
+import type { KernelWidth } from '#src/hasher/types.js';
 import orgid from '../vectors/orgid.json' with { type: 'json' };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -139,7 +140,12 @@ describe('phsync info', () => {
     expect(status).toBe(0);
     if ('native' in loaded) {
       const { supported } = loaded.native.kernels;
-      expect(info).toMatchObject({ backend: 'native', kernel: supported[0], kernels: supported });
+      // Their order is measured by each process for itself.
+      expect(info).toMatchObject({ backend: 'native', kernel: info.kernels[0] });
+      expect(info.kernels.toSorted()).toEqual(supported.toSorted());
+      const widths: KernelWidth[] = info.widths;
+      expect(new Set(widths.map(({ kernel }) => kernel))).toEqual(new Set(supported));
+      expect(Math.min(...widths.map(({ nanoseconds }) => nanoseconds))).toBeGreaterThan(0);
     } else {
       expect(info).toMatchObject({ backend: 'fallback', whyNotNative: loaded.whyNot });
     }
