@@ -1,14 +1,12 @@
 /** The build keeps each ISA's code to itself: no weak symbol to merge, no wide register outside its library. */
 
-import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { addon, root } from './addon.js';
+import { expectOwnSymbolsOnly, tool } from './symbols.js';
 
 const release = join(root, 'build', 'Release');
-const tool = (name: string, ...args: string[]) =>
-  execFileSync(name, args, { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'pipe'] });
 const has = (name: string) => {
   try {
     tool(name, '--version');
@@ -29,14 +27,7 @@ describe.skipIf(!readable)('kernel libraries (Linux with binutils)', () => {
   it.each(kernelNames)('%s defines no weak symbol and exports its table only', (kernel) => {
     const path = library(kernel);
     expect(path, `no library of ${kernel} below build/Release`).toBeDefined();
-    const symbols = tool('nm', '--defined-only', path!)
-      .split('\n')
-      .map((line) => line.split(' '))
-      .filter((fields) => fields.length === 3)
-      .map(([, type, name]) => ({ type: type!, name: name! }));
-    expect(symbols.length).toBeGreaterThan(0);
-    expect(symbols.filter(({ type }) => /[WVu]/.test(type))).toEqual([]);
-    expect(symbols.filter(({ type }) => /[A-Z]/.test(type)).map(({ name }) => name)).toHaveLength(1);
+    expectOwnSymbolsOnly('nm', path!);
   });
 
   const registers = (kernel: string) => {
