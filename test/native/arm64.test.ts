@@ -56,7 +56,7 @@ if (process.arch === 'arm64') {
         return { ...outcome, stdout: lines, sha2: /^0x.*\bsha256h2?\b/m.test(readFileSync(log, 'utf8')) };
       };
 
-      it('runs armsha2, neon and portable', async () => {
+      it('runs armsha2, neon and portable, in every width', async () => {
         expect(await traced({})).toEqual({
           code: 0,
           stdout: [...ran(armsha2), 'ran: auto', ...ran(neon), ...ran(portable)],
@@ -86,9 +86,13 @@ if (process.arch === 'arm64') {
       it('passes the parity grid on every kernel, in every width, and on auto', async () => {
         const { code, stdout, stderr } = await grid([]);
         expect(stderr).toBe('');
-        expect(stdout.replace(/, \d{2,} checks$/gm, '').trim().split('\n').sort()).toEqual(
-          ['no failure', ...ran(armsha2), 'ran: auto', ...ran(neon), ...ran(portable)],
-        );
+        expect(
+          stdout
+            .replace(/, \d{2,} checks$/gm, '')
+            .trim()
+            .split('\n')
+            .sort(),
+        ).toEqual(['no failure', ...ran(armsha2), 'ran: auto', ...ran(neon), ...ran(portable)]);
         expect(code).toBe(0);
       }, 300_000);
 
@@ -96,9 +100,11 @@ if (process.arch === 'arm64') {
         const { code, stdout, stderr } = await grid(['auto', 'armsha2'], withoutSha2);
         expect(stdout).toMatch(/^ran: auto, \d{2,} checks\n$/);
         expect(stderr).toMatch(/^cannot run: armsha2; here: /);
-        expect(stderr.trim().slice('cannot run: armsha2; here: '.length).split(', ').sort()).toEqual(
-          ['auto', ...neon, ...portable],
-        );
+        expect(stderr.trim().slice('cannot run: armsha2; here: '.length).split(', ').sort()).toEqual([
+          'auto',
+          ...neon,
+          ...portable,
+        ]);
         expect(code).toBe(2);
       }, 300_000);
 
