@@ -16,11 +16,22 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/samba/**'],
+          exclude: ['test/samba/**', 'test/package/**'],
           testTimeout: 30_000,
           // vitest's own choice leaves one core idle, which of two is half.
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          globalSetup: ['test/package/global-setup.ts'],
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
+          testTimeout: 60_000,
         },
       },
       {

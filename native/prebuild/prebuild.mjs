@@ -60,6 +60,10 @@ async function build(name, out) {
       cpSync(join(root, path), join(folder, path), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     Object.assign(process.env, tools());
+    const { CXX, LDFLAGS = '' } = process.env;
+    const older = join(folder, 'older_libstdcxx.o');
+    execFileSync(`${CXX} -O2 -fPIC -c native/prebuild/older_libstdcxx.cc -o ${older}`, { cwd: folder, shell: true });
+    process.env.LDFLAGS = `${LDFLAGS} ${older}`;
     await promisify(prebuildify)({
       cwd: folder,
       out,

@@ -31,6 +31,7 @@ async function waitForLock(file: string): Promise<Lock> {
       const lock = tryLock(file);
       if (lock !== undefined) return lock;
     } catch (error) {
+      if (error instanceof PhsyncError) throw error;
       cause = error;
     }
     if (cause === undefined && Date.now() < until) {

@@ -50,6 +50,7 @@ function takeLock(file: string): Lock {
   try {
     lock = tryLock(file);
   } catch (cause) {
+    if (cause instanceof PhsyncError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new PhsyncError('state-directory', `cannot lock ${file}: ${reason}`, { cause, facts: { file } });
   }

@@ -1,0 +1,62 @@
+/** Makes the package as it would be published, with this machine's prebuilt addons in it, and installs it once. */
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { has, npm, root } from './tools.js';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The package with prebuilt addons; undefined: none can be built here. */
+    tarball: string | undefined;
+    /** The same without, as where nobody has prebuilt. */
+    tarballOfSources: string;
+    /** A folder in whose node_modules the first of both is installed, with --ignore-scripts. */
+    installed: string;
+    /** The C libraries that there is a prebuilt addon for. */
+    prebuilt: readonly string[];
+  }
+}
+
+function pack(folder: string): string {
+  const [packed] = JSON.parse(npm(['pack', '--ignore-scripts', '--json'], { cwd: folder })) as [{ filename: string }];
+  return join(folder, packed.filename);
+}
+
+function prebuild(folder: string): string[] {
+  if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch) || !has('g++')) return [];
+  const libcs = ['glibc'];
+  if (process.arch === 'x64' && has('musl-gcc')) libcs.push('musl');
+  const targets = libcs.map((libc) => `${process.arch}-${libc}`);
+  const command = [join(root, 'native', 'prebuild', 'prebuild.mjs'), ...targets, '--out', folder];
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command.join(' ')} failed:\n${stdout}${stderr}`);
+  return libcs;
+}
+
+export default function setup({ provide }: TestProject): () => void {
+  const folder = mkdtempSync(join(tmpdir(), 'phsync-package-'));
+  const sources = join(folder, 'sources');
+  const whole = join(folder, 'whole');
+  for (const path of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'binding.gyp', 'native', 'dist']) {
+    cpSync(join(root, path), join(sources, path), { recursive: true });
+  }
+  cpSync(sources, whole, { recursive: true });
+  const prebuilt = prebuild(whole);
+  const tarballOfSources = pack(sources);
+  const tarball = prebuilt.length > 0 ? pack(whole) : undefined;
+
+  const installed = join(folder, 'installed');
+  mkdirSync(installed);
+  npm(['install', '--prefix', installed, '--ignore-scripts', '--omit=optional', tarball ?? tarballOfSources], {
+    cwd: installed,
+  });
+
+  provide('tarball', tarball);
+  provide('tarballOfSources', tarballOfSources);
+  provide('installed', installed);
+  provide('prebuilt', prebuilt);
+  return () => rmSync(folder, { recursive: true, force: true });
+}
