@@ -1,24 +1,14 @@
 /** The packed package in empty folders, with no compiler in reach: on this Node.js and another, natively and without. */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { runtime } from '../runtimes.js';
-import { bareTools, plainEnvironment, root } from './tools.js';
+import { bareTools, COMPUTE, COMPUTED, plainEnvironment, VECTORS } from './tools.js';
 
 const tarball = inject('tarball');
-const here = join(root, 'test', 'package');
-const vectors: readonly { readonly salt: string; readonly iterations: number; readonly hash: string }[] = JSON.parse(
-  readFileSync(join(root, 'test', 'vectors', 'orgid.json'), 'utf8'),
-);
-const COMPUTED = {
-  texts: vectors.map(({ salt, iterations, hash }) => `v1;PPH1_MD4,${salt},${iterations},${hash};`),
-  digests: vectors.map(({ hash }) => hash).join(''),
-  verified: vectors.map(() => true),
-  refused: vectors.map(() => false),
-};
 const QUICK = ['--no-audit', '--no-fund', '--prefer-offline'];
 const COMPILERS = ['cc', 'gcc', 'g++', 'c++', 'clang', 'clang++', 'make', 'python', 'python3', 'node-gyp'];
 
@@ -58,9 +48,8 @@ class Site {
   }
 
   compute(env: NodeJS.ProcessEnv = {}) {
-    const input = JSON.stringify(vectors);
-    const program = readFileSync(join(here, 'compute.mjs'), 'utf8');
-    const { status, stdout, output } = this.run('node', ['--input-type=module', '-e', program], { input, env });
+    const args = ['--input-type=module', '-e', COMPUTE];
+    const { status, stdout, output } = this.run('node', args, { input: JSON.stringify(VECTORS), env });
     expect(status, output).toBe(0);
     const { info, ...computed } = JSON.parse(stdout);
     expect(computed).toEqual(COMPUTED);

@@ -1,11 +1,29 @@
 /** What the tests of the package run: npm, other Node.js versions, and a PATH without any compiler. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Vector {
+  readonly salt: string;
+  readonly iterations: number;
+  readonly hash: string;
+}
+/** Published credentials and what they are made of, with their sources. */
+export const VECTORS: readonly Vector[] = JSON.parse(readFileSync(join(root, 'test', 'vectors', 'orgid.json'), 'utf8'));
+/** A user's program: VECTORS come in on standard input, what it computed goes out. */
+export const COMPUTE = readFileSync(join(root, 'test', 'package', 'compute.mjs'), 'utf8');
+/** What COMPUTE is to say, beside the hasher's `info`. */
+export const COMPUTED = {
+  texts: VECTORS.map(({ salt, iterations, hash }) => `v1;PPH1_MD4,${salt},${iterations},${hash};`),
+  digests: VECTORS.map(({ hash }) => hash).join(''),
+  verified: VECTORS.map(() => true),
+  refused: VECTORS.map(() => false),
+};
+
 const windows = process.platform === 'win32';
 
 /** The first program of that name on the PATH. */

@@ -1,0 +1,83 @@
+/**
+ * The addon for musl, really run: in Bun's musl build, which has Node-API and worker threads (the registry has no
+ * Node.js linked against musl), under Debian's musl loader.
+ */
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { runtime } from '../runtimes.js';
+import { COMPUTE, COMPUTED, plainEnvironment, root, VECTORS } from './tools.js';
+
+const addon = join(inject('installed'), 'node_modules', 'phsync', 'prebuilds', 'linux-x64', 'phsync.musl.node');
+const here = join(root, 'test', 'package', 'musl');
+
+describe.skipIf(!inject('prebuilt').includes('musl'))('the prebuilt addon for musl (Debian with musl-tools)', () => {
+  let libraries: string;
+  let bun: string;
+  beforeAll(() => {
+    bun = runtime('bun-musl');
+    libraries = mkdtempSync(join(tmpdir(), 'phsync-musl-'));
+    // libstdc++ names the loader of glibc as one of its libraries, which also gives the rest a place.
+    const missing = join(libraries, 'ld-linux-x86-64.so.2');
+    execFileSync('musl-gcc', [
+      '-shared',
+      '-fPIC',
+      '-O1',
+      '-Wall',
+      '-Werror',
+      join(here, 'glibc_names.c'),
+      '-o',
+      missing,
+    ]);
+    for (const name of ['libstdc++.so.6', 'libgcc_s.so.1']) {
+      const path = execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
+      copyFileSync(path, join(libraries, name));
+    }
+  }, 120_000);
+  afterAll(() => rmSync(libraries, { recursive: true, force: true }));
+
+  function run(args: readonly string[], input = '') {
+    const { status, stdout, stderr } = spawnSync(bun, args, {
+      cwd: inject('installed'),
+      input,
+      encoding: 'utf8',
+      // node-gyp-build tells musl by Alpine's release file, or is told.
+      env: plainEnvironment({ LD_LIBRARY_PATH: libraries, LIBC: 'musl' }),
+    });
+    expect(status, stdout + stderr).toBe(0);
+    return stdout;
+  }
+
+  it('is loaded by a process on musl, and its exceptions arrive', () => {
+    expect(existsSync(addon)).toBe(true);
+    const program = join(libraries, 'door.cjs');
+    writeFileSync(
+      program,
+      `const addon = require(process.argv[2]);
+       let error;
+       try { addon.kernels(); addon.deriveBatch('none'); } catch (caught) { error = caught; }
+       const maps = require('node:fs').readFileSync('/proc/self/maps', 'utf8');
+       console.log(JSON.stringify({ error: error?.name, maps: [...new Set(maps.match(/\\/\\S+$/gm))] }));`,
+    );
+    const { error, maps } = JSON.parse(run([program, addon])) as { error: string; maps: string[] };
+    expect(error).toBe('RangeError');
+    expect(maps).toContain(addon);
+    expect(maps.filter((path) => /musl.*\/libc\.so$|ld-musl/.test(path))).toHaveLength(1);
+    expect(maps.filter((path) => path.endsWith('/libc.so.6'))).toEqual([]);
+  });
+
+  it('passes the parity grid', { timeout: 300_000 }, () => {
+    expect(run([join(root, 'test', 'native', 'parity', 'run.ts'), addon])).toContain('no failure');
+  });
+
+  it('is what the installed package computes with there, on its pool', () => {
+    const program = join(inject('installed'), 'compute-on-musl.mjs');
+    writeFileSync(program, COMPUTE);
+    const { info, ...computed } = JSON.parse(run([program], JSON.stringify(VECTORS)));
+    expect(computed).toEqual(COMPUTED);
+    expect(info).toMatchObject({ backend: 'native' });
+  });
+});
