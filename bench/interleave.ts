@@ -1,20 +1,23 @@
-/** Contenders side by side: each in its own process, one sample each in every round, ratios taken within the round. */
+/**
+ * Contenders side by side: one sample of each in every round, each in a process of its own that is new in every round,
+ * so that what a process is stuck with (where its memory lies, what its compiler made of it) varies from sample to
+ * sample as it does from run to run.
+ */
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Ready, Sample } from './contender-process.js';
-import { median } from './result.js';
+import type { Sample, Task } from './contender-process.js';
 
 const script = fileURLToPath(new URL('./contender-process.js', import.meta.url));
 
 export interface Entry {
   readonly name: string;
-  /** For `fork`, besides the caller's own: OPENSSL_ia32cap and the like. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** What `contender` knows it as; the name by default. */
+  /** What `contenders` knows it as; the name by default. */
   readonly contender?: string;
   readonly jobs: number;
+  /** Of its process, besides the caller's own: OPENSSL_ia32cap and the like. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 async function answer<T>(child: ChildProcess, name: string): Promise<T> {
@@ -31,44 +34,49 @@ async function answer<T>(child: ChildProcess, name: string): Promise<T> {
   }
 }
 
+const contenderOf = ({ name, contender = name }: Entry): string => contender;
+
+async function round(entries: readonly Entry[], seconds: number): Promise<Map<string, Sample>> {
+  const samples = new Map<string, Sample>();
+  // Entries that differ in their jobs alone share a process.
+  const children = new Map<string, ChildProcess>();
+  try {
+    for (const entry of entries) {
+      const key = JSON.stringify([contenderOf(entry), entry.env]);
+      let child = children.get(key);
+      if (child === undefined) {
+        child = fork(script, [contenderOf(entry)], { env: { ...process.env, ...entry.env } });
+        children.set(key, child);
+        await answer(child, entry.name);
+      }
+      child.send({ jobs: entry.jobs, seconds } satisfies Task);
+      samples.set(entry.name, await answer<Sample>(child, entry.name));
+    }
+  } finally {
+    for (const child of children.values()) {
+      if (child.connected) child.disconnect();
+    }
+    await Promise.all([...children.values()].map((child) => child.exitCode === null && once(child, 'exit')));
+  }
+  return samples;
+}
+
 /**
  * `rounds` × one sample of `seconds` for each entry, in an order that turns by one every round.
- * @returns digests a second by entry name, one figure a round.
+ *
+ * @returns the samples by entry name, one a round.
  */
 export async function interleave(
   entries: readonly Entry[],
   rounds: number,
   seconds: number,
   say: (line: string) => void,
-): Promise<Map<string, number[]>> {
-  const children = new Map<string, ChildProcess>();
-  const figures = new Map<string, number[]>(entries.map(({ name }) => [name, []]));
-  try {
-    for (const { name, contender = name, jobs, env } of entries) {
-      const child = fork(script, [contender, String(jobs)], { env: { ...process.env, ...env } });
-      children.set(name, child);
-      await answer<Ready>(child, name);
-    }
-    for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < entries.length; i++) {
-        const { name } = entries[(i + round) % entries.length]!;
-        const child = children.get(name)!;
-        child.send({ seconds });
-        figures.get(name)!.push((await answer<Sample>(child, name)).perSecond);
-      }
-      say(
-        `round ${round + 1} of ${rounds}: ${[...figures].map(([name, all]) => `${name} ${Math.round(all.at(-1)!)}/s`).join(', ')}`,
-      );
-    }
-  } finally {
-    for (const child of children.values()) {
-      if (child.connected) child.disconnect();
-    }
+): Promise<Map<string, Sample[]>> {
+  const all = new Map<string, Sample[]>(entries.map(({ name }) => [name, []]));
+  for (let n = 0; n < rounds; n++) {
+    const turned = entries.map((_, i) => entries[(i + n) % entries.length]!);
+    for (const [name, sample] of await round(turned, seconds)) all.get(name)!.push(sample);
+    say(`round ${n + 1} of ${rounds}`);
   }
-  return figures;
-}
-
-/** The median over the rounds of `a`'s figure divided by `b`'s of the same round. */
-export function pairedRatio(a: readonly number[], b: readonly number[]): number {
-  return median(a.map((figure, round) => figure / b[round]!));
+  return all;
 }

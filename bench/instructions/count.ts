@@ -80,7 +80,10 @@ class Counter {
   }
 
   plan({ name, supported, pbkdf2 }: KernelLanes): void {
-    if (!supported) return this.not(name, 'plan', 'this CPU does not run it');
+    if (!supported) {
+      this.not(name, 'plan', 'this CPU does not run it');
+      return;
+    }
     // A single lane is never idle.
     if (pbkdf2.every((lanes) => lanes === 1)) return;
     for (const jobs of PLANS) {

@@ -140,6 +140,7 @@ export async function drsr({ dc: directory, rounds: wished, say }: SuiteOptions)
         .map(([other, theirs]) => [other, rate(pulls) / rate(theirs)]),
     ),
     samples: pulls.map(({ users, seconds }) => users / seconds),
+    ...(name === 'phsync' ? { reference: 'drsr pull samba C client' } : {}),
     more: {
       users: median(pulls.map(({ users }) => users)),
       cpuMicrosecondsPerUser: median(pulls.map(({ users, cpuSeconds }) => (cpuSeconds * 1e6) / users)),

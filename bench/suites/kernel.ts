@@ -1,39 +1,52 @@
-/** Every kernel that this CPU runs, one thread, beside the ways that a JS program has without phsync. */
+/** Every kernel that this CPU runs at several batch sizes, one thread, beside what a JS program has without phsync. */
 
-import { createHasher } from '#src/hasher/create-hasher.js';
-import { type Entry, interleave, pairedRatio } from '../interleave.js';
-import { type Case, median, type SuiteOptions } from '../result.js';
+import { type CaseEntry, measure } from '../cases.js';
+import { addon } from '../contenders/native.js';
+import type { Case, SuiteOptions } from '../result.js';
 
 /** OpenSSL without SHA-NI: what `node:crypto` does on CPUs that lack it, so that figures from both kinds compare. */
 const NO_SHA_NI = { OPENSSL_ia32cap: ':~0x20000000' };
 
-export async function kernel({ kernel: only, rounds, seconds, say }: SuiteOptions): Promise<Case[]> {
-  const hasher = createHasher({ backend: 'native', threads: 1 });
-  const names = hasher.info.kernels.filter((name) => only === undefined || name === only);
-  await hasher.close();
+/** Full lanes, all kinds of tails, a lone job. */
+const BATCHES = [4096, 31, 16, 7, 2, 1] as const;
+
+export async function kernel({ kernel: only, ...options }: SuiteOptions): Promise<Case[]> {
+  const { supported } = addon().kernels();
+  // `auto` forces nothing: the widths of all kernels, by what each costs here.
+  const names = ['auto', ...supported].filter((name) => only === undefined || name === only);
   if (names.length === 0) {
-    throw new RangeError(`no kernel ${JSON.stringify(only)} on this CPU; it has ${hasher.info.kernels.join(', ')}`);
+    throw new RangeError(`no kernel ${JSON.stringify(only)} on this CPU; it has ${supported.join(', ')}`);
   }
-  const contenders: Entry[] = [
-    { name: 'node:crypto', jobs: 64 },
+  const contenders: CaseEntry[] = [
+    { name: 'node:crypto', jobs: 16, threads: 1, clock: 'cpu', against: [] },
     ...(process.arch === 'x64'
-      ? [{ name: 'node:crypto without SHA-NI', contender: 'node:crypto', env: NO_SHA_NI, jobs: 64 }]
+      ? [
+          {
+            name: 'node:crypto without SHA-NI',
+            contender: 'node:crypto',
+            env: NO_SHA_NI,
+            jobs: 16,
+            threads: 1,
+            clock: 'cpu' as const,
+            against: [],
+          },
+        ]
       : []),
-    { name: 'noble', jobs: 8 },
-    { name: 'hash-wasm', jobs: 8 },
+    { name: 'noble', jobs: 8, threads: 1, clock: 'cpu', against: [] },
+    { name: 'hash-wasm', jobs: 8, threads: 1, clock: 'cpu', against: [] },
   ];
-  const entries = [...names.map((name): Entry => ({ name: `native:${name}`, jobs: 4096 })), ...contenders];
-  const figures = await interleave(entries, rounds, seconds, say);
-  return entries.map(({ name }) => ({
-    name: `pbkdf2-sha256 1000 ${name}`,
-    kernel: name.startsWith('native:') ? name.slice(7) : undefined,
-    threads: 1,
-    perSecond: median(figures.get(name)!),
-    ratios: Object.fromEntries(
-      contenders
-        .filter((other) => other.name !== name)
-        .map((other) => [other.name, pairedRatio(figures.get(name)!, figures.get(other.name)!)]),
+  const ours = names.flatMap((name) =>
+    BATCHES.map(
+      (jobs): CaseEntry => ({
+        name: `${name}, batch of ${jobs}`,
+        contender: `native:${name}`,
+        kernel: name,
+        jobs,
+        threads: 1,
+        clock: 'cpu',
+        against: contenders.map((contender) => contender.name),
+      }),
     ),
-    samples: figures.get(name)!,
-  }));
+  );
+  return measure([...ours, ...contenders], options);
 }

@@ -137,7 +137,7 @@ export async function pipeline(options: SuiteOptions): Promise<Case[]> {
   const raw: number[] = [];
   const runs: CycleRun[] = [];
   for (let round = 0; round < rounds; round++) {
-    raw.push(...(await interleave([pool], 1, seconds, say)).get(pool.name)!);
+    raw.push((await interleave([pool], 1, seconds, () => {})).get(pool.name)![0]!.perSecond);
     const run = await cycle(users, kernel);
     runs.push(run);
     say(
@@ -170,6 +170,7 @@ export async function pipeline(options: SuiteOptions): Promise<Case[]> {
       perSecond: median(rates),
       ratios: { [`raw ${pool.name}`]: median(rates.map((rate, round) => rate / raw[round]!)) },
       samples: rates,
+      reference: `raw ${pool.name}`,
       more: {
         agentPeakRssMiB: Math.max(...runs.map((run) => run.peakRssMiB)),
         agentCpuMicrosecondsPerUser: median(runs.map((run) => run.agentCpuMicroseconds)),

@@ -1,26 +1,34 @@
-/** The pool at one thread and at more. */
+/** The pool on one thread, two and more, beside as many processes that share nothing. */
 
 import { availableParallelism } from 'node:os';
-import { interleave, pairedRatio } from '../interleave.js';
-import { type Case, median, type SuiteOptions } from '../result.js';
+import { type CaseEntry, measure } from '../cases.js';
+import type { Case, SuiteOptions } from '../result.js';
 
-export async function pool({
-  kernel,
-  threads = availableParallelism(),
-  rounds,
-  seconds,
-  say,
-}: SuiteOptions): Promise<Case[]> {
-  const counts = [...new Set([1, 2, threads])].filter((count) => count <= threads);
+const JOBS = 16_384;
+
+/** 1, 2, 4, … and all of them. */
+function threadCounts(all: number): number[] {
+  const counts: number[] = [];
+  for (let count = 1; count < all; count *= 2) counts.push(count);
+  return [...counts, all];
+}
+
+export async function pool({ kernel, threads = availableParallelism(), ...options }: SuiteOptions): Promise<Case[]> {
   const env = kernel === undefined ? {} : { PHSYNC_KERNEL: kernel };
-  const entries = counts.map((count) => ({ name: `pool:${count}`, jobs: 16_384, env }));
-  const figures = await interleave(entries, rounds, seconds, say);
-  return counts.map((count) => ({
-    name: `deriveBatch 16384 pool:${count}`,
-    kernel,
-    threads: count,
-    perSecond: median(figures.get(`pool:${count}`)!),
-    ratios: count === 1 ? {} : { 'pool:1': pairedRatio(figures.get(`pool:${count}`)!, figures.get('pool:1')!) },
-    samples: figures.get(`pool:${count}`)!,
-  }));
+  const one = 'deriveBatch, pool of 1';
+  const entries = threadCounts(threads).flatMap((count): CaseEntry[] => {
+    const common = { jobs: JOBS, env, kernel, threads: count, clock: 'wall' as const };
+    const limit = `as many processes, ${count}`;
+    return [
+      {
+        name: `deriveBatch, pool of ${count}`,
+        contender: `pool:${count}`,
+        ...common,
+        against: count === 1 ? [limit, 'node:crypto'] : [limit, one, 'node:crypto'],
+      },
+      { name: limit, contender: `processes:${count}`, ...common, against: [] },
+    ];
+  });
+  entries.push({ name: 'node:crypto', jobs: 16, threads: 1, clock: 'wall', against: [] });
+  return measure(entries, options);
 }

@@ -9,6 +9,8 @@ import { printJson } from './output.js';
 /** What this command needs of bench/main.ts, which lies outside `src` and is not part of the installed package. */
 interface Bench {
   readonly suiteNames: readonly string[];
+  /** What runs when no suite is named. */
+  readonly defaultSuites: readonly string[];
   runSuite(
     name: string,
     options: {
@@ -20,27 +22,37 @@ interface Bench {
       dc: string | undefined;
       say: (line: string) => void;
     },
-  ): Promise<{
-    readonly machine: { readonly cpu: string; cores: number; flags: readonly string[]; node: string; openssl: string };
-    readonly cases: readonly {
-      readonly name: string;
-      readonly threads: number;
-      readonly perSecond: number;
-      readonly ratios: Readonly<Record<string, number>>;
-      readonly more?: Readonly<Record<string, number>>;
-    }[];
-  }>;
+  ): Promise<SuiteResult>;
+  /** Returns the file. */
+  keep(result: SuiteResult, directory: string | undefined): string;
+}
+
+interface SuiteResult {
+  readonly machine: { readonly cpu: string; cores: number; flags: readonly string[]; node: string; openssl: string };
+  readonly cases: readonly {
+    readonly name: string;
+    readonly threads: number;
+    readonly perSecond: number;
+    readonly ratios: Readonly<Record<string, number>>;
+    readonly more?: Readonly<Record<string, number>>;
+  }[];
 }
 
 interface Options {
   kernel?: string;
   threads?: string;
-  seconds: string;
-  rounds: string;
-  users: string;
+  seconds?: string;
+  rounds?: string;
+  users?: string;
+  quick?: boolean;
   dc?: string;
+  out?: string;
   json?: boolean;
 }
+
+/** Nine rounds are the fewest by which `bench:compare` can tell a change from noise in a suite of 40 cases. */
+const FULL = { seconds: '0.3', rounds: '9', users: '20000' } as const;
+const QUICK = { seconds: '0.1', rounds: '3', users: '2000' } as const;
 
 function number(text: string, option: string, least: number): number {
   const value = Number(text);
@@ -53,14 +65,25 @@ function number(text: string, option: string, least: number): number {
   return value;
 }
 
-async function bench(suite: string, options: Options): Promise<void> {
+function print({ machine, cases }: SuiteResult): void {
+  console.log(
+    `${machine.cpu}, ${machine.cores} cores, ${machine.flags.join(' ')}, node ${machine.node}, OpenSSL ${machine.openssl}`,
+  );
+  for (const { name, threads, perSecond, ratios, more = {} } of cases) {
+    const beside = Object.entries(ratios).map(([other, ratio]) => `${ratio.toFixed(2)} × ${other}`);
+    const also = Object.entries(more).map(([what, value]) => `${what} ${Number(value.toPrecision(4))}`);
+    console.log(`${name} [${threads}]: ${Math.round(perSecond)}/s  ${[...beside, ...also].join(', ')}`);
+  }
+}
+
+async function bench(suite: string | undefined, options: Options): Promise<void> {
   // In an installed package there is no bench: its contenders are development dependencies.
   const script = new URL('../bench/main.js', import.meta.url);
   if (!existsSync(fileURLToPath(script))) {
     throw new PhsyncError('usage-bench', 'the benchmarks are in the source checkout only: run `npm run bench` there');
   }
-  const { runSuite, suiteNames } = (await import(script.href)) as Bench;
-  if (!suiteNames.includes(suite)) {
+  const { runSuite, suiteNames, defaultSuites, keep } = (await import(script.href)) as Bench;
+  if (suite !== undefined && !suiteNames.includes(suite)) {
     throw new PhsyncError(
       'usage-bench',
       `no suite is called ${JSON.stringify(suite)}; there are ${suiteNames.join(', ')}`,
@@ -72,39 +95,47 @@ async function bench(suite: string, options: Options): Promise<void> {
       '--dc: the drsr suite wants the directory of a running Samba DC (test/samba/dc/start)',
     );
   }
-  const result = await runSuite(suite, {
+  const defaults = options.quick ? QUICK : FULL;
+  const suiteOptions = {
     kernel: options.kernel,
     threads: options.threads === undefined ? undefined : number(options.threads, '--threads', 1),
-    seconds: number(options.seconds, '--seconds', 0.05),
-    rounds: number(options.rounds, '--rounds', 1),
-    users: number(options.users, '--users', 1),
+    seconds: number(options.seconds ?? defaults.seconds, '--seconds', 0.05),
+    rounds: number(options.rounds ?? defaults.rounds, '--rounds', 1),
+    users: number(options.users ?? defaults.users, '--users', 1),
     dc: options.dc,
-    say: (line) => process.stderr.write(`${line}\n`),
-  });
-  if (options.json) {
-    printJson(result);
-    return;
+  };
+  const results: SuiteResult[] = [];
+  for (const name of suite === undefined ? defaultSuites : [suite]) {
+    const result = await runSuite(name, {
+      ...suiteOptions,
+      say: (line) => process.stderr.write(`${name}: ${line}\n`),
+    });
+    results.push(result);
+    if (!options.json) print(result);
+    if (suite === undefined || options.out !== undefined) {
+      process.stderr.write(`${name}: kept in ${keep(result, options.out)}\n`);
+    }
   }
-  const { machine, cases } = result;
-  console.log(
-    `${machine.cpu}, ${machine.cores} cores, ${machine.flags.join(' ')}, node ${machine.node}, OpenSSL ${machine.openssl}`,
-  );
-  for (const { name, threads, perSecond, ratios, more = {} } of cases) {
-    const beside = Object.entries(ratios).map(([other, ratio]) => `${ratio.toFixed(2)} × ${other}`);
-    const also = Object.entries(more).map(([what, value]) => `${what} ${Number(value.toPrecision(4))}`);
-    console.log(`${name} [${threads}]: ${Math.round(perSecond)}/s  ${[...beside, ...also].join(', ')}`);
-  }
+  if (options.json) printJson(suite === undefined ? results : results[0]);
 }
 
 export function command(): Command {
   return new Command('bench')
     .description('measure the hasher and the pipeline beside their contenders (source checkout only)')
-    .argument('<suite>', 'kernel, envelope, pool, pipeline or drsr')
+    .argument(
+      '[suite]',
+      'kernel, envelope, latency, pool, fallback, pipeline or drsr; all but drsr, and kept, when left out',
+    )
     .option('--kernel <name>', 'only this kernel')
     .option('--threads <n>', 'worker threads')
-    .option('--seconds <s>', 'measuring time of each sample', '0.4')
-    .option('--rounds <n>', 'rounds; every contender is measured once in each', '9')
-    .option('--users <n>', 'users of the pipeline suite; memory is taken at a fifth and at twice as many', '100000')
+    .option('--seconds <s>', `measuring time of each sample (default: ${FULL.seconds})`)
+    .option('--rounds <n>', `rounds; every contender is measured once in each (default: ${FULL.rounds})`)
+    .option(
+      '--users <n>',
+      `users of the pipeline suite; memory is taken at a fifth and at twice as many (default: ${FULL.users})`,
+    )
+    .option('--quick', `a first look: ${QUICK.rounds} rounds of ${QUICK.seconds} s, ${QUICK.users} users`)
+    .option('--out <dir>', 'keep the results there as <suite>.json (default: bench/results/<date>-<cpu>)')
     .option('--dc <dir>', 'directory of a running Samba DC, for the drsr suite')
     .option('--json', 'print one JSON document')
     .action(bench);
