@@ -63,7 +63,7 @@ struct OpenScratch {
   uint8_t keys[kSliceJobs][kRc4KeySize];
   uint8_t plain[kRc4Lanes][kRc4TextSize];
   Rc4Lanes rc4;
-  RidKeys rid_keys;
+  RidKeys rid_keys[kRidLanes];
   DeriveScratch derive;
 };
 
@@ -75,6 +75,7 @@ size_t open_with(const Plan& plan, OpenScratch& scratch, const Slice& session_ke
     scratch.jobs[i] = {session_key.data, session_key.size, envelope, 16, scratch.keys[i], nullptr};
   }
   md5_batch(plan, scratch.jobs, closed);
+  const size_t first = scratch.opened;
   size_t still_closed = 0;
   for (size_t begin = 0; begin < closed; begin += kRc4Lanes) {
     const size_t n = std::min(kRc4Lanes, closed - begin);
@@ -100,9 +101,19 @@ size_t open_with(const Plan& plan, OpenScratch& scratch, const Slice& session_ke
       }
       status[item] = kStatusOk;
       scratch.index[scratch.opened] = item;
-      rid_des_decrypt(scratch.rid_keys, rids[item], plain + 4, scratch.nt_hashes[scratch.opened]);
+      memcpy(scratch.nt_hashes[scratch.opened], plain + 4, kNtHashSize);
       scratch.opened++;
     }
+  }
+  for (size_t begin = first; begin < scratch.opened; begin += kRidLanes) {
+    uint32_t lane_rids[kRidLanes];
+    uint8_t* hashes[kRidLanes];
+    for (size_t lane = 0; lane < kRidLanes; lane++) {
+      const size_t i = std::min(begin + lane, scratch.opened - 1);
+      lane_rids[lane] = rids[scratch.index[i]];
+      hashes[lane] = scratch.nt_hashes[i];
+    }
+    rid_des_decrypt_x2(scratch.rid_keys, lane_rids, hashes, hashes);
   }
   return still_closed;
 }

@@ -1,4 +1,5 @@
-// DES (FIPS 46-3) with S-boxes and P in one table, its two blocks side by side.
+// DES (FIPS 46-3) with S-boxes and P in one table, two RIDs of two blocks each side by side: one block's rounds are a
+// chain of loads, four take little longer.
 //
 // Bit 1 of the standard is the most significant bit here. Both halves are kept rotated right by one: then the six bits
 // that E gives to S1, S3, S5, S7 are the upper six of the half's four bytes, and those of S2, S4, S6, S8 the same after
@@ -44,10 +45,9 @@ constexpr uint32_t rotr32(uint32_t x, int n) { return x >> n | x << (32 - n); }
 struct Tables {
   /// P after S-box k for its six input bits, rotated right by one.
   uint32_t sp[8][64];
-  /// Bits of C ‖ D (56 bits, right aligned) for each value of each byte of a 7-byte key.
-  uint64_t pc1[7][256];
-  /// Round key bits for each value of each 7-bit group of C ‖ D: those of S1, S3, S5, S7 in the upper word.
-  uint64_t pc2[8][128];
+  /// Every bit of a round key is a bit of the RID: the part of all round keys that each value of each nibble of the RID
+  /// gives, the lowest nibble first.
+  RidKeys keys[8][16];
 };
 
 constexpr Tables make_tables() {
@@ -62,19 +62,24 @@ constexpr Tables make_tables() {
       t.sp[box][in] = rotr32(permuted, 1);
     }
   }
-  for (int i = 0; i < 56; i++) {
-    // Bit n of the 8-byte key with its parity bits is bit n - 1 - (n - 1) / 8 of the 7 bytes, from 0.
-    const int source = kPc1[i] - 1 - (kPc1[i] - 1) / 8;
-    for (int value = 0; value < 256; value++) {
-      if (value >> (7 - source % 8) & 1) t.pc1[source / 8][value] |= uint64_t{1} << (55 - i);
-    }
-  }
-  for (int i = 0; i < 48; i++) {
-    const int source = kPc2[i] - 1;
-    const int box = i / 6;
-    const int place = 26 - 8 * (box / 2) + (5 - i % 6) + (box % 2 == 0 ? 32 : 0);
-    for (int value = 0; value < 128; value++) {
-      if (value >> (6 - source % 7) & 1) t.pc2[source / 7][value] |= uint64_t{1} << place;
+  int shift = 0;
+  for (int round = 0; round < 16; round++) {
+    shift += kKeyShifts[round];
+    for (int i = 0; i < 48; i++) {
+      // Back through PC-2, the rotations of C and D, and PC-1.
+      const int half = (kPc2[i] - 1) / 28 * 28;
+      const int n = kPc1[half + (kPc2[i] - 1 - half + shift) % 28];
+      // Bit n of the 8-byte key with its parity bits is bit n - 1 - (n - 1) / 8 of the 7 bytes, from 0.
+      const int source = n - 1 - (n - 1) / 8;
+      const int box = i / 6;
+      const uint64_t bit = uint64_t{1} << (26 - 8 * (box / 2) + (5 - i % 6) + (box % 2 == 0 ? 32 : 0));
+      for (int which = 0; which < 2; which++) {
+        // Key1 = I0 I1 I2 I3 I0 I1 I2, Key2 = I3 I0 I1 I2 I3 I0 I1, of the RID's bytes, least significant first.
+        const int rid_bit = (source / 8 + 3 * which) % 4 * 8 + 7 - source % 8;
+        for (int value = 0; value < 16; value++) {
+          if ((value >> rid_bit % 4 & 1) != 0) t.keys[rid_bit / 4][value].of[which * 16 + round] |= bit;
+        }
+      }
     }
   }
   return t;
@@ -82,22 +87,12 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
-constexpr uint32_t kMask28 = 0x0fffffff;
-
-void set_round_keys(RidKeys& keys, size_t which, const uint8_t* key) {
-  uint64_t cd = 0;
-  for (size_t i = 0; i < 7; i++) cd |= kTables.pc1[i][key[i]];
-  uint32_t c = static_cast<uint32_t>(cd >> 28);
-  uint32_t d = static_cast<uint32_t>(cd) & kMask28;
-  for (size_t round = 0; round < 16; round++) {
-    const int n = kKeyShifts[round];
-    c = (c << n | c >> (28 - n)) & kMask28;
-    d = (d << n | d >> (28 - n)) & kMask28;
-    const uint64_t k = kTables.pc2[0][c >> 21] | kTables.pc2[1][c >> 14 & 127] | kTables.pc2[2][c >> 7 & 127] |
-                       kTables.pc2[3][c & 127] | kTables.pc2[4][d >> 21] | kTables.pc2[5][d >> 14 & 127] |
-                       kTables.pc2[6][d >> 7 & 127] | kTables.pc2[7][d & 127];
-    keys.even[which][round] = static_cast<uint32_t>(k >> 32);
-    keys.odd[which][round] = static_cast<uint32_t>(k);
+void set_round_keys(RidKeys& keys, uint32_t rid) {
+  keys = kTables.keys[0][rid & 15];
+  const RidKeys(*row)[16] = kTables.keys + 1;
+  // Its time tells the size of the RID, which is no secret.
+  for (rid >>= 4; rid != 0; rid >>= 4, row++) {
+    for (size_t i = 0; i < kRoundKeys; i++) keys.of[i] |= (*row)[rid & 15].of[i];
   }
 }
 
@@ -120,9 +115,9 @@ void swap_bits(uint32_t& a, uint32_t& b, int n, uint32_t mask) {
   a ^= t << n;
 }
 
-uint32_t feistel(uint32_t half, uint32_t even, uint32_t odd) {
-  const uint32_t u = half ^ even;
-  const uint32_t v = rotl32(half, 4) ^ odd;
+uint32_t feistel(uint32_t half, uint64_t key) {
+  const uint32_t u = half ^ static_cast<uint32_t>(key >> 32);
+  const uint32_t v = rotl32(half, 4) ^ static_cast<uint32_t>(key);
   return kTables.sp[0][u >> 26] ^ kTables.sp[2][u >> 18 & 63] ^ kTables.sp[4][u >> 10 & 63] ^
          kTables.sp[6][u >> 2 & 63] ^ kTables.sp[1][v >> 26] ^ kTables.sp[3][v >> 18 & 63] ^
          kTables.sp[5][v >> 10 & 63] ^ kTables.sp[7][v >> 2 & 63];
@@ -130,20 +125,13 @@ uint32_t feistel(uint32_t half, uint32_t even, uint32_t odd) {
 
 }  // namespace
 
-void rid_des_decrypt(RidKeys& scratch, uint32_t rid, const uint8_t* in, uint8_t* out) {
-  const uint8_t bytes[4] = {static_cast<uint8_t>(rid), static_cast<uint8_t>(rid >> 8), static_cast<uint8_t>(rid >> 16),
-                            static_cast<uint8_t>(rid >> 24)};
-  for (size_t which = 0; which < 2; which++) {
-    uint8_t key[7];
-    // Key1 = I0 I1 I2 I3 I0 I1 I2, Key2 = I3 I0 I1 I2 I3 I0 I1.
-    for (size_t i = 0; i < 7; i++) key[i] = bytes[(i + 3 * which) % 4];
-    set_round_keys(scratch, which, key);
-  }
-
-  uint32_t left[2], right[2];
-  for (size_t block = 0; block < 2; block++) {
-    uint32_t l = load32be(in + 8 * block);
-    uint32_t r = load32be(in + 8 * block + 4);
+void rid_des_decrypt_x2(RidKeys* scratch, const uint32_t* rids, const uint8_t* const* in, uint8_t* const* out) {
+  constexpr size_t kBlocks = 2 * kRidLanes;
+  uint32_t left[kBlocks], right[kBlocks];
+  for (size_t lane = 0; lane < kRidLanes; lane++) set_round_keys(scratch[lane], rids[lane]);
+  for (size_t block = 0; block < kBlocks; block++) {
+    uint32_t l = load32be(in[block / 2] + 8 * (block % 2));
+    uint32_t r = load32be(in[block / 2] + 8 * (block % 2) + 4);
     swap_bits(l, r, 4, 0x0f0f0f0f);
     swap_bits(l, r, 16, 0x0000ffff);
     swap_bits(r, l, 2, 0x33333333);
@@ -153,13 +141,14 @@ void rid_des_decrypt(RidKeys& scratch, uint32_t rid, const uint8_t* in, uint8_t*
     right[block] = rotr32(r, 1);
   }
   for (size_t round = 16; round-- > 0;) {
-    for (size_t block = 0; block < 2; block++) {
-      const uint32_t next = left[block] ^ feistel(right[block], scratch.even[block][round], scratch.odd[block][round]);
+    for (size_t block = 0; block < kBlocks; block++) {
+      const uint64_t key = scratch[block / 2].of[block % 2 * 16 + round];
+      const uint32_t next = left[block] ^ feistel(right[block], key);
       left[block] = right[block];
       right[block] = next;
     }
   }
-  for (size_t block = 0; block < 2; block++) {
+  for (size_t block = 0; block < kBlocks; block++) {
     uint32_t l = rotl32(right[block], 1);
     uint32_t r = rotl32(left[block], 1);
     swap_bits(l, r, 1, 0x55555555);
@@ -167,8 +156,8 @@ void rid_des_decrypt(RidKeys& scratch, uint32_t rid, const uint8_t* in, uint8_t*
     swap_bits(r, l, 2, 0x33333333);
     swap_bits(l, r, 16, 0x0000ffff);
     swap_bits(l, r, 4, 0x0f0f0f0f);
-    store32be(out + 8 * block, l);
-    store32be(out + 8 * block + 4, r);
+    store32be(out[block / 2] + 8 * (block % 2), l);
+    store32be(out[block / 2] + 8 * (block % 2) + 4, r);
   }
 }
 
