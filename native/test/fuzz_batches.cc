@@ -1,5 +1,5 @@
 // libFuzzer on the general batches: MD4, MD5, SHA-256, HMAC-SHA256, PBKDF2 and OrgId digests of any lengths, offsets
-// and counts, through any kernel of this machine against the portable one with one item at a time.
+// and counts, through any plan of this machine against the portable one with one item at a time.
 #include <fuzzer/FuzzedDataProvider.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,9 +8,9 @@
 
 #include <vector>
 
-#include "../dispatch.h"
 #include "../hash_batch.h"
 #include "../orgid_batch.h"
+#include "fuzz_plans.h"
 
 using namespace phsync;
 
@@ -39,14 +39,14 @@ size_t result_size(const Parameters& p) {
 }
 
 /// One call for all items: `first` are messages, keys, passwords or NT hashes, `second` suffixes, messages or salts.
-void run(const KernelTable& kernel, const Parameters& p, const Slice* first, const Slice* second, size_t count,
+void run(const Plan& plan, const Parameters& p, const Slice* first, const Slice* second, size_t count,
          uint8_t* out) {
   switch (p.operation) {
     case kHmac:
-      hmac_sha256_batch(kernel, first, second, count, out);
+      hmac_sha256_batch(plan, first, second, count, out);
       return;
     case kPbkdf2:
-      pbkdf2_many(kernel, first, second, count, p.iterations, p.size, out);
+      pbkdf2_many(plan, first, second, count, p.iterations, p.size, out);
       return;
     case kOrgId: {
       Bytes nt_hashes(count * kNtHashSize), salts(count * kSaltSize);
@@ -54,7 +54,7 @@ void run(const KernelTable& kernel, const Parameters& p, const Slice* first, con
         if (first[i].size != 0) memcpy(nt_hashes.data() + i * kNtHashSize, first[i].data, first[i].size % 17);
         if (second[i].size != 0) memcpy(salts.data() + i * kSaltSize, second[i].data, second[i].size % 11);
       }
-      derive_batch(kernel, nt_hashes.data(), salts.data(), count, p.iterations, out);
+      derive_batch(plan, nt_hashes.data(), salts.data(), count, p.iterations, out);
       return;
     }
     default: {
@@ -64,7 +64,7 @@ void run(const KernelTable& kernel, const Parameters& p, const Slice* first, con
                         out + i * result_size(p), nullptr});
       }
       const auto batch = p.operation == kMd4 ? md4_batch : p.operation == kMd5 ? md5_batch : sha256_batch;
-      batch(kernel, jobs.data(), count);
+      batch(plan, jobs.data(), count);
     }
   }
 }
@@ -83,11 +83,7 @@ std::vector<Slice> ranges(FuzzedDataProvider& input, const Bytes& bytes, size_t 
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FuzzedDataProvider input(data, size);
-  std::vector<const KernelTable*> choices;
-  for (const Kernel& kernel : kernels()) {
-    if (kernel.supported) choices.push_back(&kernel.table);
-  }
-  const KernelTable& kernel = *choices[input.ConsumeIntegralInRange<size_t>(0, choices.size() - 1)];
+  const auto& [name, plan] = plans()[input.ConsumeIntegralInRange<size_t>(0, plans().size() - 1)];
   Parameters p;
   p.operation = static_cast<Operation>(input.ConsumeIntegralInRange<int>(0, kOperations - 1));
   p.iterations = input.ConsumeIntegralInRange<uint32_t>(1, 3);
@@ -106,12 +102,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::vector<Slice> first = ranges(input, memories[0], count);
   const std::vector<Slice> second = ranges(input, memories[1], count);
   Bytes results(count * result_size(p), 0xa5);
-  run(kernel, p, first.data(), second.data(), count, results.data());
+  run(*plan, p, first.data(), second.data(), count, results.data());
   for (size_t i = 0; i < count; i++) {
     Bytes wanted(result_size(p));
-    run(kernels().back().table, p, &first[i], &second[i], 1, wanted.data());
+    run(portable(), p, &first[i], &second[i], 1, wanted.data());
     if (memcmp(results.data() + i * wanted.size(), wanted.data(), wanted.size()) == 0) continue;
-    fprintf(stderr, "%s: operation %d, item %zu of %zu differs\n", kernel.name, p.operation, i, count);
+    fprintf(stderr, "%s: operation %d, item %zu of %zu differs\n", name.c_str(), p.operation, i, count);
     abort();
   }
   return 0;

@@ -1,5 +1,5 @@
 // libFuzzer on the opening of ENCRYPTED_PAYLOADs (MS-DRSR 4.1.10.6.13): any session keys, envelopes, RIDs, statuses and
-// counts, sealed envelopes and broken ones among them, through any kernel of this machine against one item at a time.
+// counts, sealed envelopes and broken ones among them, through any plan of this machine against one item at a time.
 #include <fuzzer/FuzzedDataProvider.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,17 +9,15 @@
 #include <utility>
 #include <vector>
 
-#include "../dispatch.h"
 #include "../orgid_batch.h"
 #include "../rid_des.h"
+#include "fuzz_plans.h"
 
 using namespace phsync;
 
 namespace {
 
 using Bytes = std::vector<uint8_t>;
-
-const KernelTable& portable() { return kernels().back().table; }
 
 Bytes take(FuzzedDataProvider& input, size_t size) {
   Bytes bytes = input.ConsumeBytes<uint8_t>(size);
@@ -122,11 +120,7 @@ size_t choose_count(FuzzedDataProvider& input, const uint8_t* data, size_t size)
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FuzzedDataProvider input(data, size);
-  std::vector<const KernelTable*> choices;
-  for (const Kernel& kernel : kernels()) {
-    if (kernel.supported) choices.push_back(&kernel.table);
-  }
-  const KernelTable& kernel = *choices[input.ConsumeIntegralInRange<size_t>(0, choices.size() - 1)];
+  const auto& [name, plan] = plans()[input.ConsumeIntegralInRange<size_t>(0, plans().size() - 1)];
   const size_t count = choose_count(input, data, size);
 
   std::vector<Bytes> session_keys(input.ConsumeIntegralInRange<size_t>(1, 4));
@@ -150,14 +144,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     rids[i] = item.rid;
     status[i] = item.status_in;
   }
-  open_and_derive_batch(kernel, keys.data(), keys.size(), envelopes.data(), rids.data(), salts.data(), count, 1,
+  open_and_derive_batch(*plan, keys.data(), keys.size(), envelopes.data(), rids.data(), salts.data(), count, 1,
                         digests.data(), status.data());
   for (size_t i = 0; i < count; i++) {
     const Item& item = items[i % items.size()];
     if (status[i] == item.status && memcmp(digests.data() + i * kDigestSize, item.digest.data(), kDigestSize) == 0) {
       continue;
     }
-    fprintf(stderr, "%s: item %zu of %zu: status %u, expected %u\n", kernel.name, i, count, status[i], item.status);
+    fprintf(stderr, "%s: item %zu of %zu: status %u, expected %u\n", name.c_str(), i, count, status[i], item.status);
     abort();
   }
   return 0;
