@@ -78,8 +78,11 @@ void expect(Item& item, const std::vector<Bytes>& session_keys) {
     const Bytes plain = rc4(session_key, item.envelope.data(), item.envelope.data() + 16);
     if (load32le(plain.data()) != checksum(plain.data() + 4, 16)) continue;
     uint8_t nt_hash[kNtHashSize];
-    RidKeys scratch;
-    rid_des_decrypt(scratch, item.rid, plain.data() + 4, nt_hash);
+    RidKeys scratch[kRidLanes];
+    const uint32_t rids[] = {item.rid, item.rid};
+    const uint8_t* in[] = {plain.data() + 4, plain.data() + 4};
+    uint8_t* out[] = {nt_hash, nt_hash};
+    rid_des_decrypt_x2(scratch, rids, in, out);
     derive_batch(portable(), nt_hash, item.salt.data(), 1, 1, item.digest.data());
     item.status = kStatusOk;
     return;
