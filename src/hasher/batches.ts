@@ -33,6 +33,8 @@ export interface Batch<S extends Slice> {
   readonly jobs: number;
   /** Iterations of PBKDF2 that one job takes, at least 1: they decide how long slices are. */
   readonly iterations: number;
+  /** Jobs that fill the lanes, where that is not one a lane. */
+  readonly lanes?: number;
   /** Bytes of shared memory that the jobs from `from` to `to` take at most, see `regionSize`. */
   size(from: number, to: number): number;
   /** Lays these jobs' inputs into shared memory. */
@@ -67,7 +69,8 @@ class BatchSource<S extends Slice> implements Source {
 
   next(): Task {
     const batch = this.#batch;
-    const { scheduler, lanes } = this.#engine;
+    const { scheduler } = this.#engine;
+    const lanes = batch.lanes ?? this.#engine.lanes;
     const from = this.#next;
     const to = from + nextSlice(batch.jobs - from, batch.iterations, scheduler.threads, lanes);
     this.#next = to;

@@ -15,14 +15,17 @@ import {
 import { type Engine, runDeriveBatch, runOpenAndDeriveBatch } from './batches.js';
 import { checkCredential, parseCredential } from './credential.js';
 import { checkFips } from './fips.js';
+import { checkItem, copyItem, utf8OrBytes } from './flat-items.js';
 import { MicroBatcher } from './micro-batcher.js';
 import { ntHash } from './nt-hash.js';
 import { checkNtHashBatch, runNtHashBatch } from './nt-hash-batch.js';
-import { checkPbkdf2Batch, runPbkdf2Batch } from './pbkdf2-batch.js';
+import { checkPbkdf2Batch, checkPbkdf2Work, runPbkdf2Batch } from './pbkdf2-batch.js';
+import { Pbkdf2Calls } from './pbkdf2-calls.js';
 import { closedError, Pool } from './pool.js';
 import { Scheduler } from './scheduler.js';
 import { type Selection, selectBackend } from './select-backend.js';
 import {
+  type Cancellable,
   type Credential,
   DEFAULT_ITERATIONS,
   type DeriveBatchInput,
@@ -77,17 +80,27 @@ interface Settings {
   readonly allowMd5InFips: boolean | undefined;
 }
 
+/** The options of a call that has no others. */
+function checkOptions(options: Cancellable): AbortSignal | undefined {
+  checkObject('options', options);
+  const { signal } = options;
+  if (signal !== undefined) checkSignal('options.signal', signal);
+  return signal;
+}
+
 class PooledHasher implements Hasher {
   readonly info: HasherInfo;
   readonly #engine: Engine;
   readonly #allowMd5InFips: boolean | undefined;
   readonly #single: MicroBatcher;
+  readonly #pbkdf2: Pbkdf2Calls;
 
   constructor({ info, choice, lanes }: Selection, { threads, idleTimeout, maxQueue, allowMd5InFips }: Settings) {
     this.#allowMd5InFips = allowMd5InFips;
     this.info = { ...info, threads };
     this.#engine = { scheduler: new Scheduler(new Pool(threads, idleTimeout), maxQueue), kernel: choice, lanes };
     this.#single = new MicroBatcher(this.#engine);
+    this.#pbkdf2 = new Pbkdf2Calls(this.#engine);
   }
 
   get load(): HasherLoad {
@@ -149,17 +162,38 @@ class PooledHasher implements Hasher {
     return ntHash(password);
   }
 
-  async ntHashBatch(passwords: readonly string[] | FlatItems): Promise<Uint8Array> {
+  async ntHashBatch(passwords: readonly string[] | FlatItems, options: Cancellable = {}): Promise<Uint8Array> {
     const n = checkNtHashBatch(passwords);
     this.#checkMd4();
+    const signal = checkOptions(options);
     this.#checkOpen();
-    return runNtHashBatch(this.#engine, n, passwords);
+    signal?.throwIfAborted();
+    return runNtHashBatch(this.#engine, n, passwords, signal);
   }
 
   async pbkdf2Batch(input: Pbkdf2BatchInput): Promise<Uint8Array> {
     const n = checkPbkdf2Batch(input);
     this.#checkOpen();
+    input.signal?.throwIfAborted();
     return runPbkdf2Batch(this.#engine, n, input);
+  }
+
+  async pbkdf2(
+    password: string | Uint8Array,
+    salt: string | Uint8Array,
+    iterations: number,
+    keylen: number,
+    options: Cancellable = {},
+  ): Promise<Uint8Array> {
+    checkItem('password', password, utf8OrBytes);
+    checkItem('salt', salt, utf8OrBytes);
+    checkPbkdf2Work(iterations, keylen);
+    const signal = checkOptions(options);
+    this.#checkOpen();
+    signal?.throwIfAborted();
+    if (keylen === 0) return new Uint8Array(0);
+    const own = { password: copyItem(password, utf8OrBytes), salt: copyItem(salt, utf8OrBytes) };
+    return this.#pbkdf2.derive({ ...own, iterations, keylen, signal });
   }
 
   close(): Promise<void> {

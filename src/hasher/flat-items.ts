@@ -67,6 +67,10 @@ function checkFlat(name: string, { bytes, offsets }: FlatItems): number {
 
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 
+export function checkItem<T>(name: string, item: unknown, encoding: Encoding<T>): asserts item is T {
+  if (!encoding.is(item)) throw new TypeError(`${name}: expected ${encoding.expected}, got ${kindOf(item)}`);
+}
+
 /** Checks a list or flat items and returns how many items there are. */
 export function checkItems<T>(name: string, value: unknown, encoding: Encoding<T>): number {
   if (!isList(value)) {
@@ -78,12 +82,19 @@ export function checkItems<T>(name: string, value: unknown, encoding: Encoding<T
   let size = 0;
   // Not forEach: it would pass over holes.
   for (let i = 0; i < value.length; i++) {
-    const item = value[i];
-    if (!encoding.is(item)) throw new TypeError(`${name}[${i}]: expected ${encoding.expected}, got ${kindOf(item)}`);
+    const item: unknown = value[i];
+    checkItem(`${name}[${i}]`, item, encoding);
     size += encoding.size(item);
   }
   checkSize(name, size);
   return value.length;
+}
+
+/** A copy of one item, for its owner to wipe. */
+export function copyItem<T>(item: T, encoding: Encoding<T>): Uint8Array<ArrayBuffer> {
+  const bytes = secretBytes(encoding.size(item));
+  encoding.write(item, Buffer.from(bytes.buffer), 0);
+  return bytes;
 }
 
 /** A copy of checked items, the first at offset 0; whoever called wipes `bytes`. */

@@ -1,30 +1,48 @@
-/** Gathers single calls, so that those made at about the same time share the kernel's lanes. */
+/** Single OrgId derivations, gathered by iterations. */
 
 import { timingSafeEqual } from 'node:crypto';
 import { secretCopy } from '../crypto/secret-bytes.js';
-import { onAbort } from './abort.js';
 import type { Engine } from './batches.js';
 import { utf16 } from './flat-items.js';
-import type { Source, Task } from './scheduler.js';
+import { type Call, Gatherer, type Kind } from './gatherer.js';
+import type { Task } from './scheduler.js';
 import { type Region, regionSize } from './shared-memory.js';
-import { longestSlice, toLanes } from './slices.js';
 import { DIGEST_SIZE, NT_HASH_SIZE, SALT_SIZE } from './types.js';
 import type { DeriveSlice } from './worker.js';
 
-/** Calls with longer passwords than these bytes together make slices of their own. */
-const MAX_PASSWORD_BYTES = 1 << 20;
-
-interface Call {
+class OrgIdCall implements Call {
   /** A password, or our copy of an NT hash, wiped as soon as it went into shared memory. */
   readonly secret: string | Uint8Array;
   readonly salt: Uint8Array;
-  /** Gets the digest in shared memory, which is wiped afterwards. */
-  readonly done: (digest: Uint8Array) => void;
-  readonly failed: (error: unknown) => void;
-}
+  readonly #done: (digest: Uint8Array) => void;
+  readonly #reject: (error: unknown) => void;
+  forget = (): void => {};
 
-function wipe({ secret }: Call): void {
-  if (typeof secret !== 'string') secret.fill(0);
+  constructor({ secret, salt }: Single, done: (digest: Uint8Array) => void, reject: (error: unknown) => void) {
+    this.secret = typeof secret === 'string' ? secret : secretCopy(secret);
+    this.salt = salt;
+    this.#done = done;
+    this.#reject = reject;
+  }
+
+  get bytes(): number {
+    return typeof this.secret === 'string' ? utf16.size(this.secret) : 0;
+  }
+
+  wipe(): void {
+    if (typeof this.secret !== 'string') this.secret.fill(0);
+  }
+
+  /** The digest lies in shared memory, which is wiped afterwards. */
+  done(digest: Uint8Array): void {
+    this.forget();
+    this.#done(digest);
+  }
+
+  failed(error: unknown): void {
+    this.forget();
+    this.#reject(error);
+  }
 }
 
 /** The calls of one slice. */
@@ -34,12 +52,12 @@ class CallTask implements Task {
   readonly #engine: Engine;
   readonly #iterations: number;
   /** Passwords first, then NT hashes. */
-  readonly #ordered: readonly Call[];
+  readonly #ordered: readonly OrgIdCall[];
   readonly #passwords: number;
   readonly #passwordBytes: number;
   #digests: Uint8Array = new Uint8Array(0);
 
-  constructor(engine: Engine, iterations: number, calls: readonly Call[]) {
+  constructor(engine: Engine, iterations: number, calls: readonly OrgIdCall[]) {
     this.#engine = engine;
     this.#iterations = iterations;
     this.calls = calls.length;
@@ -74,7 +92,7 @@ class CallTask implements Task {
         offsets[i + 1] = at;
       } else {
         ntHashes.set(secret, i * NT_HASH_SIZE);
-        wipe(call);
+        call.wipe();
       }
     });
     this.#digests = digests;
@@ -91,73 +109,14 @@ class CallTask implements Task {
 
   done(): void {
     const digests = this.#digests;
-    this.#ordered.forEach(({ done }, i) => {
-      done(digests.subarray(i * DIGEST_SIZE, (i + 1) * DIGEST_SIZE));
+    this.#ordered.forEach((call, i) => {
+      call.done(digests.subarray(i * DIGEST_SIZE, (i + 1) * DIGEST_SIZE));
     });
   }
 
   failed(error: unknown): void {
     for (const call of this.#ordered) {
-      wipe(call);
-      call.failed(error);
-    }
-  }
-}
-
-/** The waiting calls of one iteration count: a slice has one. */
-class Group implements Source {
-  readonly #engine: Engine;
-  readonly #iterations: number;
-  readonly #emptied: () => void;
-  readonly #calls = new Set<Call>();
-
-  constructor(engine: Engine, iterations: number, emptied: () => void) {
-    this.#engine = engine;
-    this.#iterations = iterations;
-    this.#emptied = emptied;
-  }
-
-  get waiting(): boolean {
-    return this.#calls.size > 0;
-  }
-
-  get full(): boolean {
-    return this.#calls.size >= this.#engine.lanes;
-  }
-
-  add(call: Call): void {
-    this.#calls.add(call);
-  }
-
-  /** False where the call waits no longer. */
-  remove(call: Call): boolean {
-    if (!this.#calls.delete(call)) return false;
-    wipe(call);
-    if (!this.waiting) this.#emptied();
-    return true;
-  }
-
-  next(places: number): Task {
-    const { lanes } = this.#engine;
-    const most = Math.min(toLanes(this.#calls.size / places, lanes), longestSlice(this.#iterations, lanes));
-    const calls: Call[] = [];
-    let passwordBytes = 0;
-    for (const call of this.#calls) {
-      if (typeof call.secret === 'string') passwordBytes += utf16.size(call.secret);
-      if (calls.length > 0 && passwordBytes > MAX_PASSWORD_BYTES) break;
-      this.#calls.delete(call);
-      if (calls.push(call) === most) break;
-    }
-    if (!this.waiting) this.#emptied();
-    return new CallTask(this.#engine, this.#iterations, calls);
-  }
-
-  cut(error: unknown): void {
-    const calls = [...this.#calls];
-    this.#calls.clear();
-    this.#emptied();
-    for (const call of calls) {
-      wipe(call);
+      call.wipe();
       call.failed(error);
     }
   }
@@ -175,12 +134,11 @@ export interface Single {
 
 export class MicroBatcher {
   readonly #engine: Engine;
-  /** By iterations. */
-  readonly #groups = new Map<number, Group>();
-  #pumpDue = false;
+  readonly #gatherer: Gatherer<OrgIdCall>;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#gatherer = new Gatherer(engine.scheduler);
   }
 
   /** The digest, 32 bytes. */
@@ -193,50 +151,20 @@ export class MicroBatcher {
     return this.#run(single, (digest) => timingSafeEqual(digest, expected));
   }
 
-  #run<T>({ secret, salt, iterations, signal }: Single, result: (digest: Uint8Array) => T): Promise<T> {
+  #run<T>(single: Single, result: (digest: Uint8Array) => T): Promise<T> {
+    const { iterations, signal } = single;
     return new Promise((resolve, reject) => {
-      const { scheduler } = this.#engine;
-      scheduler.admit();
-      const group = this.#group(iterations);
-      const call: Call = {
-        secret: typeof secret === 'string' ? secret : secretCopy(secret),
-        salt,
-        done(digest) {
-          forget();
-          resolve(result(digest));
-        },
-        failed(error) {
-          forget();
-          reject(error);
-        },
-      };
-      const forget = onAbort(signal, (reason) => {
-        if (group.remove(call)) scheduler.giveUp(group);
-        call.failed(reason);
-      });
-      group.add(call);
-      scheduler.enter(group);
-      if (group.full) scheduler.pump();
-      else this.#pumpSoon();
+      this.#gatherer.add(
+        `${iterations}`,
+        () => this.#kind(iterations),
+        () => new OrgIdCall(single, (digest) => resolve(result(digest)), reject),
+        signal,
+      );
     });
   }
 
-  #group(iterations: number): Group {
-    let group = this.#groups.get(iterations);
-    if (group === undefined) {
-      group = new Group(this.#engine, iterations, () => this.#groups.delete(iterations));
-      this.#groups.set(iterations, group);
-    }
-    return group;
-  }
-
-  /** After the I/O callbacks of this turn of the event loop: requests that arrived together are hashed together. */
-  #pumpSoon(): void {
-    if (this.#pumpDue) return;
-    this.#pumpDue = true;
-    setImmediate(() => {
-      this.#pumpDue = false;
-      this.#engine.scheduler.pump();
-    });
+  #kind(iterations: number): Kind<OrgIdCall> {
+    const engine = this.#engine;
+    return { iterations, lanes: engine.lanes, task: (calls) => new CallTask(engine, iterations, calls) };
   }
 }

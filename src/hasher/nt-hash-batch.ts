@@ -25,6 +25,7 @@ export async function runNtHashBatch(
   engine: Engine,
   n: number,
   passwords: readonly string[] | FlatItems,
+  signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const items = copyItems(passwords, utf16);
   const ntHashes = secretBytes(n * NT_HASH_SIZE);
@@ -43,7 +44,7 @@ export async function runNtHashBatch(
     wipe: () => items.bytes.fill(0),
   };
   try {
-    await runBatch(engine, batch);
+    await runBatch(engine, batch, signal);
   } catch (error) {
     ntHashes.fill(0);
     throw error;

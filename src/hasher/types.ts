@@ -136,7 +136,7 @@ export interface FlatItems {
   readonly offsets: Uint32Array;
 }
 
-export interface Pbkdf2BatchInput {
+export interface Pbkdf2BatchInput extends Cancellable {
   /** n passwords of any lengths; a string stands for its UTF-8 bytes. */
   readonly passwords: readonly (string | Uint8Array)[] | FlatItems;
   /** n salts of any lengths, one a password. */
@@ -184,7 +184,8 @@ export interface Hasher {
    * const hashes = await hasher.ntHashBatch(['Password', 'Pa$$w0rd']);
    * Buffer.from(hashes.subarray(0, 16)).toString('hex'); // 'a4f49c406510bdcab6824ee7c30fd852'
    */
-  ntHashBatch(passwords: readonly string[] | FlatItems): Promise<Uint8Array>;
+  ntHashBatch(passwords: readonly string[] | FlatItems, options?: Cancellable): Promise<Uint8Array>;
+
   /**
    * PBKDF2-HMAC-SHA256 (RFC 8018, 5.2) of many passwords, each with its salt. Returns n × keylen bytes, the caller's own.
    *
@@ -199,6 +200,22 @@ export interface Hasher {
    * Buffer.from(keys.subarray(0, 4)).toString('hex'); // 'ae4d0c95'
    */
   pbkdf2Batch(input: Pbkdf2BatchInput): Promise<Uint8Array>;
+  /**
+   * PBKDF2-HMAC-SHA256 of one password: `keylen` bytes, the caller's own. Calls of equal `iterations` and `keylen` made at
+   * about the same time are worked off side by side. A string stands for its UTF-8 bytes; `iterations` ×
+   * ceil(`keylen` / 32) is at most MAX_PBKDF2_WORK.
+   *
+   * @example
+   * const key = await hasher.pbkdf2('password', 'salt', 2, 32);
+   * Buffer.from(key.subarray(0, 4)).toString('hex'); // 'ae4d0c95'
+   */
+  pbkdf2(
+    password: string | Uint8Array,
+    salt: string | Uint8Array,
+    iterations: number,
+    keylen: number,
+    options?: Cancellable,
+  ): Promise<Uint8Array>;
   /** Ends the workers. Calls after it, and calls it cuts off, reject with a PhsyncError `hasher-closed`. */
   close(): Promise<void>;
 }

@@ -64,15 +64,20 @@ describeBackends('pbkdf2Batch', (hasher) => {
   it('agrees with node:crypto on random items of all kinds', async () => {
     const item = fc.oneof(fc.string({ unit: 'binary', maxLength: 90 }), fc.uint8Array({ maxLength: 150 }));
     const items = fc.array(fc.tuple(item, item), { maxLength: 40 });
-    const property = fc.asyncProperty(items, fc.integer({ min: 1, max: 5 }), fc.nat(130), async (list, c, keylen) => {
-      const passwords = list.map(([password]) => password);
-      const salts = list.map(([, salt]) => salt);
-      const wanted = list.map(([password, salt]) => pbkdf2Sync(password, salt, c, keylen, 'sha256'));
-      const asList = await hasher().pbkdf2Batch({ passwords, salts, iterations: c, keylen });
-      expect(hex(asList)).toBe(hex(Buffer.concat(wanted)));
-      const asFlat = { passwords: flat(passwords.map((one) => Buffer.from(one))), salts, iterations: c, keylen };
-      expect(hex(await hasher().pbkdf2Batch(asFlat))).toBe(hex(asList));
-    });
+    const property = fc.asyncProperty(
+      items,
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 1, max: 130 }),
+      async (list, c, keylen) => {
+        const passwords = list.map(([password]) => password);
+        const salts = list.map(([, salt]) => salt);
+        const wanted = list.map(([password, salt]) => pbkdf2Sync(password, salt, c, keylen, 'sha256'));
+        const asList = await hasher().pbkdf2Batch({ passwords, salts, iterations: c, keylen });
+        expect(hex(asList)).toBe(hex(Buffer.concat(wanted)));
+        const asFlat = { passwords: flat(passwords.map((one) => Buffer.from(one))), salts, iterations: c, keylen };
+        expect(hex(await hasher().pbkdf2Batch(asFlat))).toBe(hex(asList));
+      },
+    );
     await fc.assert(property, { numRuns: 40 });
   });
 
@@ -133,6 +138,55 @@ describeBackends('pbkdf2Batch', (hasher) => {
     const error = await refusal(() => hasher().pbkdf2Batch(input as Parameters<Hasher['pbkdf2Batch']>[0]));
     expect(error).toBeInstanceOf(kind);
     expect((error as Error).message).toContain(text);
+  });
+});
+
+describeBackends('pbkdf2', (hasher) => {
+  it('gathers calls of several counts and lengths, each with its own key', async () => {
+    const jobs = Array.from({ length: 150 }, (_, i) => ({
+      password: i % 2 === 0 ? `pässword ${i}` : randomBytes(i),
+      salt: randomBytes(i % 70),
+      c: 1 + (i % 3),
+      keylen: [1, 32, 33, 500][i % 4]!,
+    }));
+    const wanted = jobs.map(({ password, salt, c, keylen }) => hex(pbkdf2Sync(password, salt, c, keylen, 'sha256')));
+    const keys = jobs.map(({ password, salt, c, keylen }) => {
+      const key = hasher().pbkdf2(password, salt, c, keylen);
+      salt.fill(0);
+      return key;
+    });
+    expect((await Promise.all(keys)).map(hex)).toEqual(wanted);
+    expect(await hasher().pbkdf2('a', 'b', 1, 0)).toHaveLength(0);
+  });
+
+  it('refuses what the batch refuses', async () => {
+    const refused = async (...args: unknown[]) =>
+      refusal(() => (hasher().pbkdf2 as (...args: unknown[]) => Promise<unknown>)(...args));
+    expect(await refused(1, 'b', 1, 1)).toEqual(
+      new TypeError('password: expected a string or a Uint8Array, got number'),
+    );
+    expect(await refused('a', undefined, 1, 1)).toBeInstanceOf(TypeError);
+    expect(await refused('a', 'b', 0, 1)).toBeInstanceOf(RangeError);
+    expect(await refused('a', 'b', MAX_PBKDF2_WORK, 33)).toBeInstanceOf(RangeError);
+    expect(await refused('a', 'b', 1, 1, null)).toEqual(new TypeError('options: expected an object, got null'));
+    expect(await refused('a', 'b', 1, 1, { signal: 1 })).toBeInstanceOf(TypeError);
+  });
+
+  it('gives up at a signal, before and after the start', async () => {
+    const reason = new Error('enough');
+    const calls = (signal: AbortSignal): Promise<unknown>[] => [
+      hasher().pbkdf2('a', 'b', 1000, 32, { signal }),
+      hasher().pbkdf2Batch({ ...job({ iterations: 1000 }), signal }),
+      hasher().ntHashBatch(['a'], { signal }),
+    ];
+    const gone = calls(AbortSignal.abort(reason));
+    const controller = new AbortController();
+    const going = calls(controller.signal);
+    controller.abort(reason);
+    for (const call of [...gone, ...going]) await expect(call).rejects.toBe(reason);
+    // The lanes and the queue are as before.
+    expect(hex(await hasher().pbkdf2('password', 'salt', 2, 4))).toBe('ae4d0c95');
+    expect(hasher().load.waiting).toBe(0);
   });
 });
 
