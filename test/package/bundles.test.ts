@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { runtime } from '../runtimes.js';
+import { NODE_24, runtime } from '../runtimes.js';
 import { plainEnvironment } from './tools.js';
 
 const ITEMS = 64;
@@ -32,7 +32,7 @@ const SHA256 = '046c7c464d4d778660275d93fded2f2952cb547c96eebbe7efd3b6271b151268
 const linuxX64 = process.platform === 'linux' && process.arch === 'x64';
 const nodes = [
   [`Node.js ${process.versions.node}`, () => process.execPath],
-  ...(linuxX64 ? [['Node.js 24', () => runtime('node-24')] as const] : []),
+  ...(linuxX64 ? [['Node.js 24', () => runtime(NODE_24)] as const] : []),
 ] as const;
 const backend = inject('tarball') === undefined ? 'fallback' : 'native';
 

@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { has, npm, root } from './tools.js';
+import { BUILD_TOOLS, has, npm, root } from './tools.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -15,8 +15,6 @@ declare module 'vitest' {
     tarballOfSources: string;
     /** A folder in whose node_modules the first of both is installed, with --ignore-scripts. */
     installed: string;
-    /** The C libraries that there is a prebuilt addon for. */
-    prebuilt: readonly string[];
   }
 }
 
@@ -25,15 +23,17 @@ function pack(folder: string): string {
   return join(folder, packed.filename);
 }
 
-function prebuild(folder: string): string[] {
-  if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch) || !has('g++')) return [];
+/** Whether it could. */
+function prebuild(folder: string): boolean {
+  if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return false;
+  if (!Object.keys(BUILD_TOOLS).every(has)) return false;
   const libcs = ['glibc'];
   if (process.arch === 'x64' && has('musl-gcc')) libcs.push('musl');
   const targets = libcs.map((libc) => `${process.arch}-${libc}`);
   const command = [join(root, 'native', 'prebuild', 'prebuild.mjs'), ...targets, '--out', folder];
   const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
   if (status !== 0) throw new Error(`${command.join(' ')} failed:\n${stdout}${stderr}`);
-  return libcs;
+  return true;
 }
 
 export default function setup({ provide }: TestProject): () => void {
@@ -44,9 +44,9 @@ export default function setup({ provide }: TestProject): () => void {
     cpSync(join(root, path), join(sources, path), { recursive: true });
   }
   cpSync(sources, whole, { recursive: true });
-  const prebuilt = prebuild(whole);
+  const hasAddon = prebuild(whole);
   const tarballOfSources = pack(sources);
-  const tarball = prebuilt.length > 0 ? pack(whole) : undefined;
+  const tarball = hasAddon ? pack(whole) : undefined;
 
   const installed = join(folder, 'installed');
   mkdirSync(installed);
@@ -57,6 +57,5 @@ export default function setup({ provide }: TestProject): () => void {
   provide('tarball', tarball);
   provide('tarballOfSources', tarballOfSources);
   provide('installed', installed);
-  provide('prebuilt', prebuilt);
   return () => rmSync(folder, { recursive: true, force: true });
 }

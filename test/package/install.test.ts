@@ -5,8 +5,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { runtime } from '../runtimes.js';
-import { bareTools, COMPUTE, COMPUTED, plainEnvironment, VECTORS } from './tools.js';
+import { describeWithTools } from '../native/tools.js';
+import { NODE_24, runtime } from '../runtimes.js';
+import { BUILD_TOOLS, bareTools, COMPUTE, COMPUTED, plainEnvironment, VECTORS } from './tools.js';
 
 const tarball = inject('tarball');
 const QUICK = ['--no-audit', '--no-fund', '--prefer-offline'];
@@ -63,11 +64,11 @@ class Site {
 
 const NODES: readonly (readonly [string, () => string])[] = [
   [`Node.js ${process.versions.node}`, () => process.execPath],
-  ['Node.js 24', () => runtime('node-24')],
+  ['Node.js 24', () => runtime(NODE_24)],
 ];
 const linuxX64 = process.platform === 'linux' && process.arch === 'x64';
 
-describe.skipIf(tarball === undefined)('the package with a prebuilt addon (Linux with g++)', () => {
+describeWithTools('the package with a prebuilt addon', BUILD_TOOLS, () => {
   describe.each(linuxX64 ? NODES : NODES.slice(0, 1))('on %s', (name, node) => {
     let site: Site;
     let output: string;

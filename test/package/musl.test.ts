@@ -8,17 +8,23 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { runtime } from '../runtimes.js';
-import { COMPUTE, COMPUTED, plainEnvironment, root, VECTORS } from './tools.js';
+import { describeWithTools } from '../native/tools.js';
+import { BUN_MUSL, runtime } from '../runtimes.js';
+import { BUILD_TOOLS, COMPUTE, COMPUTED, plainEnvironment, root, VECTORS } from './tools.js';
 
 const addon = join(inject('installed'), 'node_modules', 'phsync', 'prebuilds', 'linux-x64', 'phsync.musl.node');
 const here = join(root, 'test', 'package', 'musl');
 
-describe.skipIf(!inject('prebuilt').includes('musl'))('the prebuilt addon for musl (Debian with musl-tools)', () => {
+const x64 = process.platform === 'linux' && process.arch === 'x64';
+const suite = x64
+  ? describeWithTools
+  : (name: string, _: unknown, body: () => void) => describe.skip(`${name} (x64 only)`, body);
+
+suite('the prebuilt addon for musl', { ...BUILD_TOOLS, 'musl-gcc': 'musl-tools' }, () => {
   let libraries: string;
   let bun: string;
   beforeAll(() => {
-    bun = runtime('bun-musl');
+    bun = runtime(BUN_MUSL);
     libraries = mkdtempSync(join(tmpdir(), 'phsync-musl-'));
     // libstdc++ names the loader of glibc as one of its libraries, which also gives the rest a place.
     const missing = join(libraries, 'ld-linux-x86-64.so.2');

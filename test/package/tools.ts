@@ -24,6 +24,9 @@ export const COMPUTED = {
   refused: VECTORS.map(() => false),
 };
 
+/** What prebuilding takes, for `describeWithTools`. */
+export const BUILD_TOOLS = { 'g++': 'g++', make: 'make', python3: 'python3', readelf: 'binutils' };
+
 const windows = process.platform === 'win32';
 
 /** The first program of that name on the PATH. */
