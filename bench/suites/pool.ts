@@ -24,7 +24,7 @@ export async function pool({ kernel, threads = availableParallelism(), ...option
         name: `deriveBatch, pool of ${count}`,
         contender: `pool:${count}`,
         ...common,
-        against: count === 1 ? [limit, 'node:crypto'] : [limit, one, 'node:crypto'],
+        against: count === 1 ? ['node:crypto', limit] : ['node:crypto', limit, one],
       },
       { name: limit, contender: `processes:${count}`, ...common, against: [] },
     ];
