@@ -14,9 +14,11 @@ export interface Call {
   failed(error: unknown): void;
   /** Forgets the secrets: called where it goes into no slice. */
   wipe(): void;
-  /** The call has to call this when it is done or has failed. Set by the gatherer. */
+  /** Ends the listening to a signal, `nothing` at first; for the call to call when it is done or has failed. */
   forget: () => void;
 }
+
+export const nothing = (): void => {};
 
 /** What is the same for all calls of one slice. */
 export interface Kind<C extends Call> {
@@ -29,7 +31,7 @@ export interface Kind<C extends Call> {
 }
 
 /** The waiting calls of one kind. */
-class Group<C extends Call> implements Source {
+export class Group<C extends Call> implements Source {
   readonly #kind: Kind<C>;
   readonly #emptied: () => void;
   readonly #calls = new Set<C>();
@@ -87,7 +89,7 @@ class Group<C extends Call> implements Source {
 
 export class Gatherer<C extends Call> {
   readonly #scheduler: Scheduler;
-  readonly #groups = new Map<string, Group<C>>();
+  readonly #groups = new Map<number | string, Group<C>>();
   #pumpDue = false;
 
   constructor(scheduler: Scheduler) {
@@ -95,32 +97,39 @@ export class Gatherer<C extends Call> {
   }
 
   /**
-   * Lets a call wait among those with the same `key`, which have the same `kind`. `signal` gives it up.
+   * Counts in one more call, which is `add`ed next.
    *
-   * @throws {PhsyncError} `hasher-busy` or `hasher-closed`, before `make` is called.
+   * @throws {PhsyncError} `hasher-busy` or `hasher-closed`.
    */
-  add(key: string, kind: () => Kind<C>, make: () => C, signal: AbortSignal | undefined): void {
+  admit(): void {
+    this.#scheduler.admit();
+  }
+
+  /** The waiting calls with this key, which are all of one kind. */
+  group(key: number | string): Group<C> | undefined {
+    return this.#groups.get(key);
+  }
+
+  /** A group for a key that has none. */
+  open(key: number | string, kind: Kind<C>): Group<C> {
+    const group = new Group(kind, () => this.#groups.delete(key));
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  /** Lets a call wait in its group; `signal` gives it up. */
+  add(group: Group<C>, call: C, signal: AbortSignal | undefined): void {
     const scheduler = this.#scheduler;
-    scheduler.admit();
-    const group = this.#group(key, kind);
-    const call = make();
-    call.forget = onAbort(signal, (reason) => {
-      if (group.remove(call)) scheduler.giveUp(group);
-      call.failed(reason);
-    });
+    if (signal !== undefined) {
+      call.forget = onAbort(signal, (reason) => {
+        if (group.remove(call)) scheduler.giveUp(group);
+        call.failed(reason);
+      });
+    }
     group.add(call);
     scheduler.enter(group);
     if (group.full) scheduler.pump();
     else this.#pumpSoon();
-  }
-
-  #group(key: string, kind: () => Kind<C>): Group<C> {
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      group = new Group(kind(), () => this.#groups.delete(key));
-      this.#groups.set(key, group);
-    }
-    return group;
   }
 
   /** After the I/O callbacks of this turn of the event loop: requests that arrived together are hashed together. */

@@ -4,7 +4,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { secretCopy } from '../crypto/secret-bytes.js';
 import type { Engine } from './batches.js';
 import { utf16 } from './flat-items.js';
-import { type Call, Gatherer, type Kind } from './gatherer.js';
+import { type Call, Gatherer, type Kind, nothing } from './gatherer.js';
 import type { Task } from './scheduler.js';
 import { type Region, regionSize } from './shared-memory.js';
 import { DIGEST_SIZE, NT_HASH_SIZE, SALT_SIZE } from './types.js';
@@ -14,14 +14,22 @@ class OrgIdCall implements Call {
   /** A password, or our copy of an NT hash, wiped as soon as it went into shared memory. */
   readonly secret: string | Uint8Array;
   readonly salt: Uint8Array;
-  readonly #done: (digest: Uint8Array) => void;
+  /** What a `verify` compares with. */
+  readonly #expected: Uint8Array | undefined;
+  readonly #resolve: (result: Uint8Array | boolean) => void;
   readonly #reject: (error: unknown) => void;
-  forget = (): void => {};
+  forget = nothing;
 
-  constructor({ secret, salt }: Single, done: (digest: Uint8Array) => void, reject: (error: unknown) => void) {
+  constructor(
+    { secret, salt }: Single,
+    expected: Uint8Array | undefined,
+    resolve: (result: Uint8Array | boolean) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.secret = typeof secret === 'string' ? secret : secretCopy(secret);
     this.salt = salt;
-    this.#done = done;
+    this.#expected = expected;
+    this.#resolve = resolve;
     this.#reject = reject;
   }
 
@@ -33,10 +41,11 @@ class OrgIdCall implements Call {
     if (typeof this.secret !== 'string') this.secret.fill(0);
   }
 
-  /** The digest lies in shared memory, which is wiped afterwards. */
+  /** `digest` lies in shared memory, which is wiped afterwards. */
   done(digest: Uint8Array): void {
     this.forget();
-    this.#done(digest);
+    const expected = this.#expected;
+    this.#resolve(expected === undefined ? new Uint8Array(digest) : timingSafeEqual(digest, expected));
   }
 
   failed(error: unknown): void {
@@ -143,23 +152,21 @@ export class MicroBatcher {
 
   /** The digest, 32 bytes. */
   derive(single: Single): Promise<Uint8Array> {
-    return this.#run(single, (digest) => new Uint8Array(digest));
+    return this.#run(single, undefined) as Promise<Uint8Array>;
   }
 
   /** Whether the digest is `expected` (32 bytes, not changed by anyone from now on), in constant time. */
   verify(single: Single, expected: Uint8Array): Promise<boolean> {
-    return this.#run(single, (digest) => timingSafeEqual(digest, expected));
+    return this.#run(single, expected) as Promise<boolean>;
   }
 
-  #run<T>(single: Single, result: (digest: Uint8Array) => T): Promise<T> {
+  #run(single: Single, expected: Uint8Array | undefined): Promise<Uint8Array | boolean> {
     const { iterations, signal } = single;
     return new Promise((resolve, reject) => {
-      this.#gatherer.add(
-        `${iterations}`,
-        () => this.#kind(iterations),
-        () => new OrgIdCall(single, (digest) => resolve(result(digest)), reject),
-        signal,
-      );
+      const gatherer = this.#gatherer;
+      gatherer.admit();
+      const group = gatherer.group(iterations) ?? gatherer.open(iterations, this.#kind(iterations));
+      gatherer.add(group, new OrgIdCall(single, expected, resolve, reject), signal);
     });
   }
 

@@ -2,7 +2,7 @@
 
 import { secretCopy } from '../crypto/secret-bytes.js';
 import type { Engine } from './batches.js';
-import { type Call, Gatherer, type Kind } from './gatherer.js';
+import { type Call, Gatherer, type Kind, nothing } from './gatherer.js';
 import { blocksOf } from './pbkdf2-batch.js';
 import type { Task } from './scheduler.js';
 import { type Region, regionSize } from './shared-memory.js';
@@ -24,7 +24,7 @@ class Pbkdf2Call implements Call {
   readonly salt: Uint8Array;
   readonly #resolve: (derivedKey: Uint8Array<ArrayBuffer>) => void;
   readonly #reject: (error: unknown) => void;
-  forget = (): void => {};
+  forget = nothing;
 
   constructor(
     { password, salt }: Pbkdf2Single,
@@ -148,12 +148,11 @@ export class Pbkdf2Calls {
   derive(single: Pbkdf2Single): Promise<Uint8Array<ArrayBuffer>> {
     const { iterations, keylen, signal } = single;
     return new Promise((resolve, reject) => {
-      this.#gatherer.add(
-        `${iterations} ${keylen}`,
-        () => this.#kind(iterations, keylen),
-        () => new Pbkdf2Call(single, resolve, reject),
-        signal,
-      );
+      const gatherer = this.#gatherer;
+      gatherer.admit();
+      const key = `${iterations} ${keylen}`;
+      const group = gatherer.group(key) ?? gatherer.open(key, this.#kind(iterations, keylen));
+      gatherer.add(group, new Pbkdf2Call(single, resolve, reject), signal);
     });
   }
 
