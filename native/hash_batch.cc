@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include <algorithm>
+#include <array>
+#include <vector>
 
 #include "secure_zero.h"
 
@@ -47,6 +49,10 @@ struct Sha256Family {
   static constexpr size_t kWords = 8;
   static constexpr bool kBigEndian = true;
   static const uint32_t* initial_state() { return kSha256InitialState; }
+};
+
+struct Digest {
+  uint8_t bytes[kDigestSize];
 };
 
 struct Lanes {
@@ -216,26 +222,23 @@ void hmac_keys(const Plan& plan, const Slice* keys, size_t count, HmacKey* out) 
   }
 }
 
-void hmac_sha256_batch(const Plan& plan, const Slice* keys, const Slice* messages, size_t count,
-                       uint8_t* digests) {
-  struct Scratch {
-    HmacKey keys[kSliceJobs];
-    HashJob jobs[kSliceJobs];
-    uint8_t inner[kSliceJobs][32];
-  };
-  Wiped<Scratch> scratch;
-  for (size_t begin = 0; begin < count; begin += kSliceJobs) {
-    const size_t n = std::min(kSliceJobs, count - begin);
-    hmac_keys(plan, keys + begin, n, scratch->keys);
+void hmac_sha256_batch(const Plan& plan, const Slice* keys, const Slice* messages, size_t count, uint8_t* digests) {
+  const size_t slice = std::min(kSliceJobs, count);
+  WipedArray<HmacKey> states(slice);
+  WipedArray<Digest> inner(slice);
+  std::vector<HashJob> jobs(slice);
+  for (size_t begin = 0; begin < count; begin += slice) {
+    const size_t n = std::min(slice, count - begin);
+    hmac_keys(plan, keys + begin, n, states.data());
     for (size_t i = 0; i < n; i++) {
       const Slice& message = messages[begin + i];
-      scratch->jobs[i] = {message.data, message.size, nullptr, 0, scratch->inner[i], scratch->keys[i].inner};
+      jobs[i] = {message.data, message.size, nullptr, 0, inner[i].bytes, states[i].inner};
     }
-    sha256_batch(plan, scratch->jobs, n);
+    sha256_batch(plan, jobs.data(), n);
     for (size_t i = 0; i < n; i++) {
-      scratch->jobs[i] = {scratch->inner[i], 32, nullptr, 0, digests + 32 * (begin + i), scratch->keys[i].outer};
+      jobs[i] = {inner[i].bytes, kDigestSize, nullptr, 0, digests + kDigestSize * (begin + i), states[i].outer};
     }
-    sha256_batch(plan, scratch->jobs, n);
+    sha256_batch(plan, jobs.data(), n);
   }
 }
 
@@ -245,22 +248,22 @@ void pbkdf2_batch(const Plan& plan, const Pbkdf2Job* jobs, size_t count, uint32_
     alignas(kAlignment) uint32_t outer[8 * kMaxLanes];
     alignas(kAlignment) uint32_t u[8 * kMaxLanes];
     alignas(kAlignment) uint32_t t[8 * kMaxLanes];
-    HashJob jobs[kSliceJobs];
-    uint8_t index[kSliceJobs][4];
-    uint8_t digests[kSliceJobs][32];
   };
-  Wiped<Scratch> scratch;
+  WipedArray<Digest> digests(count);
+  std::vector<std::array<uint8_t, 4>> indices(count);
+  std::vector<HashJob> hashes(count);
   // U_1 of all, because its kernels are of other widths than those of the rounds.
   for (size_t i = 0; i < count; i++) {
     const Pbkdf2Job& job = jobs[i];
-    store32be(scratch->index[i], job.index);
-    scratch->jobs[i] = {job.salt.data, job.salt.size, scratch->index[i], 4, scratch->digests[i], job.key->inner};
+    store32be(indices[i].data(), job.index);
+    hashes[i] = {job.salt.data, job.salt.size, indices[i].data(), 4, digests[i].bytes, job.key->inner};
   }
-  sha256_batch(plan, scratch->jobs, count);
+  sha256_batch(plan, hashes.data(), count);
   for (size_t i = 0; i < count; i++) {
-    scratch->jobs[i] = {scratch->digests[i], 32, nullptr, 0, scratch->digests[i], jobs[i].key->outer};
+    hashes[i] = {digests[i].bytes, kDigestSize, nullptr, 0, digests[i].bytes, jobs[i].key->outer};
   }
-  sha256_batch(plan, scratch->jobs, count);
+  sha256_batch(plan, hashes.data(), count);
+  Wiped<Scratch> scratch;
   for (size_t begin = 0; begin < count && iterations > 1;) {
     const Width<Pbkdf2Kernel>& width = plan.pbkdf2.next(count - begin);
     const size_t lanes = width.kernel.lanes;
@@ -272,46 +275,43 @@ void pbkdf2_batch(const Plan& plan, const Pbkdf2Job* jobs, size_t count, uint32_
       for (size_t i = 0; i < 8; i++) {
         scratch->inner[i * stride + lane] = jobs[source].key->inner[i];
         scratch->outer[i * stride + lane] = jobs[source].key->outer[i];
-        const uint32_t word = load32be(scratch->digests[source] + 4 * i);
-        scratch->u[i * stride + lane] = word;
-        scratch->t[i * stride + lane] = word;
+        scratch->u[i * stride + lane] = load32be(digests[source].bytes + 4 * i);
       }
     }
+    memcpy(scratch->t, scratch->u, 8 * stride * sizeof *scratch->u);
     width.kernel.rounds(scratch->inner, scratch->outer, scratch->u, scratch->t, iterations - 1);
     width.calls++;
     for (size_t lane = 0; lane < n; lane++) {
-      for (size_t i = 0; i < 8; i++) store32be(scratch->digests[begin + lane] + 4 * i, scratch->t[i * stride + lane]);
+      for (size_t i = 0; i < 8; i++) store32be(digests[begin + lane].bytes + 4 * i, scratch->t[i * stride + lane]);
     }
     begin += n;
   }
-  for (size_t i = 0; i < count; i++) memcpy(jobs[i].out, scratch->digests[i], jobs[i].size);
+  for (size_t i = 0; i < count; i++) memcpy(jobs[i].out, digests[i].bytes, jobs[i].size);
 }
 
 void pbkdf2_many(const Plan& plan, const Slice* passwords, const Slice* salts, size_t count, uint32_t iterations,
                  size_t dk_len, uint8_t* derived_keys) {
-  struct Scratch {
-    HmacKey keys[kSliceJobs];
-    Pbkdf2Job jobs[kSliceJobs];
-  };
-  Wiped<Scratch> scratch;
+  const size_t blocks = (dk_len + kDigestSize - 1) / kDigestSize;
   const size_t slice = slice_jobs(plan);
-  const size_t blocks = (dk_len + 31) / 32;
+  const size_t most = std::min(slice, count);
+  WipedArray<HmacKey> keys(most);
+  std::vector<Pbkdf2Job> jobs;
   for (size_t begin = 0; begin < count; begin += slice) {
     const size_t n = std::min(slice, count - begin);
-    hmac_keys(plan, passwords + begin, n, scratch->keys);
+    hmac_keys(plan, passwords + begin, n, keys.data());
     // The blocks of all passwords of the slice are one row of jobs: one password with many blocks fills the lanes too.
-    size_t queued = 0;
     for (size_t i = 0; i < n; i++) {
       uint8_t* out = derived_keys + (begin + i) * dk_len;
       for (size_t block = 0; block < blocks; block++) {
-        scratch->jobs[queued++] = {&scratch->keys[i], salts[begin + i], static_cast<uint32_t>(block + 1),
-                                   out + block * 32, std::min<size_t>(32, dk_len - block * 32)};
-        if (queued < slice) continue;
-        pbkdf2_batch(plan, scratch->jobs, queued, iterations);
-        queued = 0;
+        jobs.push_back({&keys[i], salts[begin + i], static_cast<uint32_t>(block + 1), out + block * kDigestSize,
+                        std::min(kDigestSize, dk_len - block * kDigestSize)});
+        if (jobs.size() < slice) continue;
+        pbkdf2_batch(plan, jobs.data(), jobs.size(), iterations);
+        jobs.clear();
       }
     }
-    pbkdf2_batch(plan, scratch->jobs, queued, iterations);
+    pbkdf2_batch(plan, jobs.data(), jobs.size(), iterations);
+    jobs.clear();
   }
 }
 

@@ -10,6 +10,8 @@
 namespace phsync {
 
 constexpr size_t kMaxSuffix = 16;
+/// Of SHA-256.
+constexpr size_t kDigestSize = 32;
 
 /// Jobs that are prepared at a time, at most: their scratch stays in the second-level cache.
 constexpr size_t kSliceJobs = 256;
@@ -54,8 +56,7 @@ struct HmacKey {
 void hmac_keys(const Plan& plan, const Slice* keys, size_t count, HmacKey* out);
 
 /// HMAC-SHA256 of one message under each key; `digests` gets 32 bytes a job.
-void hmac_sha256_batch(const Plan& plan, const Slice* keys, const Slice* messages, size_t count,
-                       uint8_t* digests);
+void hmac_sha256_batch(const Plan& plan, const Slice* keys, const Slice* messages, size_t count, uint8_t* digests);
 
 /// One block T_i of PBKDF2 (RFC 8018, section 5.2).
 struct Pbkdf2Job {
@@ -72,8 +73,8 @@ struct Pbkdf2Job {
 void pbkdf2_batch(const Plan& plan, const Pbkdf2Job* jobs, size_t count, uint32_t iterations);
 
 /// PBKDF2-HMAC-SHA256 of `count` passwords and salts; `derived_keys` gets dk_len (at least 1) bytes a job.
-void pbkdf2_many(const Plan& plan, const Slice* passwords, const Slice* salts, size_t count,
-                 uint32_t iterations, size_t dk_len, uint8_t* derived_keys);
+void pbkdf2_many(const Plan& plan, const Slice* passwords, const Slice* salts, size_t count, uint32_t iterations,
+                 size_t dk_len, uint8_t* derived_keys);
 
 }  // namespace phsync
 

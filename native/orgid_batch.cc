@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "crc32.h"
 #include "rc4.h"
@@ -16,11 +17,18 @@ namespace {
 
 constexpr size_t kPasswordSize = 64;
 
+struct Password {
+  uint8_t bytes[kPasswordSize];
+};
+
+/// For slices of up to so many items.
 struct DeriveScratch {
-  uint8_t passwords[kSliceJobs][kPasswordSize];
-  Slice slices[kSliceJobs];
-  HmacKey keys[kSliceJobs];
-  Pbkdf2Job jobs[kSliceJobs];
+  explicit DeriveScratch(size_t items) : passwords(items), keys(items), slices(items), jobs(items) {}
+
+  WipedArray<Password> passwords;
+  WipedArray<HmacKey> keys;
+  std::vector<Slice> slices;
+  std::vector<Pbkdf2Job> jobs;
 };
 
 /// '0' to '9', 'A' to 'F', without a table: a table's cache lines would tell the digit.
@@ -32,7 +40,7 @@ uint8_t upper_hex(uint32_t nibble) {
 void derive_slice(const Plan& plan, DeriveScratch& scratch, const uint8_t* nt_hashes, const uint32_t* index,
                   const uint8_t* salts, size_t count, uint32_t iterations, uint8_t* digests) {
   for (size_t i = 0; i < count; i++) {
-    uint8_t* password = scratch.passwords[i];
+    uint8_t* password = scratch.passwords[i].bytes;
     for (size_t k = 0; k < kNtHashSize; k++) {
       const uint32_t byte = nt_hashes[i * kNtHashSize + k];
       password[4 * k] = upper_hex(byte >> 4);
@@ -42,13 +50,13 @@ void derive_slice(const Plan& plan, DeriveScratch& scratch, const uint8_t* nt_ha
     }
     scratch.slices[i] = {password, kPasswordSize};
   }
-  hmac_keys(plan, scratch.slices, count, scratch.keys);
+  hmac_keys(plan, scratch.slices.data(), count, scratch.keys.data());
   for (size_t i = 0; i < count; i++) {
     const size_t place = index != nullptr ? index[i] : i;
     scratch.jobs[i] = {&scratch.keys[i], {salts + place * kSaltSize, kSaltSize}, 1, digests + place * kDigestSize,
                        kDigestSize};
   }
-  pbkdf2_batch(plan, scratch.jobs, count, iterations);
+  pbkdf2_batch(plan, scratch.jobs.data(), count, iterations);
 }
 
 struct OpenScratch {
@@ -64,7 +72,6 @@ struct OpenScratch {
   uint8_t plain[kRc4Lanes][kRc4TextSize];
   Rc4Lanes rc4;
   RidKeys rid_keys[kRidLanes];
-  DeriveScratch derive;
 };
 
 /// Tries one session key on the closed items; returns how many stay closed.
@@ -122,11 +129,11 @@ size_t open_with(const Plan& plan, OpenScratch& scratch, const Slice& session_ke
 
 void derive_batch(const Plan& plan, const uint8_t* nt_hashes, const uint8_t* salts, size_t count,
                   uint32_t iterations, uint8_t* digests) {
-  Wiped<DeriveScratch> scratch;
   const size_t slice = slice_jobs(plan);
+  DeriveScratch scratch(std::min(slice, count));
   for (size_t begin = 0; begin < count; begin += slice) {
     const size_t n = std::min(slice, count - begin);
-    derive_slice(plan, *scratch, nt_hashes + begin * kNtHashSize, nullptr, salts + begin * kSaltSize, n, iterations,
+    derive_slice(plan, scratch, nt_hashes + begin * kNtHashSize, nullptr, salts + begin * kSaltSize, n, iterations,
                  digests + begin * kDigestSize);
   }
 }
@@ -136,8 +143,9 @@ void open_and_derive_batch(const Plan& plan, const Slice* session_keys, size_t s
                            uint32_t iterations, uint8_t* digests, uint8_t* status) {
   Wiped<OpenScratch> scratch;
   const size_t slice = slice_jobs(plan);
+  DeriveScratch derive_scratch(std::min(slice, count));
   const auto derive = [&](size_t n) {
-    derive_slice(plan, scratch->derive, scratch->nt_hashes[0], scratch->index, salts, n, iterations, digests);
+    derive_slice(plan, derive_scratch, scratch->nt_hashes[0], scratch->index, salts, n, iterations, digests);
     const size_t rest = scratch->opened - n;
     memmove(scratch->nt_hashes[0], scratch->nt_hashes[n], rest * kNtHashSize);
     memmove(scratch->index, scratch->index + n, rest * sizeof scratch->index[0]);

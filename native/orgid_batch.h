@@ -12,7 +12,6 @@ namespace phsync {
 
 constexpr size_t kNtHashSize = 16;
 constexpr size_t kSaltSize = 10;
-constexpr size_t kDigestSize = 32;
 constexpr size_t kEnvelopeSize = 36;
 constexpr uint32_t kMaxIterations = 999999;
 constexpr size_t kMaxSessionKeySize = 64;

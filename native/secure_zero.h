@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <type_traits>
+
 #if defined(_MSC_VER) && !defined(__clang__)
 #define PHSYNC_NOINLINE __declspec(noinline)
 #else
@@ -47,6 +49,27 @@ class Wiped {
 
  private:
   T* value_;
+};
+
+/// `size` of T, not initialized and wiped at the end.
+template <class T>
+class WipedArray {
+  static_assert(std::is_trivial<T>::value, "what is wiped needs no destructor");
+
+ public:
+  explicit WipedArray(size_t size) : size_(size), items_(new T[size]) {}
+  ~WipedArray() {
+    secure_zero(items_, size_ * sizeof(T));
+    delete[] items_;
+  }
+  WipedArray(const WipedArray&) = delete;
+  WipedArray& operator=(const WipedArray&) = delete;
+  T& operator[](size_t i) { return items_[i]; }
+  T* data() { return items_; }
+
+ private:
+  size_t size_;
+  T* items_;
 };
 
 }  // namespace phsync

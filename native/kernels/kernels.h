@@ -10,7 +10,7 @@ namespace phsync {
 /// No kernel has more lanes than this.
 constexpr size_t kMaxLanes = 64;
 /// Nor one for MD4, MD5 or SHA-256 more than this.
-constexpr size_t kMaxBlockLanes = 32;
+constexpr size_t kMaxBlockLanes = 16;
 constexpr size_t kBlockSize = 64;
 /// Vectors are loaded and stored aligned: every `state` array that a kernel is given starts on such a boundary.
 constexpr size_t kAlignment = 64;

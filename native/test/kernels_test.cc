@@ -214,6 +214,14 @@ void plans() {
   }
 }
 
+/// No kernel has more lanes than the schedulers have room for.
+template <class K>
+void limits(const std::deque<Width<K>>& widths, size_t most) {
+  for (const Width<K>& width : widths) {
+    check(width.kernel.lanes >= 1 && width.kernel.lanes <= most, std::string(width.isa) + " has too many lanes");
+  }
+}
+
 void layers() {
   const uint8_t digits[] = {'1', '2', '3', '4', '5', '6', '7', '8', '9'};
   check(crc32(digits, sizeof digits) == 0xcbf43926, "CRC-32 check value");
@@ -236,6 +244,10 @@ void layers() {
 int main() {
   layers();
   plans();
+  limits(machine().widths.md4, kMaxBlockLanes);
+  limits(machine().widths.md5, kMaxBlockLanes);
+  limits(machine().widths.sha256, kMaxBlockLanes);
+  limits(machine().widths.pbkdf2, kMaxLanes);
   std::vector<Kernel> kernels = machine().kernels;
   for (const SingleWidth& width : machine().single_widths) kernels.push_back({width.name.c_str(), true, width.plan});
   kernels.push_back({"auto", true, machine().plan});
