@@ -41,7 +41,7 @@ describe.skipIf(missing !== undefined)('in FIPS mode', () => {
 
   /** Every method of a hasher, and what came of it: a value, or `code: message`. */
   const everyMethod = (options: object): string => `
-    import { createHasher } from ${dist('index.js')};
+    import { createHasher, pbkdf2 } from ${dist('index.js')};
     import { text } from 'node:stream/consumers';
     const given = JSON.parse(await text(process.stdin));
     const unhex = (text) => Uint8Array.from(Buffer.from(text, 'hex'));
@@ -56,6 +56,7 @@ describe.skipIf(missing !== undefined)('in FIPS mode', () => {
       verifyNtHash: () => hasher.verify(credential, unhex(given.ntHash)),
       pbkdf2Batch: async () =>
         hex(await hasher.pbkdf2Batch({ passwords: ['password'], salts: ['salt'], iterations: 2, keylen: 32 })),
+      pbkdf2: async () => hex(await pbkdf2('password', 'salt', 2, 32, 'sha256')),
       openAndDeriveBatch: async () => hex((await hasher.openAndDeriveBatch({
         sessionKeys: [unhex(given.sessionKey)],
         envelopes: unhex(given.envelope), rids: Uint32Array.of(1000), salts: salt, iterations: 3,
@@ -84,11 +85,13 @@ describe.skipIf(missing !== undefined)('in FIPS mode', () => {
     digest,
     envelope: hex(seal(sessionKey, 1000, bytes)),
   });
+  const key = 'ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43';
   const approved = {
     derive: digest,
     deriveBatch: digest,
     verifyNtHash: true,
-    pbkdf2Batch: 'ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43',
+    pbkdf2Batch: key,
+    pbkdf2: key,
   };
   /** Forced kernels differ in nothing here. */
   const backends = [{ backend: 'fallback' }, ...runnable.filter(({ backend }) => backend === 'native').slice(0, 1)];

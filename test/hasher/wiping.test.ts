@@ -127,4 +127,49 @@ describe.skipIf(process.platform !== 'linux')('the memory image of a process (Li
     expect(answer).toEqual(Array(40).fill(false));
     expect(countSecrets(passwords.map(ntHash))).toBe(0);
   });
+
+  it.each(runnable)('has no password that its caller wiped after PBKDF2: $backend $kernel', async (options) => {
+    const mask = 0x5a;
+    const passwords = Array.from({ length: 60 }, () => randomBytes(40));
+    const masked = passwords.map((password) => hex(password.map((byte) => byte ^ mask)));
+    const answer = await runAside(
+      options,
+      `const passwords = message.masked.map((text) => {
+         const password = new Uint8Array(new ArrayBuffer(text.length / 2));
+         for (let i = 0; i < password.length; i++) {
+           password[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16) ^ ${mask};
+         }
+         return password;
+       });
+       const keys = [
+         hasher.pbkdf2Batch({ passwords, salts: passwords.map(() => 'salt'), iterations: 2, keylen: 40 }),
+         ...passwords.map((password) => hasher.pbkdf2(password, 'salt', 2, 40)),
+       ];
+       for (const password of passwords) password.fill(0);
+       const [batch, ...single] = await Promise.all(keys);
+       return Buffer.concat(single).equals(batch);`,
+      { masked },
+    );
+    expect(answer).toBe(true);
+    // As it is, and as HMAC begins its two blocks.
+    const forms = [0, 0x36, 0x5c].flatMap((pad) => passwords.map((password) => password.map((byte) => byte ^ pad)));
+    const [seen, ...found] = countInMemory(child.pid!, [canary, ...forms]);
+    expect(seen).toBeGreaterThan(0);
+    expect(found.reduce((sum, count) => sum + count, 0)).toBe(0);
+  });
+
+  it.each(runnable)('has no NT hash of a batch that its caller wiped: $backend $kernel', async (options) => {
+    const passwords = Array.from({ length: 60 }, () => randomBytes(12).toString('hex'));
+    const answer = await runAside(
+      options,
+      `const hashes = await hasher.ntHashBatch(message.passwords);
+       const sum = hashes.reduce((total, byte) => total + byte, 0);
+       hashes.fill(0);
+       return sum;`,
+      { passwords },
+    );
+    const hashes = passwords.map(ntHash);
+    expect(answer).toBe(Buffer.concat(hashes).reduce((total, byte) => total + byte, 0));
+    expect(countSecrets(hashes)).toBe(0);
+  });
 });
