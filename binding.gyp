@@ -49,7 +49,7 @@
       'conditions': [
         ['x86==1', {
           'defines': ['PHSYNC_X86_KERNELS'],
-          'dependencies': ['phsync_avx2', 'phsync_avx512', 'phsync_shani'],
+          'dependencies': ['phsync_sse41', 'phsync_avx2', 'phsync_avx512', 'phsync_shani'],
         }],
         ['arm64==1', {
           'defines': ['PHSYNC_ARM64_KERNELS'],
@@ -62,6 +62,13 @@
   'conditions': [
     ['x86==1', {
       'targets': [
+        {
+          'target_name': 'phsync_sse41',
+          'type': 'static_library',
+          'sources': ['native/kernels/sse41/kernel_sse41.cc'],
+          'cflags': ['-msse4.1'],
+          'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-msse4.1'] },
+        },
         {
           'target_name': 'phsync_avx2',
           'type': 'static_library',

@@ -22,6 +22,7 @@ constexpr Entry kEntries[] = {
     {&kAvx512Kernel, [](const CpuFeatures& f) { return f.avx512f && f.avx512bw && f.avx512vl; }},
     {&kShaniKernel, [](const CpuFeatures& f) { return f.sha_ni && f.sse41 && f.ssse3; }},
     {&kAvx2Kernel, [](const CpuFeatures& f) { return f.avx2; }},
+    {&kSse41Kernel, [](const CpuFeatures& f) { return f.sse41; }},
 #endif
 #if defined(PHSYNC_ARM64_KERNELS)
     {&kArmSha2Kernel, [](const CpuFeatures& f) { return f.arm_sha2; }},

@@ -50,6 +50,7 @@ struct KernelTable {
 };
 
 extern const KernelTable kPortableKernel;
+extern const KernelTable kSse41Kernel;
 extern const KernelTable kAvx2Kernel;
 extern const KernelTable kAvx512Kernel;
 extern const KernelTable kShaniKernel;

@@ -38,6 +38,10 @@ describe.skipIf(!readable)('kernel libraries (Linux with binutils)', () => {
   it.skipIf(process.arch !== 'x64')('portable keeps to the baseline of x86-64', () => {
     expect(registers('portable')).toEqual({ zmm: false, ymm: false });
   });
+  it.skipIf(!kernelNames.includes('sse41'))('sse41 keeps to 128 bits and to the instructions from before AVX', () => {
+    expect(registers('sse41')).toEqual({ zmm: false, ymm: false });
+    expect(tool('objdump', '-d', '--no-show-raw-insn', library('sse41')!)).not.toMatch(/\tvp?[a-z]+ .*%xmm/);
+  });
   it.skipIf(!kernelNames.includes('avx2'))('avx2 uses ymm and no zmm', () => {
     expect(registers('avx2')).toEqual({ zmm: false, ymm: true });
   });

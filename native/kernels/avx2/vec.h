@@ -14,12 +14,14 @@ namespace {
 struct Vec {
   static constexpr int schedule_lead = 0;
   static constexpr size_t lanes = 8;
+  static constexpr size_t constant_copies = lanes;
   __m256i v;
 
   static PHSYNC_INLINE Vec load(const uint32_t* p) {
     return {_mm256_load_si256(reinterpret_cast<const __m256i*>(p))};
   }
   static PHSYNC_INLINE Vec broadcast(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+  static PHSYNC_INLINE Vec constant(const uint32_t* p) { return load(p); }
   PHSYNC_INLINE void store(uint32_t* p) const { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
 };
 

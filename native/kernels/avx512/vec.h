@@ -14,10 +14,13 @@ namespace {
 struct Vec {
   static constexpr int schedule_lead = 10;
   static constexpr size_t lanes = 16;
+  /// One: additions broadcast their memory operand by themselves.
+  static constexpr size_t constant_copies = 1;
   __m512i v;
 
   static PHSYNC_INLINE Vec load(const uint32_t* p) { return {_mm512_load_si512(p)}; }
   static PHSYNC_INLINE Vec broadcast(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+  static PHSYNC_INLINE Vec constant(const uint32_t* p) { return broadcast(*p); }
   PHSYNC_INLINE void store(uint32_t* p) const { _mm512_store_si512(p, v); }
 };
 

@@ -2,8 +2,9 @@
 //
 // A Vec offers: lanes, schedule_lead (sha256.h), load(const uint32_t*), store(uint32_t*), broadcast(uint32_t),
 // operator+, operator^, rotr<n>, shr<n>, xor3, select(mask, yes, no), or_not(a, b) = a | ~b, and
-// majority(a, b, c, cache) as sha256.h explains. Include it first: everything here lives in the including file's
-// anonymous namespace.
+// majority(a, b, c, cache) as sha256.h explains; where PBKDF2's rounds run in a loop also constant(const uint32_t*), the
+// broadcast of a constant that stands in memory constant_copies times. Include it first: everything here lives in the
+// including file's anonymous namespace.
 #ifndef PHSYNC_KERNELS_GENERIC_BLOCKS_H_
 #define PHSYNC_KERNELS_GENERIC_BLOCKS_H_
 

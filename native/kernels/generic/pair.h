@@ -14,10 +14,12 @@ namespace {
 struct Pair {
   static constexpr int schedule_lead = Vec::schedule_lead;
   static constexpr size_t lanes = 2 * Vec::lanes;
+  static constexpr size_t constant_copies = Vec::constant_copies;
   Vec x, y;
 
   static PHSYNC_INLINE Pair load(const uint32_t* p) { return {Vec::load(p), Vec::load(p + Vec::lanes)}; }
   static PHSYNC_INLINE Pair broadcast(uint32_t n) { return {Vec::broadcast(n), Vec::broadcast(n)}; }
+  static PHSYNC_INLINE Pair constant(const uint32_t* p) { return {Vec::constant(p), Vec::constant(p)}; }
   PHSYNC_INLINE void store(uint32_t* p) const {
     x.store(p);
     y.store(p + Vec::lanes);

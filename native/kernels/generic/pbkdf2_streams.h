@@ -1,5 +1,5 @@
-// pbkdf2.h for several vectors at a time on ISAs with too few registers for a Pair: the streams take turns of four
-// rounds out of memory, and the CPU overlaps the end of one turn with the beginning of the next.
+// pbkdf2.h for several vectors at a time on ISAs with too few registers for a Pair: the streams take turns of a round or
+// a few out of memory, and the CPU overlaps the end of one turn with the beginning of the next.
 #ifndef PHSYNC_KERNELS_GENERIC_PBKDF2_STREAMS_H_
 #define PHSYNC_KERNELS_GENERIC_PBKDF2_STREAMS_H_
 
@@ -8,11 +8,6 @@
 namespace phsync {
 namespace {
 
-/// Cycles a compression and lane with AVX2 on Zen 5: 142 with one stream in registers, 127 with 2, 115 with 4.
-constexpr size_t kStreams = 4;
-/// In rounds. Fewer, and the state's way through memory shows; more, and the turns no longer overlap.
-constexpr int kTurn = 4;
-
 template <class V>
 struct Stream {
   V s[8];
@@ -20,10 +15,9 @@ struct Stream {
   V cache;
 };
 
-/// Makes the compiler keep the streams in memory between turns and the loop over them a loop: unrolled, it would not
-/// fit the instruction caches.
+/// A new turn: keeps the streams in memory between turns, too.
 template <class V>
-PHSYNC_INLINE void end_turn(Stream<V>*& stream) {
+PHSYNC_INLINE void begin_turn(Stream<V>*& stream) {
 #if defined(__GNUC__) || defined(__clang__)
   __asm__ __volatile__("" : "+r"(stream) : : "memory");
 #else
@@ -31,49 +25,70 @@ PHSYNC_INLINE void end_turn(Stream<V>*& stream) {
 #endif
 }
 
-template <class V, int t>
-PHSYNC_INLINE void turns(Stream<V>* streams) {
-  if constexpr (t < 64) {
-    Stream<V>* const end = streams + kStreams;
-    for (Stream<V>* stream = streams; stream != end; stream++) {
-      end_turn(stream);
-      sha256_rounds<V, DigestBlock, t, t + kTurn>(stream->s, stream->w, stream->cache);
+/// Rounds t to end - 1 of all streams, `turn` rounds a turn.
+template <class V, size_t streams, int turn, int t, int end>
+PHSYNC_INLINE void turns(Stream<V>* first) {
+  if constexpr (t < end) {
+    for (Stream<V>* stream = first; stream != first + streams; stream++) {
+      begin_turn(stream);
+      sha256_rounds<V, DigestBlock, t, t + turn>(stream->s, stream->w, stream->cache);
     }
-    turns<V, t + kTurn>(streams);
+    turns<V, streams, turn, t + turn, end>(first);
   }
 }
 
-template <class V>
+/// The same in the loop of compress_digest.
+template <class V, size_t streams, int turn, int t, int end>
+PHSYNC_INLINE void loop_turns(Stream<V>* first, const uint32_t* k) {
+  if constexpr (t < end) {
+    for (Stream<V>* stream = first; stream != first + streams; stream++) {
+      begin_turn(stream);
+      sha256_loop_rounds<V, t, t + turn>(stream->s, stream->w, stream->cache, k);
+    }
+    loop_turns<V, streams, turn, t + turn, end>(first, k + turn * V::constant_copies);
+  }
+}
+
+/// `streams` vectors, `turn` (1, 2 or 4) rounds a turn, `rolled` (2 or 3) as in pbkdf2.h.
+template <class V, size_t streams, int turn, int rolled>
 void pbkdf2_rounds_streams(const uint32_t* inner, const uint32_t* outer, uint32_t* u, uint32_t* t, uint32_t rounds) {
-  constexpr size_t stride = lane_stride(kStreams * V::lanes);
-  Midstate<V> midstates[2][kStreams];
-  Stream<V> streams[kStreams];
-  for (size_t k = 0; k < kStreams; k++) {
-    set_midstate(midstates[0][k], inner + k * V::lanes, stride);
-    set_midstate(midstates[1][k], outer + k * V::lanes, stride);
-    for (size_t i = 0; i < 8; i++) streams[k].w[i] = V::load(u + i * stride + k * V::lanes);
+  static_assert(V::schedule_lead == 0, "the streams overlap with one another instead");
+  constexpr size_t stride = lane_stride(streams * V::lanes);
+  constexpr int start = kLoopStart<V, rolled>;
+  Midstate<V> midstates[2][streams];
+  Stream<V> all[streams];
+  for (size_t i = 0; i < streams; i++) {
+    set_midstate(midstates[0][i], inner + i * V::lanes, stride);
+    set_midstate(midstates[1][i], outer + i * V::lanes, stride);
+    for (size_t word = 0; word < 8; word++) all[i].w[word] = V::load(u + word * stride + i * V::lanes);
   }
   for (uint64_t half = 0; half < uint64_t{2} * rounds; half++) {
     const Midstate<V>* m = midstates[half & 1];
-    for (size_t k = 0; k < kStreams; k++) {
-      Stream<V>* stream = streams + k;
-      end_turn(stream);
-      first_rounds(m[k], stream->s, stream->w, stream->cache);
+    for (Stream<V>* stream = all; stream != all + streams; stream++) {
+      begin_turn(stream);
+      first_rounds(m[stream - all], stream->s, stream->w, stream->cache);
+      set_padding<V, rolled>(stream->w);
     }
-    turns<V, 4>(streams);
-    for (size_t k = 0; k < kStreams; k++) {
-      for (size_t i = 0; i < 8; i++) streams[k].w[i] = streams[k].s[i] + m[k].s[i];
-    }
-    if ((half & 1) == 0) continue;
-    for (size_t k = 0; k < kStreams; k++) {
-      for (size_t i = 0; i < 8; i++) {
-        uint32_t* out = t + i * stride + k * V::lanes;
-        (V::load(out) ^ streams[k].w[i]).store(out);
+    turns<V, streams, turn, 4, start>(all);
+    const uint32_t* k = kRepeatedK<V::constant_copies>.words + start * V::constant_copies;
+    const uint32_t* const end = k + 16 * rolled * V::constant_copies;
+    do {
+      loop_turns<V, streams, turn, start, start + 16>(all, k);
+      k += 16 * V::constant_copies;
+      keep_rolled(k);
+    } while (k != end);
+    for (Stream<V>* stream = all; stream != all + streams; stream++) {
+      begin_turn(stream);
+      for (size_t word = 0; word < 8; word++) stream->w[word] = stream->s[word] + m[stream - all].s[word];
+      if ((half & 1) == 0) continue;
+      for (size_t word = 0; word < 8; word++) {
+        uint32_t* out = t + word * stride + (stream - all) * V::lanes;
+        (V::load(out) ^ stream->w[word]).store(out);
       }
     }
   }
   wipe(midstates, sizeof midstates);
-  wipe(streams, sizeof streams);
+  wipe(all, sizeof all);
   wipe(u, 8 * stride * sizeof *u);
 }
 

@@ -85,6 +85,37 @@ PHSYNC_INLINE void sha256_rounds(V* s, V* w, V& cache) {
   }
 }
 
+/// K_0 … K_63, each `copies` times over, as V::constant reads them.
+template <size_t copies>
+struct RepeatedK {
+  alignas(64) uint32_t words[64 * copies];
+  constexpr RepeatedK() : words() {
+    for (size_t i = 0; i < 64 * copies; i++) words[i] = kSha256K[i / copies];
+  }
+};
+template <size_t copies>
+constexpr RepeatedK<copies> kRepeatedK;
+
+/// As sha256_rounds, for any t that `from` is a multiple of 16 behind: no word is known, and K_t stands at `k`.
+template <class V, int from, int end>
+PHSYNC_INLINE void sha256_loop_rounds(V* s, V* w, V& cache, const uint32_t* k) {
+  if constexpr (from < end) {
+    schedule<V, AnyBlock, 32 + ((from + V::schedule_lead) & 15)>(w);
+    sha256_round<V, from>(s, s[(71 - from) & 7] + V::constant(k) + w[from & 15], cache);
+    sha256_loop_rounds<V, from + 1, end>(s, w, cache, k + V::constant_copies);
+  }
+}
+
+/// Keeps a loop over `cursor` a loop: unrolled, it would not fit the instruction caches.
+template <class T>
+PHSYNC_INLINE void keep_rolled(T*& cursor) {
+#if defined(__GNUC__) || defined(__clang__)
+  __asm__ __volatile__("" : "+r"(cursor));
+#else
+  (void)cursor;
+#endif
+}
+
 template <class V>
 void sha256_compress(uint32_t* state, const uint8_t* const* blocks, size_t count) {
   alignas(64) uint32_t scratch[16][V::lanes];

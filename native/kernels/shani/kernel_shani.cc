@@ -1,7 +1,7 @@
 // SHA-256 and PBKDF2-HMAC-SHA256 on the SHA extensions (Intel SDM volume 2B, SHA256RNDS2), one message per stream.
 //
 // No Vec here: the instructions work along one message. sha256rnds2 takes 4 cycles and can start every 2 (Zen 5), so a
-// single message leaves half of it idle; PBKDF2 runs kStreams messages side by side.
+// single message leaves half of it idle; PBKDF2 runs up to 8 messages side by side.
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,9 +14,6 @@
 namespace phsync {
 namespace {
 
-// 144 cycles a compression with one stream, 83 with 2, 68 with 4, 65 with 8; sha256rnds2 alone needs 64.
-constexpr size_t kStreams = 8;
-constexpr size_t kNarrowStreams = 2;
 
 /// The state as sha256rnds2 wants it, high to low.
 struct State {
@@ -136,12 +133,16 @@ void pbkdf2_rounds_shani(const uint32_t* inner, const uint32_t* outer, uint32_t*
 
 }  // namespace
 
+// Cycles a compression on Zen 5: 144 with one stream, 83 with 2, 68 with 4, 65 with 8; sha256rnds2 alone needs 64.
 const KernelTable kShaniKernel = {
     "shani",
     {0, nullptr},
     {0, nullptr},
     {1, sha256_compress_shani},
-    {{kStreams, pbkdf2_rounds_shani<kStreams>}, {kNarrowStreams, pbkdf2_rounds_shani<kNarrowStreams>}},
+    {{8, pbkdf2_rounds_shani<8>},
+     {4, pbkdf2_rounds_shani<4>},
+     {2, pbkdf2_rounds_shani<2>},
+     {1, pbkdf2_rounds_shani<1>}},
 };
 
 }  // namespace phsync
