@@ -18,11 +18,13 @@ function watch(signal: AbortSignal): Watch {
   return { aborts, listener };
 }
 
+const nothing = (): void => {};
+
 /**
  * Calls `abort` with the signal's reason when it fires; returns what ends that. The caller checked that it has not yet.
  */
 export function onAbort(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
-  if (signal === undefined) return () => {};
+  if (signal === undefined) return nothing;
   const watched = watches.get(signal) ?? watch(signal);
   watches.set(signal, watched);
   watched.aborts.add(abort);

@@ -49,7 +49,6 @@ export interface Batch<S extends Slice> {
 type Failure = { readonly reason: unknown } | undefined;
 
 class BatchSource<S extends Slice> implements Source {
-  readonly full = true;
   readonly #engine: Engine;
   readonly #batch: Batch<S>;
   readonly #settle: (failure: Failure) => void;
@@ -65,6 +64,12 @@ class BatchSource<S extends Slice> implements Source {
 
   get waiting(): boolean {
     return this.#next < this.#batch.jobs;
+  }
+
+  /** A batch's last round goes to whoever is idle first: behind a running slice it might be what all wait for. */
+  get full(): boolean {
+    const { scheduler, lanes } = this.#engine;
+    return this.#next === 0 || this.#batch.jobs - this.#next > scheduler.threads * lanes;
   }
 
   next(): Task {

@@ -72,8 +72,7 @@ function backendOf({ kernel }: Slice): Backend {
   return backend;
 }
 
-/** Works a slice off; the outputs go into the slice's shared memory. It does not throw: that is how dead workers look. */
-export function run(slice: Slice): SliceError | undefined {
+function attempt(slice: Slice): SliceError | undefined {
   try {
     work(backendOf(slice), slice);
     return undefined;
@@ -81,6 +80,20 @@ export function run(slice: Slice): SliceError | undefined {
     const { name, message, code } = error as Error & { code?: string };
     return { name, message, code };
   }
+}
+
+const nothing = (): void => {};
+let previous: Promise<unknown> = Promise.resolve();
+
+/**
+ * Works a slice off; the outputs go into the slice's shared memory. It does not reject: that is how dead workers look.
+ * Of two slices that came together the second is begun when the first one's answer is on its way, which it is a
+ * microtask after it is known: else both answers would come when both are done, and the worker would wait for new work.
+ */
+export function run(slice: Slice): Promise<SliceError | undefined> {
+  const answer = previous.then(() => attempt(slice));
+  previous = answer.then(nothing).then(nothing);
+  return answer;
 }
 
 function work(backend: Backend, slice: Slice): void {

@@ -44,6 +44,7 @@ describe('slices', () => {
   it('are short where there are many iterations, and not too long where there are few', () => {
     expect(Math.max(...sizes(10_000, 999_999, 2, 40))).toBe(40);
     expect(longestSlice(1000, 16)).toBe(256);
+    expect(longestSlice(1000, 1)).toBe(64);
     expect(longestSlice(1, 40)).toBe(4080);
   });
 });
