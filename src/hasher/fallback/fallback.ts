@@ -13,10 +13,10 @@ const PASSWORD = secretBytes(4 * NT_HASH_SIZE);
 const SALT = new Uint8Array(new ArrayBuffer(SALT_SIZE));
 
 /** PBKDF2-HMAC-SHA256 over the UPPER-case hex of the `item`th NT hash in UTF-16LE, into that place of `digests`. */
-function derive(ntHash: Uint8Array, hashAt: number, salts: Uint8Array, item: number, c: number, out: Uint8Array): void {
+function derive(ntHashes: Uint8Array, item: number, salts: Uint8Array, c: number, out: Uint8Array): void {
   // Every second byte stays 0.
   for (let i = 0; i < NT_HASH_SIZE; i++) {
-    const byte = ntHash[hashAt + i]!;
+    const byte = ntHashes[item * NT_HASH_SIZE + i]!;
     PASSWORD[4 * i] = UPPER_HEX[byte >> 4]!;
     PASSWORD[4 * i + 2] = UPPER_HEX[byte & 15]!;
   }
@@ -39,7 +39,7 @@ export const fallback: Backend = {
   deriveBatch(ntHashes, salts, iterations, digests) {
     try {
       for (let i = 0; i < digests.length / DIGEST_SIZE; i++) {
-        derive(ntHashes, i * NT_HASH_SIZE, salts, i, iterations, digests);
+        derive(ntHashes, i, salts, iterations, digests);
       }
     } finally {
       PASSWORD.fill(0);
@@ -50,17 +50,19 @@ export const fallback: Backend = {
     const keys = Array.from({ length: sessionKeyOffsets.length - 1 }, (_, k) =>
       between(sessionKeys, sessionKeyOffsets, k),
     );
-    const ntHash = secretBytes(NT_HASH_SIZE);
+    const ntHashes = secretBytes(rids.length * NT_HASH_SIZE);
     try {
+      // All are opened first: between two PBKDF2s the tables of DES are no longer in the first-level cache.
       for (let i = 0; i < rids.length; i++) {
-        if (status[i] !== EnvelopeStatus.length) {
-          status[i] = openEnvelope(keys, slot(envelopes, i, ENVELOPE_SIZE), rids[i]!, ntHash);
-        }
-        if (status[i] === EnvelopeStatus.ok) derive(ntHash, 0, salts, i, iterations, digests);
+        if (status[i] === EnvelopeStatus.length) continue;
+        status[i] = openEnvelope(keys, slot(envelopes, i, ENVELOPE_SIZE), rids[i]!, slot(ntHashes, i, NT_HASH_SIZE));
+      }
+      for (let i = 0; i < rids.length; i++) {
+        if (status[i] === EnvelopeStatus.ok) derive(ntHashes, i, salts, iterations, digests);
         else slot(digests, i, DIGEST_SIZE).fill(0);
       }
     } finally {
-      ntHash.fill(0);
+      ntHashes.fill(0);
       PASSWORD.fill(0);
     }
   },
