@@ -51,6 +51,32 @@ describe('shared memory', () => {
     await refused;
     expect(holds(secret)).toBe(false);
   });
+
+  it.each(runnable)(
+    'is wiped when the workers are done with calls that were given up: $backend $kernel',
+    async (options) => {
+      const hasher = createHasher({ ...options, threads: 1 });
+      const secret = randomBytes(16);
+      const password = `${hex(randomBytes(8))}ä`;
+      const utf16 = Buffer.from(password, 'utf16le');
+      const stop = new AbortController();
+      const { signal } = stop;
+      const credential = { salt: new Uint8Array(10), iterations: 20_000, hash: new Uint8Array(32) };
+      const settled = Promise.allSettled([
+        hasher.derive(secret, { iterations: 20_000, signal }),
+        hasher.verify(credential, password, { signal }),
+        hasher.deriveBatch({ ntHashes: Buffer.concat(Array(5000).fill(secret)), signal }),
+      ]);
+      while (hasher.load.running < 2) await new Promise((resolve) => setImmediate(resolve));
+      // The search works: they are at a worker.
+      expect([holds(secret), holds(utf16)]).toEqual([true, true]);
+      stop.abort('enough');
+      expect((await settled).map((one) => one.status === 'rejected' && one.reason)).toEqual(Array(3).fill('enough'));
+      while (hasher.load.running > 0) await new Promise((resolve) => setImmediate(resolve));
+      expect([secret, utf16, Buffer.from(ntHash(password))].map(holds)).toEqual([false, false, false]);
+      await hasher.close();
+    },
+  );
 });
 
 /** Every form in which an NT hash might lie about. */
@@ -105,6 +131,10 @@ describe.skipIf(process.platform !== 'linux')('the memory image of a process (Li
       `const envelopes = Buffer.from(message.envelopes, 'hex');
        const rids = Uint32Array.from({ length: envelopes.length / 36 }, (_, i) => 1000 + i);
        const sessionKeys = [Buffer.from(message.sessionKey, 'hex')];
+       const stop = new AbortController();
+       const cut = hasher.openAndDeriveBatch({ sessionKeys, envelopes, rids, iterations: 200, signal: stop.signal });
+       setTimeout(() => stop.abort('enough'), 5);
+       await cut.catch((reason) => reason);
        const { status } = await hasher.openAndDeriveBatch({ sessionKeys, envelopes, rids, iterations: 2 });
        return [...status];`,
       {
