@@ -113,9 +113,12 @@ describe.skipIf(process.platform !== 'linux')('the threads of a process (Linux)'
         hasher.deriveBatch({ ntHashes: randomBytes(16 * 2000), iterations: 1 + 1000 * (i % 2) }),
         hasher.derive(randomBytes(16)),
       ]);
-      // At every stage: before the workers run, while they work, when they are done.
+      // At every stage: before the workers run, while they work, and when they are done and about to end.
       if (i % 3 === 1) await new Promise((resolve) => setTimeout(resolve, 10 * i));
-      if (i % 3 === 2) await calls;
+      if (i % 3 === 2) {
+        await calls;
+        while (threadsOf() === before + 2) await new Promise((resolve) => setImmediate(resolve));
+      }
       const closed = await Promise.race([hasher.close(), hasher.close()]);
       expect([closed, threadsOf()]).toEqual([undefined, before]);
       await calls;
