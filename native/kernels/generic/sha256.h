@@ -8,13 +8,18 @@
 namespace phsync {
 namespace {
 
+/// The sum of three rotations, a < b < c; a Vec may have a shorter way.
+template <int a, int b, int c, class V>
+PHSYNC_INLINE V xor_rotr(V x) {
+  return xor3(rotr<a>(x), rotr<b>(x), rotr<c>(x));
+}
 template <class V>
 PHSYNC_INLINE V big_sigma0(V x) {
-  return xor3(rotr<2>(x), rotr<13>(x), rotr<22>(x));
+  return xor_rotr<2, 13, 22>(x);
 }
 template <class V>
 PHSYNC_INLINE V big_sigma1(V x) {
-  return xor3(rotr<6>(x), rotr<11>(x), rotr<25>(x));
+  return xor_rotr<6, 11, 25>(x);
 }
 template <class V>
 PHSYNC_INLINE V small_sigma0(V x) {

@@ -52,6 +52,14 @@ PHSYNC_INLINE Vec shr(Vec a) {
   return {_mm_srli_epi32(a.v, n)};
 }
 
+/// The shifts to either side nested, with two copies of x instead of six: the instructions overwrite their operand.
+template <int a, int b, int c>
+PHSYNC_INLINE Vec xor_rotr(Vec x) {
+  const Vec right = shr<a>(x ^ shr<b - a>(x ^ shr<c - b>(x)));
+  const __m128i left = _mm_xor_si128(x.v, _mm_slli_epi32(_mm_xor_si128(x.v, _mm_slli_epi32(x.v, b - a)), c - b));
+  return {_mm_xor_si128(right.v, _mm_slli_epi32(left, 32 - c))};
+}
+
 }  // namespace
 }  // namespace phsync
 
