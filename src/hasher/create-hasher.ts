@@ -210,7 +210,7 @@ class PooledHasher implements Hasher {
 }
 
 /**
- * Makes a hasher. Its threads start with the first batch and do not keep the process alive; `close` ends them.
+ * Makes a hasher. Its threads start as work comes, end when idle and do not keep the process alive; `close` ends them.
  *
  * @throws {PhsyncError} `config-backend` or `config-kernel`: a name that is unknown or cannot run here.
  * @throws {TypeError} {RangeError} for an option of the wrong kind or value.

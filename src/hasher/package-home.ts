@@ -24,7 +24,8 @@ function find(): string {
     if (isHome(home)) return home;
   }
   // Bundled: phsync is installed where the program is, or where it was started.
-  const tried = [own, process.argv[1], join(process.cwd(), 'package.json')].filter((path) => path !== undefined);
+  const places = [own, process.argv[1], join(process.cwd(), 'package.json')];
+  const tried = [...new Set(places.filter((path) => path !== undefined))];
   for (const from of tried) {
     try {
       const home = dirname(createRequire(from).resolve('phsync/package.json'));

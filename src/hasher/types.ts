@@ -164,6 +164,10 @@ export interface VerifyOptions extends Cancellable {}
 /**
  * Calls share threads and lanes by themselves and take turns, slice by slice: a long batch holds nobody up, and single
  * calls made at about the same time are hashed side by side.
+ *
+ * Beside the errors of their arguments, calls reject with a PhsyncError: `hasher-busy` where the queue is full,
+ * `hasher-closed` after and by `close`, `hasher-worker` where threads died over a slice again and again, `hasher-files`
+ * where a bundled program has no phsync installed beside it.
  */
 export interface Hasher {
   readonly info: HasherInfo;
