@@ -27,34 +27,66 @@ function mark(verdict: Verdict, x: number, y: number): string {
   }
 }
 
+interface Colours {
+  readonly paper: string;
+  readonly ink: string;
+  readonly soft: string;
+  readonly line: string;
+  readonly band: string;
+  readonly slower: string;
+  readonly faster: string;
+}
+
+// No custom properties: converters to other formats do not know them.
+const colours = ({ paper, ink, soft, line, band, slower, faster }: Colours): string => `
+  text { fill: ${ink}; }
+  .soft, .same { fill: ${soft}; }
+  .paper { fill: ${paper}; }
+  .band { fill: ${band}; }
+  .grid { stroke: ${line}; }
+  .zero, .interval { stroke: ${soft}; }
+  .slower { fill: ${slower}; }
+  .faster { fill: ${faster}; }
+  .undecided { fill: ${paper}; stroke: ${soft}; }
+`;
+
+const LIGHT: Colours = {
+  paper: '#ffffff',
+  ink: '#1f2328',
+  soft: '#59636e',
+  line: '#d1d9e0',
+  band: '#e6eaef',
+  slower: '#b3261e',
+  faster: '#0b63c5',
+};
+const DARK: Colours = {
+  paper: '#0d1117',
+  ink: '#e6edf3',
+  soft: '#9198a1',
+  line: '#3d444d',
+  band: '#222a33',
+  slower: '#ff8a80',
+  faster: '#79b8ff',
+};
+
 const STYLE = `
-  svg { --paper: #ffffff; --ink: #1f2328; --soft: #59636e; --line: #d1d9e0; --band: #eef1f4;
-        --slower: #b3261e; --faster: #0b63c5; background: var(--paper); }
-  @media (prefers-color-scheme: dark) {
-    svg { --paper: #0d1117; --ink: #e6edf3; --soft: #9198a1; --line: #3d444d; --band: #1b222b;
-          --slower: #ff8a80; --faster: #79b8ff; }
-  }
-  text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: var(--ink); }
+  text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
   .title { font-size: 17px; font-weight: 600; }
-  .soft { fill: var(--soft); }
   .suite { font-weight: 600; }
-  .paper { fill: var(--paper); }
-  .band { fill: var(--band); }
-  .grid { stroke: var(--line); }
-  .zero { stroke: var(--soft); }
-  .interval { stroke: var(--soft); stroke-width: 2; }
-  .slower { fill: var(--slower); }
-  .faster { fill: var(--faster); }
-  .same { fill: var(--soft); }
-  .undecided { fill: var(--paper); stroke: var(--soft); stroke-width: 1.5; }
+  .interval { stroke-width: 2; }
+  .undecided { stroke-width: 1.5; }
+${colours(LIGHT)}
+  @media (prefers-color-scheme: dark) {${colours(DARK)}}
 `;
 
 /** Steps of the axis, as shares, from fine to coarse. */
 const STEPS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5] as const;
 
 export function svg({ cases, sameMachine }: Comparison): string {
-  // Up to the estimates and a little beyond: an interval without end would leave nothing of the rest.
-  const furthest = Math.max(0.1, ...cases.map(({ change }) => Math.abs(Math.log1p(change)))) * 1.25;
+  // Wide enough for estimates and intervals; one that is wider than a factor of 2 would leave nothing of the rest.
+  const ends = cases.flatMap(({ low, high }) => [low, high].map((end) => Math.abs(Math.log1p(end))));
+  const estimates = cases.map(({ change }) => Math.abs(Math.log1p(change)));
+  const furthest = 1.1 * Math.max(0.1, ...estimates, ...ends.filter((end) => end < Math.LN2));
   const x = (share: number): number => {
     const log = Math.max(-furthest, Math.min(furthest, Math.log1p(share)));
     return Math.round((LABELS + PLOT / 2 + (log / furthest) * (PLOT / 2)) * 10) / 10;

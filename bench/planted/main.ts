@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Compared } from '../instructions/counts.js';
 import { isRegression } from '../instructions/counts.js';
-import { build, copyWith, type PlantName, plants } from './copy.js';
+import { copyCheckout } from './copy.js';
+import { plants } from './plants.js';
 
 const USAGE = `usage: npm run bench:planted -- [--plant NAME] [--timed [--kernel NAME] [--rounds N]]
   --plant NAME  one of ${Object.keys(plants).join(', ')}; all when left out
@@ -36,16 +37,17 @@ function measured(copy: string, out: string, options: readonly string[]): void {
   if (status !== 0) throw new Error(`bench kernel ended with exit code ${status}`);
 }
 
-function run(names: readonly PlantName[], timed: boolean, options: readonly string[]): boolean {
-  const sound = timed ? copyWith(undefined) : undefined;
+function run(names: readonly string[], timed: boolean, options: readonly string[]): boolean {
+  const sound = timed ? copyCheckout() : undefined;
   let caught = true;
   try {
     if (sound !== undefined) measured(sound, join(sound, 'results'), options);
     for (const name of names) {
-      console.log(`${name}: ${plants[name].what}`);
-      const copy = copyWith(name);
+      const plant = plants[name]!;
+      console.log(`${name}: ${plant.what}`);
+      const copy = copyCheckout();
       try {
-        build(copy);
+        plant.into(copy);
         caught = counted(copy) && caught;
         if (sound === undefined) continue;
         measured(copy, join(copy, 'results'), options);
@@ -73,7 +75,7 @@ function main(): number {
     process.stderr.write(`${(error as Error).message}\n${USAGE}\n`);
     return 2;
   }
-  const names = Object.keys(plants) as PlantName[];
+  const names = Object.keys(plants);
   const chosen = names.filter((name) => values.plant === undefined || name === values.plant);
   if (chosen.length === 0) {
     process.stderr.write(`${USAGE}\n`);
