@@ -97,14 +97,15 @@ const refusals: Record<Call, Refusal[]> = {
 const call = (name: Call, args: unknown[]) => (addon[name] as (...args: unknown[]) => void)(...args);
 
 describe.each(Object.keys(good) as Call[])('%s', (name) => {
-  it('takes good arguments', () => {
-    call(name, good[name]());
+  it('takes good arguments, with every choice of kernel', () => {
+    const [, ...rest] = good[name]();
+    for (const kernel of Object.keys(addon.kernels().lanes)) call(name, [kernel, ...rest]);
   });
 
   it('refuses a kernel that is no text, unknown, or of another case', () => {
     const [, ...rest] = good[name]();
     expect(() => call(name, [undefined, ...rest])).toThrow(new TypeError('kernel must be a string'));
-    for (const kernel of ['', 'Portable', 'fallback', 'portable\0']) {
+    for (const kernel of ['', 'Portable', 'fallback', 'portable\0', 'Auto', 'auto:1', 'portable:', 'portable:2']) {
       expect(() => call(name, [kernel, ...rest])).toThrow(RangeError);
     }
   });
