@@ -31,9 +31,9 @@ export default defineConfig({
           globalSetup: ['test/package/global-setup.ts'],
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
-          // npm writes thousands of small files.
-          testTimeout: 120_000,
-          hookTimeout: 300_000,
+          // npm writes thousands of small files, and one test compiles.
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
       {

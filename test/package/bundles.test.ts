@@ -1,13 +1,13 @@
 /** A program that uses the pool, as users build it: phsync bundled in or left outside, ESM and CommonJS, and not bundled at all. */
 
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { NODE_24, runtime } from '../runtimes.js';
-import { plainEnvironment } from './tools.js';
+import { describePackage } from './describe-package.js';
+import { execute, type Outcome, plainEnvironment } from './tools.js';
 
 const ITEMS = 64;
 const PROGRAM = `
@@ -45,16 +45,10 @@ beforeAll(() => {
 afterAll(() => rmSync(elsewhere, { recursive: true, force: true }));
 
 /** Runs it from another directory, so that only the program's own place says where phsync is. */
-function run(node: string, file: string) {
-  const { status, stdout, stderr } = spawnSync(node, [file], {
-    cwd: elsewhere,
-    encoding: 'utf8',
-    env: plainEnvironment(),
-  });
-  return { status, stdout, stderr };
-}
+const run = (node: string, file: string): Promise<Outcome> =>
+  execute(node, [file], { cwd: elsewhere, env: plainEnvironment() });
 
-function expectDigests({ status, stdout, stderr }: ReturnType<typeof run>): void {
+function expectDigests({ status, stdout, stderr }: Outcome): void {
   expect(status, stderr).toBe(0);
   expect(JSON.parse(stdout)).toEqual({ backend, sha256: SHA256 });
   expect(stderr).toBe('');
@@ -74,34 +68,36 @@ async function bundle(format: 'esm' | 'cjs', external: boolean, outfile: string)
   });
 }
 
-describe.each([
-  ['esm', 'left outside', true],
-  ['esm', 'bundled in', false],
-  ['cjs', 'left outside', true],
-  ['cjs', 'bundled in', false],
-] as const)('an %s bundle with phsync %s', (format, how, external) => {
-  const name = `${format}-${how.replace(' ', '-')}.${format === 'esm' ? 'mjs' : 'cjs'}`;
-  beforeAll(() => bundle(format, external, join(folder, name)));
+describePackage('bundles', () => {
+  describe.each([
+    ['esm', 'left outside', true],
+    ['esm', 'bundled in', false],
+    ['cjs', 'left outside', true],
+    ['cjs', 'bundled in', false],
+  ] as const)('an %s bundle with phsync %s', (format, how, external) => {
+    const name = `${format}-${how.replace(' ', '-')}.${format === 'esm' ? 'mjs' : 'cjs'}`;
+    beforeAll(() => bundle(format, external, join(folder, name)));
 
-  it.each(nodes)('computes on %s', (_, node) => {
-    expectDigests(run(node(), join(folder, name)));
-  });
+    it.each(nodes)('computes on %s', async (_, node) => {
+      expectDigests(await run(node(), join(folder, name)));
+    });
 
-  it('says what it misses where phsync is not installed', async () => {
-    const file = join(elsewhere, name);
-    await bundle(format, external, file);
-    const { status, stderr } = run(process.execPath, file);
-    expect(status).not.toBe(0);
-    expect(stderr).toMatch(
-      external ? /Cannot find (package|module) 'phsync'/ : /needs the package installed beside it/,
-    );
+    it('says what it misses where phsync is not installed', async () => {
+      const file = join(elsewhere, name);
+      await bundle(format, external, file);
+      const { status, stderr } = await run(process.execPath, file);
+      expect(status).not.toBe(0);
+      expect(stderr).toMatch(
+        external ? /Cannot find (package|module) 'phsync'/ : /needs the package installed beside it/,
+      );
+    });
   });
 });
 
-describe('a CommonJS program', () => {
-  it.each(nodes)('requires the ES module on %s', (_, node) => {
+describePackage('a CommonJS program', () => {
+  it.each(nodes)('requires the ES module on %s', async (_, node) => {
     const file = join(folder, 'required.cjs');
     writeFileSync(file, PROGRAM.replace(/^import (.+) from (.+);$/gm, 'const $1 = require($2);'));
-    expectDigests(run(node(), file));
+    expectDigests(await run(node(), file));
   });
 });

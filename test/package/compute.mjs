@@ -1,9 +1,8 @@
-// What a user's program does with the installed package: standard input is a list of credentials to derive, standard
+// What a user's program does with the installed package: its last argument is a list of credentials to derive, its
 // output what came of it. Run in the folder that the package was installed in.
-import { readFileSync } from 'node:fs';
 import { createHasher, formatCredential, parseCredential } from 'phsync';
 
-const vectors = JSON.parse(readFileSync(0, 'utf8'));
+const vectors = JSON.parse(process.argv.at(-1));
 const hasher = createHasher({ threads: 2 });
 const texts = [];
 for (const { password, salt, iterations } of vectors) {

@@ -29,9 +29,14 @@ import {
   type OpenAndDeriveBatchInput,
   type OpenAndDeriveBatchResult,
   type Pbkdf2BatchInput,
+  type Pbkdf2Bytes,
+  type Pbkdf2Callback,
   PhsyncError,
   type PhsyncErrorOptions,
   parseCredential,
+  pbkdf2,
+  pbkdf2Batch,
+  pbkdf2Sync,
   SALT_SIZE,
   type VerifyOptions,
 } from 'phsync';
@@ -59,21 +64,27 @@ const envelopes: OpenAndDeriveBatchInput = {
   rids: Uint32Array.of(1104),
 };
 const passwords: FlatItems = { bytes: new Uint8Array(8), offsets: Uint32Array.of(0, 4, 8) };
-const pbkdf2: Pbkdf2BatchInput = { passwords, salts: ['a', Buffer.from('b')], iterations: 1, keylen: 32 };
+const batch: Pbkdf2BatchInput = { passwords, salts: ['a', Buffer.from('b')], iterations: 1, keylen: 32 };
 
 export async function main(): Promise<string> {
   const derived: DeriveBatchResult = await hasher.deriveBatch(input);
   const opened: OpenAndDeriveBatchResult = await hasher.openAndDeriveBatch(envelopes);
   const first = opened.status[0] as EnvelopeStatusCode;
   const word: 'opened' | 'not' = first === EnvelopeStatus.ok ? 'opened' : 'not';
-  const keys: Uint8Array = await hasher.pbkdf2Batch(pbkdf2);
+  const keys: Uint8Array = await hasher.pbkdf2Batch(batch);
   const ntHashes: Uint8Array = await hasher.ntHashBatch(['password']);
   const credential: Credential = await hasher.derive(hasher.ntHash('password'), deriveOptions);
   const parsed: Credential = parseCredential(formatCredential(credential));
   const verified: boolean = await hasher.verify(parsed, 'password', verifyOptions);
+  const salt: Pbkdf2Bytes = new DataView(new ArrayBuffer(8));
+  const done: Pbkdf2Callback = (error, key) => console.log(error?.message ?? key.toString('hex'));
+  pbkdf2('password', salt, 1000, 32, 'sha256', done);
+  const key: Buffer = await pbkdf2('password', salt, 1000, 32, 'sha256');
+  const same: boolean = pbkdf2Sync('password', salt, 1000, 32, 'sha256').equals(key);
+  const again: Uint8Array = await pbkdf2Batch(batch);
   await hasher.close();
   const numbers: number[] = [DIGEST_SIZE, MAX_PBKDF2_BYTES, MAX_PBKDF2_WORK, MAX_SESSION_KEYS, load.waiting];
-  return `${backend} ${derived.digests.length} ${keys.length} ${ntHashes.length} ${verified} ${word} ${numbers}`;
+  return `${backend} ${derived.digests.length} ${keys.length} ${ntHashes.length} ${verified} ${word} ${numbers} ${same} ${again.length}`;
 }
 
 const errorOptions: PhsyncErrorOptions = { facts: { name: 'value' } };

@@ -1,13 +1,14 @@
 /** The packed package in empty folders, with no compiler in reach: on this Node.js and another, natively and without. */
 
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { describeWithTools } from '../native/tools.js';
 import { NODE_24, runtime } from '../runtimes.js';
-import { BUILD_TOOLS, bareTools, COMPUTE, COMPUTED, plainEnvironment, VECTORS } from './tools.js';
+import { describePackage } from './describe-package.js';
+import { BUILD_TOOLS, bareTools, COMPUTE, COMPUTED, execute, plainEnvironment, VECTORS_ARGUMENT } from './tools.js';
 
 const tarball = inject('tarball');
 const QUICK = ['--no-audit', '--no-fund', '--prefer-offline'];
@@ -17,40 +18,38 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'phsync-install-'));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** A machine with Node.js and npm, and an empty project on it. */
 class Site {
   readonly project: string;
-  readonly #tools: string;
+  /** Where programs are found. */
+  path: string;
 
   constructor(name: string, node: string) {
     this.project = join(folder, name);
     mkdirSync(this.project);
-    this.#tools = bareTools(join(folder, `${name}-tools`), node);
+    this.path = bareTools(join(folder, `${name}-tools`), node);
   }
 
-  run(command: string, args: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}) {
-    const { input = '', env = {} } = options;
-    const { status, stdout, stderr } = spawnSync(join(this.#tools, command), args, {
+  async run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    const { status, stdout, stderr } = await execute(command, args, {
       cwd: this.project,
-      input,
-      encoding: 'utf8',
       // Nothing listens there: the one dependency that would download a prebuilt addon finds none, whatever the network.
-      env: { npm_config_better_sqlite3_binary_host: 'http://127.0.0.1:9', ...plainEnvironment(env), PATH: this.#tools },
+      env: { npm_config_better_sqlite3_binary_host: 'http://127.0.0.1:9', ...plainEnvironment(env), PATH: this.path },
     });
     return { status, stdout, output: stdout + stderr };
   }
 
-  install(...args: string[]): string {
-    const { status, output } = this.run('npm', ['install', '--prefix', this.project, ...QUICK, ...args]);
+  async install(...args: string[]): Promise<string> {
+    const { status, output } = await this.run('npm', ['install', '--prefix', this.project, ...QUICK, ...args]);
     expect(status, output).toBe(0);
     return output;
   }
 
-  compute(env: NodeJS.ProcessEnv = {}) {
-    const args = ['--input-type=module', '-e', COMPUTE];
-    const { status, stdout, output } = this.run('node', args, { input: JSON.stringify(VECTORS), env });
+  async compute(env: NodeJS.ProcessEnv = {}) {
+    const args = ['--input-type=module', '-e', COMPUTE, VECTORS_ARGUMENT];
+    const { status, stdout, output } = await this.run('node', args, env);
     expect(status, output).toBe(0);
     const { info, ...computed } = JSON.parse(stdout);
     expect(computed).toEqual(COMPUTED);
@@ -68,65 +67,80 @@ const NODES: readonly (readonly [string, () => string])[] = [
 ];
 const linuxX64 = process.platform === 'linux' && process.arch === 'x64';
 
-describeWithTools('the package with a prebuilt addon', BUILD_TOOLS, () => {
-  describe.each(linuxX64 ? NODES : NODES.slice(0, 1))('on %s', (name, node) => {
-    let site: Site;
-    let output: string;
-    beforeAll(() => {
-      site = new Site(name.replaceAll(' ', '-'), node());
-      output = site.install('--foreground-scripts', tarball!);
-    }, 120_000);
+describePackage('installed out of reach of any compiler', () => {
+  describeWithTools('with a prebuilt addon', BUILD_TOOLS, () => {
+    describe.each(linuxX64 ? NODES : NODES.slice(0, 1))('on %s', (name, node) => {
+      let site: Site;
+      let output: string;
+      beforeAll(async () => {
+        site = new Site(name.replaceAll(' ', '-'), node());
+        output = await site.install('--foreground-scripts', tarball!);
+      });
 
-    it('is installed out of reach of any compiler', () => {
-      for (const compiler of COMPILERS) {
-        expect(site.run('sh', ['-c', `command -v ${compiler}`]).status, compiler).not.toBe(0);
-      }
-      // What the dependencies' own scripts say is theirs.
-      expect(existsSync(site.package('build'))).toBe(false);
-      expect(output).not.toContain('no prebuilt addon');
-    });
+      it('is installed out of reach of any compiler', async () => {
+        for (const compiler of COMPILERS) {
+          const { status } = await site.run('sh', ['-c', `command -v ${compiler}`]);
+          expect(status, compiler).not.toBe(0);
+        }
+        // What the dependencies' own scripts say is theirs.
+        expect(existsSync(site.package('build'))).toBe(false);
+        expect(output).not.toContain('no prebuilt addon');
+      });
 
-    it('computes natively', () => {
-      expect(site.compute()).toMatchObject({ backend: 'native', kernel: expect.any(String) });
-    });
+      it('computes natively', async () => {
+        expect(await site.compute()).toMatchObject({ backend: 'native', kernel: expect.any(String) });
+      });
 
-    it('computes the same with native forbidden', () => {
-      expect(site.compute({ PHSYNC_BACKEND: 'fallback' })).toMatchObject({ backend: 'fallback' });
-    });
+      it('computes the same with native forbidden', async () => {
+        expect(await site.compute({ PHSYNC_BACKEND: 'fallback' })).toMatchObject({ backend: 'fallback' });
+      });
 
-    it('has a command line, which says what agent and tenant lack', () => {
-      const cli = (...args: string[]) => site.run('node', [site.package('dist', 'cli', 'main.js'), ...args]);
-      expect(JSON.parse(cli('info', '--json').stdout)).toMatchObject({ backend: 'native' });
-      expect(existsSync(join(site.project, 'node_modules', 'better-sqlite3'))).toBe(false);
-      const { status, stdout } = cli('demo', '--once', '--users', '1', '--json');
-      expect(status).toBe(3);
-      expect(JSON.parse(stdout)).toMatchObject({
-        error: { code: 'store-sqlite', message: expect.stringMatching(/better-sqlite3.+C\+\+20 compiler/) },
+      it('has a command line, which says what agent and tenant lack', async () => {
+        const cli = (...args: string[]) => site.run('node', [site.package('dist', 'cli', 'main.js'), ...args]);
+        expect(JSON.parse((await cli('info', '--json')).stdout)).toMatchObject({ backend: 'native' });
+        expect(existsSync(join(site.project, 'node_modules', 'better-sqlite3'))).toBe(false);
+        const { status, stdout } = await cli('demo', '--once', '--users', '1', '--json');
+        expect(status).toBe(3);
+        expect(JSON.parse(stdout)).toMatchObject({
+          error: { code: 'store-sqlite', message: expect.stringMatching(/better-sqlite3.+C\+\+20 compiler/) },
+        });
+      });
+
+      it('falls back where the addon is gone', async () => {
+        rmSync(site.package('prebuilds'), { recursive: true });
+        expect(await site.compute()).toMatchObject({
+          backend: 'fallback',
+          whyNotNative: expect.stringContaining('No native build'),
+        });
       });
     });
 
-    it('falls back where the addon is gone', () => {
-      rmSync(site.package('prebuilds'), { recursive: true });
-      expect(site.compute()).toMatchObject({
-        backend: 'fallback',
-        whyNotNative: expect.stringContaining('No native build'),
-      });
+    it('computes natively after --ignore-scripts', async () => {
+      const site = new Site('ignore-scripts', process.execPath);
+      await site.install('--ignore-scripts', tarball!);
+      expect(await site.compute()).toMatchObject({ backend: 'native' });
     });
   });
 
-  it('computes natively after --ignore-scripts', { timeout: 120_000 }, () => {
-    const site = new Site('ignore-scripts', process.execPath);
-    site.install('--ignore-scripts', tarball!);
-    expect(site.compute()).toMatchObject({ backend: 'native' });
+  describe('without a prebuilt addon', () => {
+    it('says so in a line, and computes in JavaScript', async () => {
+      const site = new Site('sources', process.execPath);
+      const output = await site.install('--foreground-scripts', '--omit=optional', inject('tarballOfSources'));
+      expect(output).toContain('the pure-JS fallback will do its work');
+      expect(output).not.toMatch(/gyp|python/i);
+      expect(await site.compute()).toMatchObject({ backend: 'fallback' });
+    });
   });
 });
 
-describe('the package without a prebuilt addon', () => {
-  it('installs without a compiler, says so in a line, and computes in JavaScript', { timeout: 120_000 }, () => {
-    const site = new Site('sources', process.execPath);
-    const output = site.install('--foreground-scripts', '--omit=optional', inject('tarballOfSources'));
-    expect(output).toContain('the pure-JS fallback will do its work');
-    expect(output).not.toMatch(/gyp|python/i);
-    expect(site.compute()).toMatchObject({ backend: 'fallback' });
+describePackage('installed where there is a compiler', () => {
+  describeWithTools('without a prebuilt addon', BUILD_TOOLS, () => {
+    it('compiles it from the sources in the package', async () => {
+      const site = new Site('compiled', process.execPath);
+      site.path = process.env.PATH!;
+      await site.install('--omit=optional', inject('tarballOfSources'));
+      expect(existsSync(site.package('build', 'Release', 'phsync.node'))).toBe(true);
+      expect(await site.compute()).toMatchObject({ backend: 'native' });
+    });
   });
 });

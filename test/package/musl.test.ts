@@ -3,24 +3,29 @@
  * Node.js linked against musl), under Debian's musl loader.
  */
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { describeWithTools } from '../native/tools.js';
 import { BUN_MUSL, runtime } from '../runtimes.js';
-import { BUILD_TOOLS, COMPUTE, COMPUTED, plainEnvironment, root, VECTORS } from './tools.js';
+import { describePackage } from './describe-package.js';
+import { BUILD_TOOLS, COMPUTE, COMPUTED, execute, plainEnvironment, root, VECTORS_ARGUMENT } from './tools.js';
 
 const addon = join(inject('installed'), 'node_modules', 'phsync', 'prebuilds', 'linux-x64', 'phsync.musl.node');
 const here = join(root, 'test', 'package', 'musl');
 
 const x64 = process.platform === 'linux' && process.arch === 'x64';
-const suite = x64
-  ? describeWithTools
-  : (name: string, _: unknown, body: () => void) => describe.skip(`${name} (x64 only)`, body);
+const suite = (body: () => void): void => {
+  if (!x64) describe.skip('the prebuilt addon for musl (x64 only)', body);
+  else
+    describePackage('the prebuilt addon for musl', () =>
+      describeWithTools('in Bun', { ...BUILD_TOOLS, 'musl-gcc': 'musl-tools' }, body),
+    );
+};
 
-suite('the prebuilt addon for musl', { ...BUILD_TOOLS, 'musl-gcc': 'musl-tools' }, () => {
+suite(() => {
   let libraries: string;
   let bun: string;
   beforeAll(() => {
@@ -45,19 +50,15 @@ suite('the prebuilt addon for musl', { ...BUILD_TOOLS, 'musl-gcc': 'musl-tools' 
   }, 120_000);
   afterAll(() => rmSync(libraries, { recursive: true, force: true }));
 
-  function run(args: readonly string[], input = '') {
-    const { status, stdout, stderr } = spawnSync(bun, args, {
-      cwd: inject('installed'),
-      input,
-      encoding: 'utf8',
-      // node-gyp-build tells musl by Alpine's release file, or is told.
-      env: plainEnvironment({ LD_LIBRARY_PATH: libraries, LIBC: 'musl' }),
-    });
+  async function run(args: readonly string[]): Promise<string> {
+    // node-gyp-build tells musl by Alpine's release file, or is told.
+    const env = plainEnvironment({ LD_LIBRARY_PATH: libraries, LIBC: 'musl' });
+    const { status, stdout, stderr } = await execute(bun, args, { cwd: inject('installed'), env });
     expect(status, stdout + stderr).toBe(0);
     return stdout;
   }
 
-  it('is loaded by a process on musl, and its exceptions arrive', () => {
+  it('is loaded by a process on musl, and its exceptions arrive', async () => {
     expect(existsSync(addon)).toBe(true);
     const program = join(libraries, 'door.cjs');
     writeFileSync(
@@ -68,21 +69,21 @@ suite('the prebuilt addon for musl', { ...BUILD_TOOLS, 'musl-gcc': 'musl-tools' 
        const maps = require('node:fs').readFileSync('/proc/self/maps', 'utf8');
        console.log(JSON.stringify({ error: error?.name, maps: [...new Set(maps.match(/\\/\\S+$/gm))] }));`,
     );
-    const { error, maps } = JSON.parse(run([program, addon])) as { error: string; maps: string[] };
+    const { error, maps } = JSON.parse(await run([program, addon])) as { error: string; maps: string[] };
     expect(error).toBe('RangeError');
     expect(maps).toContain(addon);
     expect(maps.filter((path) => /musl.*\/libc\.so$|ld-musl/.test(path))).toHaveLength(1);
     expect(maps.filter((path) => path.endsWith('/libc.so.6'))).toEqual([]);
   });
 
-  it('passes the parity grid', { timeout: 300_000 }, () => {
-    expect(run([join(root, 'test', 'native', 'parity', 'run.ts'), addon])).toContain('no failure');
+  it('passes the parity grid', { timeout: 300_000 }, async () => {
+    expect(await run([join(root, 'test', 'native', 'parity', 'run.ts'), addon])).toContain('no failure');
   });
 
-  it('is what the installed package computes with there, on its pool', () => {
+  it('is what the installed package computes with there, on its pool', async () => {
     const program = join(inject('installed'), 'compute-on-musl.mjs');
     writeFileSync(program, COMPUTE);
-    const { info, ...computed } = JSON.parse(run([program], JSON.stringify(VECTORS)));
+    const { info, ...computed } = JSON.parse(await run([program, VECTORS_ARGUMENT]));
     expect(computed).toEqual(COMPUTED);
     expect(info).toMatchObject({ backend: 'native' });
   });

@@ -1,6 +1,6 @@
 /** What the tests of the package run: npm, other Node.js versions, and a PATH without any compiler. */
 
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,8 +14,9 @@ interface Vector {
 }
 /** Published credentials and what they are made of, with their sources. */
 export const VECTORS: readonly Vector[] = JSON.parse(readFileSync(join(root, 'test', 'vectors', 'orgid.json'), 'utf8'));
-/** A user's program: VECTORS come in on standard input, what it computed goes out. */
+/** A user's program: VECTORS are its argument, what it computed goes out. */
 export const COMPUTE = readFileSync(join(root, 'test', 'package', 'compute.mjs'), 'utf8');
+export const VECTORS_ARGUMENT = JSON.stringify(VECTORS);
 /** What COMPUTE is to say, beside the hasher's `info`. */
 export const COMPUTED = {
   texts: VECTORS.map(({ salt, iterations, hash }) => `v1;PPH1_MD4,${salt},${iterations},${hash};`),
@@ -47,6 +48,27 @@ export function plainEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
       ),
   );
   return { ...Object.fromEntries(kept), ...more };
+}
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end, found on the PATH of `env`. Not synchronously: the test runner wants to hear from its worker. */
+export function execute(
+  command: string,
+  args: readonly string[],
+  options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(command, args, { ...options, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+      if (error !== null && typeof error.code === 'string') reject(error);
+      else resolve({ status: child.exitCode, stdout, stderr });
+    });
+    child.stdin?.end();
+  });
 }
 
 /** npm's standard output. */
