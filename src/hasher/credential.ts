@@ -40,7 +40,9 @@ function hexBytes(part: string, text: string, size: number): Uint8Array {
  *
  * @throws {PhsyncError} `bad-credential`, with the fact `part`; it never repeats the text.
  * @throws {TypeError} where `text` is not a string.
- * @example parseCredential('v1;PPH1_MD4,181a3024085fcee2f70e,1000,b395…0a;').iterations // 1000
+ * @example
+ * const text = 'v1;PPH1_MD4,317ee9d1dec6508fa510,1000,7eaea8e1628dffee62cf319f4e1fc05254da30a1d42ff755ff352f5b13497531;';
+ * parseCredential(text).iterations; // 1000
  */
 export function parseCredential(text: string): Credential {
   if (typeof text !== 'string') throw new TypeError(`credential: expected a string, got ${typeof text}`);
@@ -77,6 +79,9 @@ export function checkCredential(credential: Credential): Credential {
  * Writes a credential in its one canonical form: lower-case hex and a `;` at the end.
  *
  * @throws {TypeError} for a part of the wrong kind, {RangeError} for one of the wrong size.
+ * @example
+ * const credential = { salt: new Uint8Array(10), iterations: 1000, hash: new Uint8Array(32) };
+ * formatCredential(credential); // 'v1;PPH1_MD4,00000000000000000000,1000,0000000000000000000000000000000000000000000000000000000000000000;'
  */
 export function formatCredential(credential: Credential): string {
   const { salt, iterations, hash } = checkCredential(credential);

@@ -10,8 +10,11 @@ export interface PhsyncErrorOptions extends ErrorOptions {
  * this. `code` is kebab-case and stable; the message names what, where and what was expected.
  */
 export class PhsyncError extends Error {
+  /** `PhsyncError` */
   override readonly name: string = 'PhsyncError';
+  /** Which error it is, for programs: kebab-case, and the same in every version. */
   readonly code: string;
+  /** Names, numbers and offsets that belong to it. Never a hash, key or password. */
   readonly facts: Readonly<Record<string, string | number | boolean | undefined>>;
 
   constructor(code: string, message: string, options: PhsyncErrorOptions = {}) {

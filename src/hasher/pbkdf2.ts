@@ -16,6 +16,7 @@ import { type Backend, MAX_PBKDF2_WORK, type Pbkdf2BatchInput } from './types.js
 
 /** What node:crypto takes as password and salt; a string stands for its UTF-8 bytes. */
 export type Pbkdf2Bytes = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+/** What `pbkdf2` calls in the end: with an error, or with null and `keylen` bytes. */
 export type Pbkdf2Callback = (error: Error | null, derivedKey: Buffer) => void;
 
 type Arguments = readonly [password: unknown, salt: unknown, iterations: unknown, keylen: unknown, digest: unknown];
@@ -97,7 +98,7 @@ function start({ password, salt, iterations, keylen }: Job): Promise<Buffer> | u
  * @example
  * pbkdf2('password', 'salt', 2, 32, 'sha256', (error, key) => {
  *   if (error) throw error;
- *   console.log(key.toString('hex')); // 'ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43'
+ *   console.log(key.toString('hex')); // ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43
  * });
  */
 export function pbkdf2(
