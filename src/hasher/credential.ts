@@ -14,24 +14,36 @@ function bad(part: string, expected: string): PhsyncError {
   return new PhsyncError('bad-credential', `credential: ${part}: expected ${expected}`, { facts: { part } });
 }
 
-/** By character code; -1: no hex digit. */
-const HEX_DIGITS = Int8Array.from({ length: 128 }, (_, code) => {
-  return '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase());
-});
+/** The whole form; a last `;` may be missing. */
+const FORM = /^v1;PPH1_MD4,[0-9a-fA-F]{20},([1-9][0-9]{0,5}),[0-9a-fA-F]{64};?$/;
+const SALT_AT = 'v1;PPH1_MD4,'.length;
 
-const hexDigit = (text: string, at: number): number => HEX_DIGITS[text.charCodeAt(at)] ?? -1;
-
-// Not Buffer.from: this is on every sign-in's way, where a call into C++ and two copies are a tenth of all that the main
-// thread does.
-function hexBytes(part: string, text: string, size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let wrong = text.length - 2 * size;
-  for (let i = 0; i < size && wrong === 0; i++) {
-    const byte = (hexDigit(text, 2 * i) << 4) | hexDigit(text, 2 * i + 1);
-    if (byte < 0) wrong = byte;
-    bytes[i] = byte;
+/** What is wrong with a text that is not of the form. */
+function whyBad(text: string): PhsyncError {
+  const form = `\`${VERSION};${ALGORITHM},<salt>,<iterations>,<hash>;\``;
+  if (text.length > MAX_LENGTH) return bad('length', `at most ${MAX_LENGTH} characters, got ${text.length}`);
+  const [version, body, end, ...more] = text.split(';');
+  if (version !== VERSION) return bad('version', VERSION);
+  if (body === undefined || more.length > 0 || (end !== undefined && end !== '')) return bad('form', form);
+  const [algorithm, salt, iterations, hash, ...rest] = body.split(',');
+  if (algorithm !== ALGORITHM) return bad('algorithm', ALGORITHM);
+  if (salt === undefined || iterations === undefined || hash === undefined || rest.length > 0) return bad('form', form);
+  if (!/^[1-9][0-9]{0,5}$/.test(iterations)) {
+    return bad('iterations', `a decimal number from 1 to ${MAX_ITERATIONS} without sign or leading zero`);
   }
-  if (wrong !== 0) throw bad(part, `${2 * size} hex digits`);
+  if (!/^[0-9a-fA-F]{20}$/.test(salt)) return bad('salt', `${2 * SALT_SIZE} hex digits`);
+  return bad('hash', `${2 * DIGEST_SIZE} hex digits`);
+}
+
+/** The value of a hex digit by its character code. */
+const hexDigit = (code: number): number => (code & 15) + (code >> 6) * 9;
+
+// Not by way of Buffer: this is on every sign-in's way, and took a third of all that the main thread does there.
+function hexBytes(text: string, at: number, size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) {
+    bytes[i] = (hexDigit(text.charCodeAt(at + 2 * i)) << 4) | hexDigit(text.charCodeAt(at + 2 * i + 1));
+  }
   return bytes;
 }
 
@@ -46,21 +58,13 @@ function hexBytes(part: string, text: string, size: number): Uint8Array {
  */
 export function parseCredential(text: string): Credential {
   if (typeof text !== 'string') throw new TypeError(`credential: expected a string, got ${typeof text}`);
-  const form = `\`${VERSION};${ALGORITHM},<salt>,<iterations>,<hash>;\``;
-  if (text.length > MAX_LENGTH) throw bad('length', `at most ${MAX_LENGTH} characters, got ${text.length}`);
-  const [version, body, end, ...more] = text.split(';');
-  if (version !== VERSION) throw bad('version', VERSION);
-  if (body === undefined || more.length > 0 || (end !== undefined && end !== '')) throw bad('form', form);
-  const [algorithm, salt, iterations, hash, ...rest] = body.split(',');
-  if (algorithm !== ALGORITHM) throw bad('algorithm', ALGORITHM);
-  if (salt === undefined || iterations === undefined || hash === undefined || rest.length > 0) throw bad('form', form);
-  if (!/^[1-9][0-9]{0,5}$/.test(iterations)) {
-    throw bad('iterations', `a decimal number from 1 to ${MAX_ITERATIONS} without sign or leading zero`);
-  }
+  const iterations = FORM.exec(text)?.[1];
+  if (iterations === undefined) throw whyBad(text);
+  const hashAt = SALT_AT + 2 * SALT_SIZE + iterations.length + 2;
   return {
-    salt: hexBytes('salt', salt, SALT_SIZE),
+    salt: hexBytes(text, SALT_AT, SALT_SIZE),
     iterations: Number(iterations),
-    hash: hexBytes('hash', hash, DIGEST_SIZE),
+    hash: hexBytes(text, hashAt, DIGEST_SIZE),
   };
 }
 

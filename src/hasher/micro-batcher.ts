@@ -10,6 +10,9 @@ import { type Region, regionSize } from './shared-memory.js';
 import { DIGEST_SIZE, NT_HASH_SIZE, SALT_SIZE } from './types.js';
 import type { DeriveSlice } from './worker.js';
 
+/** The digest that is compared. A view of shared memory for each would cost more than the comparison. */
+const given = new Uint8Array(DIGEST_SIZE);
+
 class OrgIdCall implements Call {
   /** A password, or our copy of an NT hash, wiped as soon as it went into shared memory. */
   readonly secret: string | Uint8Array;
@@ -41,11 +44,16 @@ class OrgIdCall implements Call {
     if (typeof this.secret !== 'string') this.secret.fill(0);
   }
 
-  /** `digest` lies in shared memory, which is wiped afterwards. */
-  done(digest: Uint8Array): void {
+  /** The digest stands at `at` of `digests`, in shared memory, which is wiped afterwards. */
+  done(digests: Uint8Array, at: number): void {
     this.forget();
     const expected = this.#expected;
-    this.#resolve(expected === undefined ? new Uint8Array(digest) : timingSafeEqual(digest, expected));
+    if (expected === undefined) {
+      this.#resolve(new Uint8Array(digests.subarray(at, at + DIGEST_SIZE)));
+      return;
+    }
+    for (let i = 0; i < DIGEST_SIZE; i++) given[i] = digests[at + i]!;
+    this.#resolve(timingSafeEqual(given, expected));
   }
 
   failed(error: unknown): void {
@@ -119,8 +127,9 @@ class CallTask implements Task {
   done(): void {
     const digests = this.#digests;
     this.#ordered.forEach((call, i) => {
-      call.done(digests.subarray(i * DIGEST_SIZE, (i + 1) * DIGEST_SIZE));
+      call.done(digests, i * DIGEST_SIZE);
     });
+    given.fill(0);
   }
 
   failed(error: unknown): void {

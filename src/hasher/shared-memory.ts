@@ -52,7 +52,8 @@ export class Region {
   }
 
   wipe(): void {
-    new Uint8Array(this.#memory, 0, this.#used).fill(0);
+    // In words of 8 bytes: in shared memory V8 stores one element after another.
+    new Float64Array(this.#memory, 0, this.#used / 8).fill(0);
     this.#used = 0;
   }
 }
