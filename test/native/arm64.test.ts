@@ -3,8 +3,9 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { NODE_ARM64, runtime } from '../runtimes.js';
 import { root } from './addon.js';
-import { ARM64_TOOLS, arm64Node, qemu, runOrThrow } from './arm64/qemu.js';
+import { ARM64_TOOLS, qemu, runOrThrow } from './arm64/qemu.js';
 import { expectOwnSymbolsOnly, tool } from './symbols.js';
 import { describeWithTools } from './tools.js';
 
@@ -28,7 +29,7 @@ if (process.arch === 'arm64') {
       const cmakeJs = join(root, 'node_modules', '.bin', 'cmake-js');
       const toolchain = join(root, 'native', 'test', 'aarch64-linux-gnu.cmake');
       await Promise.all([
-        arm64Node().then(
+        runtime(NODE_ARM64).then(
           (program) => {
             node = program;
           },

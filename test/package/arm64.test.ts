@@ -3,15 +3,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
-import { ARM64_TOOLS, arm64Node, qemu } from '../native/arm64/qemu.js';
+import { ARM64_TOOLS, qemu } from '../native/arm64/qemu.js';
 import { describeWithTools } from '../native/tools.js';
+import { NODE_ARM64, runtime } from '../runtimes.js';
 import { describePackage } from './describe-package.js';
 import { BUILD_TOOLS, COMPUTE, COMPUTED, VECTORS_ARGUMENT } from './tools.js';
 
 const suite = (): void => {
   let node: string;
   beforeAll(async () => {
-    node = await arm64Node();
+    node = await runtime(NODE_ARM64);
   });
 
   it('is what the installed package computes with, on its pool', async () => {

@@ -31,7 +31,7 @@ const SHA256 = '046c7c464d4d778660275d93fded2f2952cb547c96eebbe7efd3b6271b151268
 
 const linuxX64 = process.platform === 'linux' && process.arch === 'x64';
 const nodes = [
-  [`Node.js ${process.versions.node}`, () => process.execPath],
+  [`Node.js ${process.versions.node}`, async () => process.execPath],
   ...(linuxX64 ? [['Node.js 24', () => runtime(NODE_24)] as const] : []),
 ] as const;
 const backend = inject('tarball') === undefined ? 'fallback' : 'native';
@@ -79,7 +79,7 @@ describePackage('bundles', () => {
     beforeAll(() => bundle(format, external, join(folder, name)));
 
     it.each(nodes)('computes on %s', async (_, node) => {
-      expectDigests(await run(node(), join(folder, name)));
+      expectDigests(await run(await node(), join(folder, name)));
     });
 
     it('says what it misses where phsync is not installed', async () => {
@@ -98,6 +98,6 @@ describePackage('a CommonJS program', () => {
   it.each(nodes)('requires the ES module on %s', async (_, node) => {
     const file = join(folder, 'required.cjs');
     writeFileSync(file, PROGRAM.replace(/^import (.+) from (.+);$/gm, 'const $1 = require($2);'));
-    expectDigests(await run(node(), file));
+    expectDigests(await run(await node(), file));
   });
 });

