@@ -131,12 +131,12 @@ if (process.arch === 'arm64') {
         'v1;PPH1_MD4,181a3024085fcee2f70e,1000,b39525c3bc72a1136fcf7c8a338e0c14313d0450d1a4c98ef0a6ddada3bc5b0a;';
 
       it.each([
-        ['armsha2', {}, ['armsha2', 'neon', 'portable']],
-        ['neon', {}, ['armsha2', 'neon', 'portable']],
-        ['neon', withoutSha2, ['neon', 'portable']],
+        ['armsha2', 'a CPU with the SHA-2 instructions', {}, ['armsha2', 'neon', 'portable']],
+        ['neon', 'such a CPU', {}, ['armsha2', 'neon', 'portable']],
+        ['neon', 'one without them', withoutSha2, ['neon', 'portable']],
       ])(
-        'runs %s under createHasher, environment %j',
-        async (kernel, environment, kernels) => {
+        'runs %s under createHasher on %s',
+        async (kernel, _, environment, kernels) => {
           const { stdout, stderr } = await createHasher({ PHSYNC_KERNEL: kernel, ...environment });
           expect(stderr).toBe('');
           expect(JSON.parse(stdout)).toEqual({ backend: 'native', kernel, kernels, text });
