@@ -46,7 +46,11 @@ export interface Counted {
   readonly notCounted: readonly NotCounted[];
 }
 
-export type Verdict = 'same' | 'less' | 'more' | 'new' | 'gone' | 'not counted';
+/**
+ * `gone`: nothing is left of the kernel that is counted in this way. `replaced`: something is, under another name, as
+ * when a loop gets other template parameters or a kernel other widths; the counts of whole batches speak for it.
+ */
+export type Verdict = 'same' | 'less' | 'more' | 'new' | 'gone' | 'replaced' | 'not counted';
 
 export interface Compared extends Omit<Count, 'value'> {
   readonly before: number | undefined;
@@ -89,7 +93,12 @@ export function compare(baseline: Baseline, now: Counted): Compared[] {
     const count = current.get(idOf({ kernel, what, method }));
     const named = { kernel, what, method, before };
     if (count === undefined) {
-      const verdict = excused({ ...named, value: before }, now.notCounted) ? 'not counted' : 'gone';
+      const other = now.counts.some((one) => one.kernel === kernel && one.method === method);
+      const verdict = other
+        ? 'replaced'
+        : excused({ ...named, value: before }, now.notCounted)
+          ? 'not counted'
+          : 'gone';
       return { ...named, now: undefined, verdict };
     }
     const change = count.value / before - 1;

@@ -54,7 +54,7 @@ function notes(now: Counted, rows: readonly Compared[]): string[] {
         method !== 'callgrind' || !now.counts.some((c) => c.kernel === kernel && c.method === 'stepped'),
     )
     .map(({ kernel, method, why }) => `not counted: ${kernel}, ${method} (${why})`);
-  if (rows.some(({ verdict }) => verdict === 'less' || verdict === 'new')) {
+  if (rows.some(({ verdict }) => ['less', 'new', 'replaced'].includes(verdict))) {
     lines.push(
       'there are counts below or beside the baseline: keep them with `npm run bench:instructions -- --update`',
     );

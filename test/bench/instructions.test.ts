@@ -80,6 +80,11 @@ describe('the comparison', () => {
     expect(verdicts([3900, 940_000, 1], other)).toEqual(['same', 'same', 'same']);
     expect(verdicts([3930, 950_000, 1.01], other)).toEqual(['more', 'more', 'more']);
   });
+  it('takes a loop of another name for a replaced one', () => {
+    const counts = [...before.counts.slice(1), { ...before.counts[0]!, what: 'loop of another shape' }];
+    const all = compare(before, { toolchain, notCounted: [], counts }).map(({ verdict }) => verdict);
+    expect(all).toEqual(['replaced', 'same', 'same', 'new']);
+  });
   it('misses a count that was there, unless a reason was given', () => {
     expect(verdicts([undefined, 925_873, 1])).toEqual(['gone', 'same', 'same']);
     const notCounted: NotCounted[] = [{ kernel: 'avx512', method: 'static', why: 'no objdump' }];
