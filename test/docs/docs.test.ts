@@ -120,7 +120,7 @@ describe('the API documentation', () => {
 
   it('would miss a name without', { timeout: 300_000 }, async () => {
     const copy = join(folder, 'copy');
-    for (const path of ['src', 'test/docs', 'tsconfig.json', 'package.json']) {
+    for (const path of ['src', 'test/docs', 'bench/README.md', 'tsconfig.json', 'package.json']) {
       cpSync(join(root, path), join(copy, path), { recursive: true });
     }
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
