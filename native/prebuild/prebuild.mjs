@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import prebuildify from 'prebuildify';
@@ -49,6 +49,10 @@ const TARGETS = {
   'x64-musl': { arch: 'x64', libc: 'musl', tools: () => musl('x86_64') },
   'arm64-glibc': { arch: 'arm64', libc: 'glibc', tools: () => gnu('aarch64-linux-gnu') },
 };
+
+// Node.js's headers, where they came with it; else node-gyp downloads them.
+const prefix = resolve(dirname(process.execPath), '..');
+if (existsSync(join(prefix, 'include', 'node', 'node_api.h'))) process.env.npm_config_nodedir ??= prefix;
 
 /** @param out the folder that gets `prebuilds/` */
 async function build(name, out) {
