@@ -54,8 +54,9 @@ export function checkIterations(name: string, value: unknown): asserts value is 
 
 /** An AbortSignal or what is like it, of another realm for example. */
 export function checkSignal(name: string, value: unknown): void {
-  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
-  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') {
+  const signal = (value ?? {}) as Partial<AbortSignal>;
+  const methods = [signal.addEventListener, signal.removeEventListener, signal.throwIfAborted];
+  if (typeof signal.aborted !== 'boolean' || methods.some((method) => typeof method !== 'function')) {
     throw new TypeError(`${name}: expected an AbortSignal, got ${kindOf(value)}`);
   }
 }

@@ -5,7 +5,7 @@ import { secretBytes, secretCopy } from '../crypto/secret-bytes.js';
 import { onAbort } from './abort.js';
 import type { Scheduler, Source, Task } from './scheduler.js';
 import { type Region, regionSize } from './shared-memory.js';
-import { nextSlice } from './slices.js';
+import { isLong, nextSlice } from './slices.js';
 import {
   DEFAULT_ITERATIONS,
   type DeriveBatchInput,
@@ -72,12 +72,19 @@ class BatchSource<S extends Slice> implements Source {
     return this.#next === 0 || this.#batch.jobs - this.#next > scheduler.threads * lanes;
   }
 
+  get long(): boolean {
+    return isLong(this.#batch.iterations, this.#lanes);
+  }
+
+  get #lanes(): number {
+    return this.#batch.lanes ?? this.#engine.lanes;
+  }
+
   next(): Task {
     const batch = this.#batch;
     const { scheduler } = this.#engine;
-    const lanes = batch.lanes ?? this.#engine.lanes;
     const from = this.#next;
-    const to = from + nextSlice(batch.jobs - from, batch.iterations, scheduler.threads, lanes);
+    const to = from + nextSlice(batch.jobs - from, batch.iterations, scheduler.threads, this.#lanes);
     this.#next = to;
     this.#running++;
     let slice: S;

@@ -68,15 +68,16 @@ export function parseCredential(text: string): Credential {
   };
 }
 
-/** A parsed credential's parts, checked. */
+/** A parsed credential's parts, each read once and checked. */
 export function checkCredential(credential: Credential): Credential {
   if (typeof credential !== 'object' || credential === null) {
     throw new TypeError(`credential: expected an object with salt, iterations and hash, got ${String(credential)}`);
   }
-  checkBytes('credential.salt', credential.salt, SALT_SIZE);
-  checkIterations('credential.iterations', credential.iterations);
-  checkBytes('credential.hash', credential.hash, DIGEST_SIZE);
-  return credential;
+  const { salt, iterations, hash } = credential;
+  checkBytes('credential.salt', salt, SALT_SIZE);
+  checkIterations('credential.iterations', iterations);
+  checkBytes('credential.hash', hash, DIGEST_SIZE);
+  return { salt, iterations, hash };
 }
 
 /**

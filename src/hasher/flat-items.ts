@@ -97,12 +97,24 @@ export function copyItem<T>(item: T, encoding: Encoding<T>): Uint8Array<ArrayBuf
   return bytes;
 }
 
-/** A copy of checked items, the first at offset 0; whoever called wipes `bytes`. */
-export function copyItems<T>(items: readonly T[] | FlatItems, encoding: Encoding<T>): FlatItems {
+/**
+ * A copy of `n` checked items, the first at offset 0; whoever called wipes `bytes`.
+ *
+ * @throws {RangeError} where another thread has changed the offsets since they were checked.
+ */
+export function copyItems<T>(
+  name: string,
+  items: readonly T[] | FlatItems,
+  n: number,
+  encoding: Encoding<T>,
+): FlatItems {
   if (!isList(items)) {
     const { bytes, offsets } = items as FlatItems;
-    const from = offsets[0]!;
-    return { bytes: secretCopy(bytes.subarray(from, offsets.at(-1)!)), offsets: offsets.map((at) => at - from) };
+    const own = new Uint32Array(offsets);
+    const count = checkFlat(name, { bytes, offsets: own });
+    if (count !== n) throw new RangeError(`${name}.offsets: expected ${n} items as before, got ${count}`);
+    const from = own[0]!;
+    return { bytes: secretCopy(bytes.subarray(from, own[n])), offsets: own.map((at) => at - from) };
   }
   const list = items as readonly T[];
   const offsets = new Uint32Array(list.length + 1);

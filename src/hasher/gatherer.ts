@@ -2,7 +2,7 @@
 
 import { onAbort } from './abort.js';
 import type { Scheduler, Source, Task } from './scheduler.js';
-import { longestSlice, toLanes } from './slices.js';
+import { isLong, longestSlice, toLanes } from './slices.js';
 
 /** Calls that bring more bytes than these together make slices of their own. */
 const MAX_BYTES = 1 << 20;
@@ -47,6 +47,10 @@ export class Group<C extends Call> implements Source {
 
   get full(): boolean {
     return this.#calls.size >= this.#kind.lanes;
+  }
+
+  get long(): boolean {
+    return isLong(this.#kind.iterations, this.#kind.lanes);
   }
 
   add(call: C): void {

@@ -22,6 +22,7 @@ class OrgIdCall implements Call {
   readonly #resolve: (result: Uint8Array | boolean) => void;
   readonly #reject: (error: unknown) => void;
   forget = nothing;
+  #over = false;
 
   constructor(
     { secret, salt }: Single,
@@ -44,8 +45,10 @@ class OrgIdCall implements Call {
     if (typeof this.secret !== 'string') this.secret.fill(0);
   }
 
-  /** The digest stands at `at` of `digests`, in shared memory, which is wiped afterwards. */
+  /** The digest stands at `at` of `digests`, in shared memory, which is wiped afterwards; unseen if it was given up. */
   done(digests: Uint8Array, at: number): void {
+    if (this.#over) return;
+    this.#over = true;
     this.forget();
     const expected = this.#expected;
     if (expected === undefined) {
@@ -57,6 +60,7 @@ class OrgIdCall implements Call {
   }
 
   failed(error: unknown): void {
+    this.#over = true;
     this.forget();
     this.#reject(error);
   }

@@ -27,7 +27,7 @@ export async function runNtHashBatch(
   passwords: readonly string[] | FlatItems,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
-  const items = copyItems(passwords, utf16);
+  const items = copyItems('passwords', passwords, n, utf16);
   const ntHashes = secretBytes(n * NT_HASH_SIZE);
   const batch: Batch<Md4Slice> = {
     jobs: n,

@@ -48,8 +48,8 @@ export async function runPbkdf2Batch(engine: Engine, n: number, input: Pbkdf2Bat
   const { iterations, keylen } = input;
   if (keylen === 0) return new Uint8Array(0);
   const blocks = blocksOf(keylen);
-  const passwords = copyItems(input.passwords, utf8OrBytes);
-  const salts = copyItems(input.salts, utf8OrBytes);
+  const passwords = copyItems('passwords', input.passwords, n, utf8OrBytes);
+  const salts = copyItems('salts', input.salts, n, utf8OrBytes);
   const derivedKeys = secretBytes(n * keylen);
   const batch: Batch<Pbkdf2Slice> = {
     jobs: n,

@@ -25,6 +25,7 @@ class Pbkdf2Call implements Call {
   readonly #resolve: (derivedKey: Uint8Array<ArrayBuffer>) => void;
   readonly #reject: (error: unknown) => void;
   forget = nothing;
+  #over = false;
 
   constructor(
     { password, salt }: Pbkdf2Single,
@@ -45,12 +46,16 @@ class Pbkdf2Call implements Call {
     this.password.fill(0);
   }
 
-  done(derivedKey: Uint8Array<ArrayBuffer>): void {
+  /** `derivedKey` lies in shared memory, which is wiped afterwards. No copy is made for a call that was given up. */
+  done(derivedKey: Uint8Array): void {
+    if (this.#over) return;
+    this.#over = true;
     this.forget();
-    this.#resolve(derivedKey);
+    this.#resolve(secretCopy(derivedKey));
   }
 
   failed(error: unknown): void {
+    this.#over = true;
     this.forget();
     this.#reject(error);
   }
@@ -123,7 +128,7 @@ class Pbkdf2Task implements Task {
   done(): void {
     const keylen = this.#keylen;
     this.#own.forEach((call, i) => {
-      call.done(secretCopy(this.#derivedKeys.subarray(i * keylen, (i + 1) * keylen)));
+      call.done(this.#derivedKeys.subarray(i * keylen, (i + 1) * keylen));
     });
   }
 

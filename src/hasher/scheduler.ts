@@ -25,6 +25,8 @@ export interface Source {
   readonly waiting: boolean;
   /** Whether its next task fills the lanes. What does not is kept for company while all workers are busy. */
   readonly full: boolean;
+  /** Whether its tasks take far longer than others, see `isLong`. */
+  readonly long: boolean;
   /** The next task, where `places` more slices can be taken by workers. */
   next(places: number): Task;
   /** Everything that waits is over. */
@@ -38,6 +40,8 @@ export class Scheduler {
   /** In the order of their turns. */
   readonly #sources = new Set<Source>();
   #running = 0;
+  /** How many of those that run are long. */
+  #long = 0;
   #waiting = 0;
 
   constructor(pool: Pool, maxQueue: number) {
@@ -93,16 +97,20 @@ export class Scheduler {
 
   /** Hands out what the workers can take. */
   pump(): void {
-    const places = DEPTH * this.#pool.threads;
-    while (this.#running < places) {
+    for (let places = this.#places(); places > 0; places = this.#places()) {
       const source = this.#turn();
       if (source === undefined) return;
       this.#sources.delete(source);
-      const task = source.next(places - this.#running);
+      const task = source.next(places);
       this.#waiting -= task.calls;
       if (source.waiting) this.#sources.add(source);
-      this.#start(task);
+      this.#start(task, source.long ? 1 : 0);
     }
+  }
+
+  /** Slices that the workers can take. Behind a long one a slice would wait for it while other workers become idle. */
+  #places(): number {
+    return (this.#long > 0 ? 1 : DEPTH) * this.#pool.threads - this.#running;
   }
 
   /** Whose turn it is, if the workers can take anything sensible. */
@@ -114,29 +122,36 @@ export class Scheduler {
     return undefined;
   }
 
-  #start(task: Task): void {
-    let region: Region;
+  #start(task: Task, long: number): void {
+    let region: Region | undefined;
+    let slice: Slice;
     try {
       region = this.#memory.take(task.size);
+      slice = task.lay(region);
     } catch (error) {
-      // So much memory is not to be had.
+      // So much memory is not to be had. It is this task's failure: whoever's call or answer led here goes on.
+      if (region !== undefined) this.#memory.release(region);
       task.failed(error);
       return;
     }
-    const slice = task.lay(region);
     this.#running++;
+    this.#long += long;
     this.#pool.run(slice).then(
       () => {
         this.#running--;
+        this.#long -= long;
         this.pump();
         try {
           task.done();
+        } catch (error) {
+          task.failed(error);
         } finally {
           this.#memory.release(region);
         }
       },
       (error: unknown) => {
         this.#running--;
+        this.#long -= long;
         this.#memory.release(region);
         task.failed(error);
         this.pump();

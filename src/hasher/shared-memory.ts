@@ -10,7 +10,8 @@ const MAX_KEPT_PIECE = 4 << 20;
 /** How much idle memory is kept at most. */
 const MAX_KEPT = 16 << 20;
 /** Where typed arrays begin: a boundary of 8 bytes. */
-const align = (size: number): number => (size + 7) & ~7;
+// Not by a mask: a password may have 2 GiB and more, which no longer fits the words of bitwise operators.
+const align = (size: number): number => Math.ceil(size / 8) * 8;
 
 /** One slice's memory: arrays are cut from it, one behind the other. */
 export class Region {

@@ -10,9 +10,15 @@ const MAX_SLICE = 4096;
 /** A multiple of `lanes` that holds `jobs`, at least one. */
 export const toLanes = (jobs: number, lanes: number): number => Math.max(Math.ceil(jobs / lanes), 1) * lanes;
 
+/** Iterations that a slice should have at most, of all its jobs together. */
+const mostIterations = (lanes: number): number => Math.max(ITERATIONS_PER_LANE * lanes, MIN_ITERATIONS);
+
+/** Whether a slice of full lanes takes far longer than slices should (PBKDF2 goes up to a minute): nothing may wait behind it. */
+export const isLong = (iterations: number, lanes: number): boolean => iterations * lanes > 2 * mostIterations(lanes);
+
 /** The most jobs of one slice: a multiple of `lanes`. */
 export function longestSlice(iterations: number, lanes: number): number {
-  const most = Math.max(ITERATIONS_PER_LANE * lanes, MIN_ITERATIONS);
+  const most = mostIterations(lanes);
   return Math.min(toLanes(most / iterations, lanes), Math.max(Math.floor(MAX_SLICE / lanes), 1) * lanes);
 }
 

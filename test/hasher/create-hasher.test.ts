@@ -231,6 +231,34 @@ describeBackends('createHasher', (hasher, options) => {
     });
   });
 
+  it('refuses a signal that cannot be listened to and left again', async () => {
+    const signal = { aborted: false, addEventListener() {}, throwIfAborted() {} } as unknown as AbortSignal;
+    const refused = { name: 'TypeError', message: 'options.signal: expected an AbortSignal, got Object' };
+    await expect(hasher().derive(new Uint8Array(16), { signal })).rejects.toMatchObject(refused);
+    await expect(hasher().deriveBatch({ ntHashes: new Uint8Array(16), signal })).rejects.toThrow(
+      'expected an AbortSig',
+    );
+  });
+
+  it('reads the parts of a credential once', async () => {
+    const made = await hasher().derive(new Uint8Array(16), { iterations: 2 });
+    const reads = { salt: 0, iterations: 0, hash: 0 };
+    const shifty = {
+      get salt() {
+        return reads.salt++ === 0 ? made.salt : new Uint8Array(30);
+      },
+      get iterations() {
+        return reads.iterations++ === 0 ? made.iterations : 0;
+      },
+      get hash() {
+        return reads.hash++ === 0 ? made.hash : new Uint8Array(30);
+      },
+    };
+    const [one, other] = [hasher().verify(shifty, new Uint8Array(16)), hasher().verify(made, new Uint8Array(16))];
+    expect(await Promise.all([one, other])).toEqual([true, true]);
+    expect(reads).toEqual({ salt: 1, iterations: 1, hash: 1 });
+  });
+
   it('says no to every other secret, and leaves the given ones alone', async () => {
     const ntHash = hasher().ntHash('Pa$$w0rd');
     const before = hex(ntHash);

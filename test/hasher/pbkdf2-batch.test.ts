@@ -110,6 +110,24 @@ describeBackends('pbkdf2Batch', (hasher) => {
     expect(hex(await pending)).toBe(wanted);
   });
 
+  it('believes no offsets that another thread changed after they were checked', async () => {
+    const offsets = new Uint32Array(new SharedArrayBuffer(12));
+    let read = 0;
+    // Stands for the other thread: it writes between the check and the copy.
+    const passwords = {
+      bytes: new Uint8Array(4),
+      get offsets() {
+        offsets.set(read++ === 0 ? [0, 2, 4] : [4, 2, 0]);
+        return offsets;
+      },
+    };
+    const wanted = new RangeError('passwords.offsets: must not descend, as they do at 1');
+    expect(await refusal(() => hasher().pbkdf2Batch(job({ passwords })))).toEqual(wanted);
+    read = 0;
+    expect(await refusal(() => hasher().ntHashBatch(passwords))).toEqual(wanted);
+    expect(read).toBeGreaterThan(1);
+  });
+
   it.each<Refused>([
     ...refusedItems.map(([name, value, kind, text]): Refused => [name, job({ passwords: value }), kind, text]),
     ['no input', undefined, TypeError, 'input: expected an object, got undefined'],

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { longestSlice, nextSlice } from '#src/hasher/slices.js';
+import { isLong, longestSlice, nextSlice } from '#src/hasher/slices.js';
 
 /** The slices of a batch, one after another. */
 function sizes(jobs: number, iterations: number, workers: number, lanes: number): number[] {
@@ -46,5 +46,10 @@ describe('slices', () => {
     expect(longestSlice(1000, 16)).toBe(256);
     expect(longestSlice(1000, 1)).toBe(64);
     expect(longestSlice(1, 40)).toBe(4080);
+  });
+
+  it('are long where full lanes alone take longer than slices should', () => {
+    expect([isLong(1000, 1), isLong(1000, 48), isLong(20_000, 16)]).toEqual([false, false, false]);
+    expect([isLong(600_000, 1), isLong(600_000, 48), isLong(2 ** 26, 1)]).toEqual([true, true, true]);
   });
 });

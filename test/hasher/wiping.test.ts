@@ -1,7 +1,7 @@
 /** No NT hash and no session key stays behind: not in shared memory, nowhere in the process. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { pbkdf2Sync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createHasher } from '#src/hasher/create-hasher.js';
@@ -186,6 +186,32 @@ describe.skipIf(process.platform !== 'linux')('the memory image of a process (Li
     const [seen, ...found] = countInMemory(child.pid!, [canary, ...forms]);
     expect(seen).toBeGreaterThan(0);
     expect(found.reduce((sum, count) => sum + count, 0)).toBe(0);
+  });
+
+  it.each(runnable)('has no key of PBKDF2 calls that were given up at work: $backend $kernel', async (options) => {
+    const password = hex(randomBytes(16));
+    const iterations = 5000;
+    const answer = await runAside(
+      { ...options },
+      `const stop = new AbortController();
+       const { signal } = stop;
+       const calls = [
+         hasher.pbkdf2(message.password, 'salt', ${iterations}, 4096, { signal }),
+         hasher.pbkdf2Batch({ passwords: [message.password], salts: ['pepper'], iterations: ${iterations}, keylen: 4096, signal }),
+       ];
+       const ended = Promise.allSettled(calls);
+       while (hasher.load.running < 2) await new Promise((resolve) => setImmediate(resolve));
+       stop.abort('enough');
+       const reasons = (await ended).map(({ reason }) => reason);
+       while (hasher.load.running > 0) await new Promise((resolve) => setImmediate(resolve));
+       return reasons;`,
+      { password },
+    );
+    expect(answer).toEqual(['enough', 'enough']);
+    const keys = ['salt', 'pepper'].map((salt) => pbkdf2Sync(password, salt, iterations, 4096, 'sha256'));
+    const [seen, ...found] = countInMemory(child.pid!, [canary, ...keys.map((key) => key.subarray(2048, 2080))]);
+    expect(seen).toBeGreaterThan(0);
+    expect(found).toEqual([0, 0]);
   });
 
   it.each(runnable)('has no NT hash of a batch that its caller wiped: $backend $kernel', async (options) => {
