@@ -39,7 +39,16 @@ if (process.arch === 'arm64') {
             whyNoNode = error.message;
           },
         ),
-        runOrThrow(cmakeJs, ['build', '--arch', 'arm64', '--out', build, `--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`]),
+        runOrThrow(cmakeJs, [
+          'build',
+          '--directory',
+          join(root, 'native'),
+          '--arch',
+          'arm64',
+          '--out',
+          build,
+          `--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`,
+        ]),
         runOrThrow(join(root, 'node_modules', '.bin', 'tsc'), [
           ...['-p', join('test', 'native', 'parity'), '--outDir', join(directory, 'parity'), '--incremental', 'false'],
         ]),

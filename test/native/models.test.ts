@@ -18,7 +18,7 @@ if (process.arch !== 'x64' || process.platform !== 'linux') {
 } else {
   describeWithTools('kernels', { cmake: 'cmake', 'c++': 'g++', objdump: 'binutils' }, () => {
     beforeAll(async () => {
-      await runOrThrow('cmake', ['-S', root, '-B', build]);
+      await runOrThrow('cmake', ['-S', join(root, 'native'), '-B', build]);
       const targets = ['--target', 'kernels_model_test', 'sha_ni_model_test'];
       await runOrThrow('cmake', ['--build', build, '--parallel', '2', ...targets]);
     }, 600_000);
