@@ -5,12 +5,14 @@
 
 /** The smallest piece; larger ones are powers of two. */
 const MIN_PIECE = 4096;
+/** The largest piece: V8 sends no thread a SharedArrayBuffer of 4 GiB. */
+const MAX_PIECE = 2 ** 31;
 /** Larger pieces are left to the collector. */
 const MAX_KEPT_PIECE = 4 << 20;
 /** How much idle memory is kept at most. */
 const MAX_KEPT = 16 << 20;
 /** Where typed arrays begin: a boundary of 8 bytes. */
-// Not by a mask: a password may have 2 GiB and more, which no longer fits the words of bitwise operators.
+// Not by a mask: lengths go up to 2 GiB, which does not fit the words of bitwise operators.
 const align = (size: number): number => Math.ceil(size / 8) * 8;
 
 /** One slice's memory: arrays are cut from it, one behind the other. */
@@ -67,8 +69,15 @@ export class SharedMemory {
   readonly #idle = new Map<number, Region[]>();
   #kept = 0;
 
-  /** A zeroed region for `size` bytes (see `regionSize`). Give it back when no worker can write to it any more. */
+  /**
+   * A zeroed region for `size` bytes (see `regionSize`). Give it back when no worker can write to it any more.
+   *
+   * @throws {RangeError} for more than 2 GiB, or what else cannot be had.
+   */
   take(size: number): Region {
+    if (size > MAX_PIECE) {
+      throw new RangeError(`one slice of the work: expected at most ${MAX_PIECE} bytes, got ${size}`);
+    }
     let piece = MIN_PIECE;
     while (piece < size) piece *= 2;
     const region = this.#idle.get(piece)?.pop();
