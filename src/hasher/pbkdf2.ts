@@ -38,13 +38,26 @@ interface Job {
   readonly keylen: number;
 }
 
+/** Where a kind of view lies, by its prototype's accessors: node:crypto does not see properties that lie over them. */
+function placeOf(prototype: object): (view: ArrayBufferView) => Uint8Array {
+  const [buffer, byteOffset, byteLength] = ['buffer', 'byteOffset', 'byteLength'].map(
+    (name) => Object.getOwnPropertyDescriptor(prototype, name)?.get,
+  );
+  return (view) => new Uint8Array(buffer?.call(view), byteOffset?.call(view), byteLength?.call(view));
+}
+
+const typedArrayBytes = placeOf(Object.getPrototypeOf(Uint8Array.prototype) as object);
+const dataViewBytes = placeOf(DataView.prototype);
+
 /** The value, views of all kinds as a view of their bytes; undefined where node:crypto should look at it. */
 function bytesOf(value: unknown): string | Uint8Array | undefined {
   if (typeof value === 'string') return value.length <= MAX_LENGTH ? value : undefined;
   const isView = ArrayBuffer.isView(value);
   if (!isView && !types.isAnyArrayBuffer(value)) return undefined;
   try {
-    const view = isView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
+    let view: Uint8Array;
+    if (!isView) view = new Uint8Array(value);
+    else view = types.isDataView(value) ? dataViewBytes(value) : typedArrayBytes(value);
     return view.length <= MAX_LENGTH ? view : undefined;
   } catch (error) {
     // A buffer that was transferred away, a view past its buffer's end.

@@ -104,6 +104,11 @@ const goodBytes: Record<string, unknown> = {
   'a transferred ArrayBuffer': transferred(),
   'a view of a transferred one': transferredUnderView(),
   'an array of another realm': runInNewContext('new Uint8Array([1, 2, 3])'),
+  'an array with properties over its accessors': Object.defineProperty(new Uint8Array([1, 2, 3, 4]), 'byteLength', {
+    value: 2,
+  }),
+  'an array without a prototype': Object.setPrototypeOf(new Uint8Array([1, 2, 3]), null),
+  'a DataView without a prototype': Object.setPrototypeOf(new DataView(new ArrayBuffer(3)), null),
   'a megabyte and more': Buffer.alloc((1 << 20) + 1, 3),
 };
 
