@@ -1,0 +1,84 @@
+/** Builds of the addon by CMake, with the compilers that this machine has. */
+
+import { execFile } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, isAbsolute, join } from 'node:path';
+import { promisify } from 'node:util';
+import { root } from './addon.js';
+
+const cmakeJs = join(dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin', 'cmake-js');
+
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end, whatever that is; throws where it cannot be started or does not end. */
+export async function run(
+  file: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; timeout?: number } = {},
+): Promise<Result> {
+  try {
+    const output = await promisify(execFile)(file, args, { cwd: root, maxBuffer: 1 << 28, ...options });
+    return { code: 0, ...output };
+  } catch (error) {
+    const { code, killed, stdout, stderr } = error as { code: unknown; killed: boolean } & Result;
+    if (typeof code !== 'number' || killed) throw error;
+    return { code, stdout, stderr };
+  }
+}
+
+/** The output of a program that succeeds. */
+export async function output(...[file, args, options]: Parameters<typeof run>): Promise<string> {
+  const { code, stdout, stderr } = await run(file, args, options);
+  if (code !== 0) throw new Error(`${file} ${args.join(' ')}: exit ${code}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+async function has(file: string): Promise<boolean> {
+  try {
+    return (await run(file, ['--version'])).code === 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** The sanitizers' runtime as a library that can be preloaded into Node.js. */
+const architecture = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+export async function sanitizerRuntime(): Promise<string> {
+  return (await output('clang++', [`-print-file-name=libclang_rt.asan-${architecture}.so`])).trim();
+}
+
+/**
+ * What a build with clang lacks here, in words; undefined where it can be made. With CI=true nothing may be lacking:
+ * the build is tried and fails.
+ */
+async function findLacking(): Promise<string | undefined> {
+  if (process.env.CI === 'true') return undefined;
+  if (process.platform !== 'linux') return 'Linux';
+  const tools = ['cmake', 'clang++'];
+  const missing = await Promise.all(tools.map(async (tool) => ((await has(tool)) ? [] : [tool])));
+  if (missing.flat().length > 0) return missing.flat().join(' and ');
+  return isAbsolute(await sanitizerRuntime()) ? undefined : "clang's sanitizers (Debian: libclang-rt-dev)";
+}
+export const lacking = await findLacking();
+
+/**
+ * Builds everything with clang below build/cmake/`name`, from where it was left; returns that folder, in which the
+ * package's loader finds the addon (PHSYNC_PREBUILD). A warning fails the build.
+ */
+export async function build(name: string, options: Readonly<Record<string, string>> = {}): Promise<string> {
+  const folder = join(root, 'build', 'cmake', name);
+  const settings = Object.entries({ ...options, CMAKE_COMPILE_WARNING_AS_ERROR: 'ON' });
+  const common = ['--out', join(folder, 'build'), '--cxx', 'clang++', '--parallel', '2', '--log-level', 'error'];
+  const args = [...common, ...settings.map(([key, value]) => `--CD${key}=${value}`)];
+  const configured = await run(process.execPath, [cmakeJs, 'configure', ...args]);
+  // Made in another place or by another generator.
+  if (configured.code !== 0) await rm(folder, { recursive: true, force: true });
+  await output(process.execPath, [cmakeJs, 'build', ...args]);
+  return folder;
+}

@@ -1,0 +1,90 @@
+/**
+ * AddressSanitizer and UndefinedBehaviorSanitizer over everything native: the kernels' own tests, the fuzz targets, and
+ * the suites of addon and hasher in this Node.js with the sanitizers' runtime preloaded.
+ */
+
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { addon, root } from './addon.js';
+import { build, lacking, output, run, sanitizerRuntime } from './cmake.js';
+
+const MINUTES = 60_000;
+// What Node.js itself leaves behind at its end is not ours.
+const ASAN_OPTIONS = 'detect_leaks=0:detect_stack_use_after_return=1';
+const { compiled, supported } = addon.kernels();
+
+const inside = process.env.PHSYNC_PREBUILD !== undefined;
+const why = inside ? ', not within itself' : lacking === undefined ? '' : `, which need ${lacking}`;
+
+describe.skipIf(inside || lacking !== undefined)(`the sanitizers${why}`, () => {
+  let folder: string;
+  let runtime: string;
+  const program = (name: string) => join(folder, 'build', 'native', 'test', name);
+
+  beforeAll(async () => {
+    folder = await build('sanitize', { SANITIZE: 'ON' });
+    runtime = await sanitizerRuntime();
+  }, 8 * MINUTES);
+
+  const faults = ['message', 'tail', 'misaligned'].flatMap((fault) => compiled.map((kernel) => ({ fault, kernel })));
+  for (const { fault, kernel } of faults) {
+    it.skipIf(!supported.includes(kernel))(`see the planted fault "${fault}" on ${kernel}`, async () => {
+      const { code, stderr } = await run(program('faults'), [fault, kernel]);
+      expect(code).not.toBe(0);
+      expect(stderr).toMatch(fault === 'misaligned' ? /misaligned address/ : /heap-buffer-overflow/);
+    });
+  }
+
+  it('have nothing to say about the kernels, leaks included', { timeout: 2 * MINUTES }, async () => {
+    const { code, stdout, stderr } = await run(program('kernels_test'), []);
+    expect([code, stderr]).toEqual([0, '']);
+    for (const kernel of supported) expect(stdout).toContain(`ran: ${kernel}`);
+  });
+
+  it.each(['envelopes', 'batches'])(
+    'have nothing to say about 50,000 inputs of %s',
+    {
+      timeout: 5 * MINUTES,
+    },
+    async (target) => {
+      const fuzz = ['-runs=50000', '-len_control=0', '-max_len=1024', '-seed=1'];
+      const { code, stderr } = await run(program(`fuzz_${target}`), fuzz, {
+        cwd: folder,
+        env: { ...process.env, ASAN_OPTIONS: 'quarantine_size_mb=1' },
+      });
+      expect(code, stderr.slice(-4000)).toBe(0);
+      expect(stderr).toContain('Done 50000 runs');
+    },
+  );
+
+  const instrumented = () => ({
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^VITEST|^NODE_OPTIONS$|^TEST$/.test(name))),
+    PHSYNC_PREBUILD: folder,
+    LD_PRELOAD: runtime,
+    ASAN_OPTIONS,
+    UBSAN_OPTIONS: 'print_stacktrace=1',
+  });
+
+  it('are in the process of the addon', async () => {
+    const script = `
+      const addon = require('node-gyp-build')('.');
+      console.log(JSON.stringify([addon.kernels().supported, process.report.getReport().sharedObjects]));`;
+    const [kernels, libraries] = JSON.parse(await output(process.execPath, ['-e', script], { env: instrumented() }));
+    expect(kernels).toEqual(supported);
+    expect(libraries).toEqual(expect.arrayContaining([runtime, join(folder, 'build', 'Release', 'phsync.node')]));
+  });
+
+  it('have nothing to say about the suites of addon and hasher', { timeout: 10 * MINUTES }, async () => {
+    const vitest = ['vitest.mjs', 'run', '--config', 'test/vitest.config.ts', '--project', 'unit'];
+    const args = [join(root, 'node_modules', 'vitest', vitest[0]!), ...vitest.slice(1)];
+    const { code, stdout, stderr } = await run(
+      process.execPath,
+      [...args, '--testTimeout=300000', 'test/native/', 'test/hasher/'],
+      { env: instrumented() },
+    );
+    const [, passed, failed] = /^(\d+) passed, (\d+) failed$/m.exec(stdout) ?? [];
+    expect({ code, failed }, `${stdout}${stderr}`.slice(-8000)).toEqual({ code: 0, failed: '0' });
+    expect(Number(passed)).toBeGreaterThan(500);
+    expect(stderr).not.toMatch(/AddressSanitizer|runtime error/);
+  });
+});
