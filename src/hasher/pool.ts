@@ -4,7 +4,7 @@ import type { Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { PhsyncError } from './errors.js';
 import { homeRequire, workerFile } from './package-home.js';
-import type { Slice, SliceError } from './worker.js';
+import type { PostedSlice, Slice, SliceError } from './worker.js';
 
 /** Slices that a worker holds at most: the one that it works on and the one after it. */
 export const DEPTH = 2;
@@ -29,7 +29,7 @@ function balancer(threads: number): LoadBalancer {
 
 /** One set of workers. */
 interface Crew {
-  readonly piscina: Piscina<Slice, SliceError | undefined>;
+  readonly piscina: Piscina<PostedSlice, SliceError | undefined>;
   /** Every worker whose thread has not ended yet. */
   readonly threads: Set<Worker>;
   /** Why it could not start, once it is given up. */
@@ -64,6 +64,10 @@ export class Pool {
   /** The crews that were given up. */
   #past: Promise<unknown> = Promise.resolve();
   #closed: Promise<unknown> | undefined;
+  /** What the workers have not answered yet. */
+  readonly #unanswered = new Set<Promise<unknown>>();
+  /** The workers' view of `closed`. */
+  readonly #stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
   constructor(threads: number, idleTimeout: number) {
     this.threads = threads;
@@ -87,7 +91,7 @@ export class Pool {
       const crew = (this.#crew ??= this.#start());
       let answer: SliceError | undefined;
       try {
-        answer = await crew.piscina.run(slice, { name: 'run' });
+        answer = await this.#ask(crew, slice);
       } catch (error) {
         await crew.ended;
         if (this.#closed !== undefined) throw closedError();
@@ -99,15 +103,26 @@ export class Pool {
           facts: { attempts: attempt },
         });
       }
+      if (this.#closed !== undefined) throw closedError();
       if (answer === undefined) return;
       throw new PhsyncError(answer.code ?? 'hasher-worker', `a hasher's worker failed: ${answer.message}`);
+    }
+  }
+
+  async #ask({ piscina }: Crew, slice: Slice): Promise<SliceError | undefined> {
+    const answer = piscina.run({ ...slice, stop: this.#stop }, { name: 'run' });
+    this.#unanswered.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.#unanswered.delete(answer);
     }
   }
 
   #start(): Crew {
     // Not an import: piscina starts its workers from a file beside its own, which no bundle has.
     const { Piscina } = homeRequire()('piscina') as typeof import('piscina');
-    const piscina = new Piscina<Slice, SliceError | undefined>({
+    const piscina = new Piscina<PostedSlice, SliceError | undefined>({
       filename: workerFile(),
       minThreads: 0,
       maxThreads: this.threads,
@@ -136,9 +151,16 @@ export class Pool {
 
   /** Ends the workers; what they had not finished is rejected. Resolves when no thread is left. */
   async close(): Promise<void> {
+    this.#closed ??= this.#end();
+    await this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    Atomics.store(this.#stop, 0, 1);
+    // A worker that is ended at work leaves its secrets unwiped, for no `finally` runs any more. So it ends the slice.
+    await Promise.allSettled(this.#unanswered);
     const crew = this.#crew;
     this.#crew = undefined;
-    this.#closed ??= Promise.all([this.#past, crew && end(crew)]);
-    await this.#closed;
+    await Promise.all([this.#past, crew && end(crew)]);
   }
 }

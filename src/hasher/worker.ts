@@ -8,6 +8,12 @@ interface SliceBase {
   readonly kernel: KernelChoice | undefined;
 }
 
+/** A slice as it is posted. */
+export type PostedSlice = Slice & {
+  /** Not 0 as soon as nobody waits for slices any more: those that come are not begun. */
+  readonly stop: Int32Array;
+};
+
 interface OrgIdSlice extends SliceBase {
   readonly salts: Uint8Array;
   readonly iterations: number;
@@ -72,7 +78,9 @@ function backendOf({ kernel }: Slice): Backend {
   return backend;
 }
 
-function attempt(slice: Slice): SliceError | undefined {
+function attempt(slice: PostedSlice): SliceError | undefined {
+  if (Atomics.load(slice.stop, 0) !== 0)
+    return { name: 'Error', message: 'the hasher is closed', code: 'hasher-closed' };
   try {
     work(backendOf(slice), slice);
     return undefined;
@@ -90,7 +98,7 @@ let previous: Promise<unknown> = Promise.resolve();
  * Of two slices that came together the second is begun when the first one's answer is on its way, which it is a
  * microtask after it is known: else both answers would come when both are done, and the worker would wait for new work.
  */
-export function run(slice: Slice): Promise<SliceError | undefined> {
+export function run(slice: PostedSlice): Promise<SliceError | undefined> {
   const answer = previous.then(() => attempt(slice));
   previous = answer.then(nothing).then(nothing);
   return answer;

@@ -188,6 +188,34 @@ describe.skipIf(process.platform !== 'linux')('the memory image of a process (Li
     expect(found.reduce((sum, count) => sum + count, 0)).toBe(0);
   });
 
+  it.each(runnable)('has no NT hash of batches that close cut off at work: $backend $kernel', async (options) => {
+    const secret = randomBytes(16);
+    const mask = 0x5a;
+    const answer = await runAside(
+      options,
+      `const masked = Buffer.from(message.masked, 'hex');
+       const codes = [];
+       for (let i = 0; i < 8; i++) {
+         const ntHashes = new Uint8Array(new ArrayBuffer(16 * 5000));
+         for (let k = 0; k < ntHashes.length; k++) ntHashes[k] = masked[k % 16] ^ ${mask};
+         const other = createHasher(message.options);
+         const cut = other.deriveBatch({ ntHashes, iterations: 20_000 });
+         ntHashes.fill(0);
+         setTimeout(() => other.close(), 100);
+         codes.push(await cut.catch(({ code }) => code));
+         await other.close();
+       }
+       return codes;`,
+      { masked: hex(secret.map((byte) => byte ^ mask)), options: { ...options, threads: 2 } },
+    );
+    expect(answer).toEqual(Array(8).fill('hasher-closed'));
+    const password = Buffer.from(hex(secret).toUpperCase(), 'utf16le');
+    // Memory that is given back loses its first bytes to the allocator.
+    const [seen, ...found] = countInMemory(child.pid!, [canary, secret, password.subarray(16, 48)]);
+    expect(seen).toBeGreaterThan(0);
+    expect(found).toEqual([0, 0]);
+  });
+
   it.each(runnable)('has no key of PBKDF2 calls that were given up at work: $backend $kernel', async (options) => {
     const password = hex(randomBytes(16));
     const iterations = 5000;
