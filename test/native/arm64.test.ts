@@ -17,7 +17,7 @@ const armsha2 = ['armsha2', 'armsha2:1', 'armsha2:2', 'armsha2:3'];
 const neon = ['neon', 'neon:4'];
 const portable = ['portable', 'portable:1'];
 const ran = (choices: readonly string[]) => choices.map((choice) => `ran: ${choice}`);
-const withoutSha2 = { LD_PRELOAD: join(build, 'native', 'test', 'libno_sha2.so') };
+const withoutSha2 = { LD_PRELOAD: join(build, 'test', 'libno_sha2.so') };
 
 if (process.arch === 'arm64') {
   it.skip('arm64 under QEMU: this machine is arm64, and every other suite runs on it');
@@ -56,7 +56,7 @@ if (process.arch === 'arm64') {
     }, 600_000);
 
     describe('kernels_test', () => {
-      const program = join(build, 'native', 'test', 'kernels_test');
+      const program = join(build, 'test', 'kernels_test');
       const log = join(directory, 'instructions.log');
       const traced = async (environment: Record<string, string>) => {
         rmSync(log, { force: true });

@@ -11,7 +11,7 @@ import { tool } from './symbols.js';
 import { describeWithTools } from './tools.js';
 
 const build = join(root, 'build', 'cmake', 'models');
-const program = (name: string) => join(build, 'native', 'test', name);
+const program = (name: string) => join(build, 'test', name);
 
 if (process.arch !== 'x64' || process.platform !== 'linux') {
   it.skip('kernels on models of their instructions: x64 Linux only');
