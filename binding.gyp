@@ -55,7 +55,9 @@
           'defines': ['PHSYNC_ARM64_KERNELS'],
           'dependencies': ['phsync_neon', 'phsync_armsha2'],
         }],
-        ['OS=="linux"', { 'ldflags': ['-Wl,--exclude-libs,ALL'] }],
+        # nodelete: Node.js unloads an addon with the last thread that loaded it, and the next one would measure anew
+        # and leave behind, once more, what workers may still use while the process ends.
+        ['OS=="linux"', { 'ldflags': ['-Wl,--exclude-libs,ALL', '-Wl,-z,nodelete'] }],
       ],
     },
   ],

@@ -74,7 +74,18 @@ export const lacking = await findLacking();
 export async function build(name: string, options: Readonly<Record<string, string>> = {}): Promise<string> {
   const folder = join(root, 'build', 'cmake', name);
   const settings = Object.entries({ ...options, CMAKE_COMPILE_WARNING_AS_ERROR: 'ON' });
-  const common = ['--out', join(folder, 'build'), '--cxx', 'clang++', '--parallel', '2', '--log-level', 'error'];
+  const common = [
+    '--directory',
+    join(root, 'native'),
+    '--out',
+    join(folder, 'build'),
+    '--cxx',
+    'clang++',
+    '--parallel',
+    '2',
+    '--log-level',
+    'error',
+  ];
   const args = [...common, ...settings.map(([key, value]) => `--CD${key}=${value}`)];
   const configured = await run(process.execPath, [cmakeJs, 'configure', ...args]);
   // Made in another place or by another generator.
