@@ -3,7 +3,14 @@
 export { createHasher } from './hasher/create-hasher.js';
 export { formatCredential, parseCredential } from './hasher/credential.js';
 export { PhsyncError, type PhsyncErrorOptions } from './hasher/errors.js';
-export { type Pbkdf2Bytes, type Pbkdf2Callback, pbkdf2, pbkdf2Batch, pbkdf2Sync } from './hasher/pbkdf2.js';
+export {
+  type DerivedKey,
+  type Pbkdf2Bytes,
+  type Pbkdf2Callback,
+  pbkdf2,
+  pbkdf2Batch,
+  pbkdf2Sync,
+} from './hasher/pbkdf2.js';
 export {
   type BackendName,
   type Cancellable,

@@ -22,7 +22,9 @@ const result = z.object({
 
 /** @throws Error that names the file and says what is wrong with it. */
 export function load(path: string): SuiteResult[] {
-  const files = statSync(path).isDirectory()
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new Error(`${path}: no such file or directory`);
+  const files = found.isDirectory()
     ? readdirSync(path)
         .filter((name) => name.endsWith('.json'))
         .map((name) => join(path, name))

@@ -17,7 +17,12 @@ const USAGE = `usage: npm run bench:compare -- [--json] [--svg FILE] BEFORE NOW
 exit: 0 no case is slower beyond noise, 1 one is, 2 wrong usage or nothing to compare`;
 
 function usage(message: string): 2 {
-  process.stderr.write(`bench:compare: ${message}\n${USAGE}\n`);
+  return refuse(`${message}\n${USAGE}`);
+}
+
+/** Says what cannot be compared, and why. */
+function refuse(message: string): 2 {
+  process.stderr.write(`bench:compare: ${message}\n`);
   return 2;
 }
 
@@ -44,7 +49,7 @@ function main(): 0 | 1 | 2 {
   try {
     comparison = judge(load(before), load(now));
   } catch (error) {
-    return usage((error as Error).message);
+    return refuse((error as Error).message);
   }
   const { cases } = comparison;
   const slower = cases.filter(({ verdict }) => verdict === 'slower').length;
@@ -57,7 +62,7 @@ function main(): 0 | 1 | 2 {
     const faster = cases.filter(({ verdict }) => verdict === 'faster').length;
     console.log(`${cases.length} cases: ${slower} slower, ${faster} faster, ${undecided} with too few rounds to tell`);
   }
-  if (undecided === cases.length) return usage('too few rounds in all cases: measure more (--rounds)');
+  if (undecided === cases.length) return refuse('too few rounds in all cases: measure more (--rounds)');
   return slower > 0 ? 1 : 0;
 }
 

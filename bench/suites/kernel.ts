@@ -1,5 +1,6 @@
 /** Every kernel that this CPU runs at several batch sizes, one thread, beside what a JS program has without phsync. */
 
+import { PhsyncError } from '#src/hasher/errors.js';
 import { type CaseEntry, measure } from '../cases.js';
 import { addon } from '../contenders/native.js';
 import type { Case, SuiteOptions } from '../result.js';
@@ -15,7 +16,10 @@ export async function kernel({ kernel: only, ...options }: SuiteOptions): Promis
   // `auto` forces nothing: the widths of all kernels, by what each costs here.
   const names = ['auto', ...supported].filter((name) => only === undefined || name === only);
   if (names.length === 0) {
-    throw new RangeError(`no kernel ${JSON.stringify(only)} on this CPU; it has ${supported.join(', ')}`);
+    throw new PhsyncError(
+      'usage-bench',
+      `no kernel ${JSON.stringify(only)} on this CPU; it has ${supported.join(', ')}`,
+    );
   }
   const contenders: CaseEntry[] = [
     { name: 'node:crypto', jobs: 16, threads: 1, clock: 'cpu', against: [] },

@@ -19,9 +19,17 @@ export function kindOf(value: unknown): string {
   return Array.isArray(value) ? 'an array' : (value.constructor?.name ?? 'an object');
 }
 
-export function checkObject(name: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) {
+/** An object with no other properties than `known`: a misspelt one would change nothing, and nobody would know. */
+export function checkObject(name: string, value: unknown, known: readonly string[]): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${name}: expected an object, got ${kindOf(value)}`);
+  }
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) {
+      throw new TypeError(
+        `${name}: unknown property ${JSON.stringify(key.slice(0, 40))}; expected ${known.join(', ')}`,
+      );
+    }
   }
 }
 
@@ -34,6 +42,16 @@ export function checkUint8Array(name: string, value: unknown): asserts value is 
 export function checkBytes(name: string, value: unknown, size: number): asserts value is Uint8Array {
   checkUint8Array(name, value);
   if (value.length !== size) throw new RangeError(`${name}: expected ${size} bytes, got ${value.length}`);
+}
+
+/** What stands where a password may stand, too. */
+export function checkNtHash(name: string, value: unknown): asserts value is Uint8Array {
+  if (!types.isUint8Array(value)) {
+    throw new TypeError(`${name}: expected a password (a string) or an NT hash (a Uint8Array), got ${kindOf(value)}`);
+  }
+  if (value.length !== NT_HASH_SIZE) {
+    throw new RangeError(`${name}: expected an NT hash of ${NT_HASH_SIZE} bytes, got ${value.length}`);
+  }
 }
 
 /** Flat items of `size` bytes; returns how many. */
@@ -69,7 +87,7 @@ function checkOptions(input: { salts?: Uint8Array; iterations?: number; signal?:
 
 /** Checks a `deriveBatch` and returns how many items it has. */
 export function checkDeriveBatch(input: DeriveBatchInput): number {
-  checkObject('input', input);
+  checkObject('input', input, ['ntHashes', 'salts', 'iterations', 'signal']);
   const n = countItems('ntHashes', input.ntHashes, NT_HASH_SIZE);
   checkOptions(input, n);
   return n;
@@ -97,7 +115,7 @@ function countEnvelopes(envelopes: unknown): number {
 
 /** Checks an `openAndDeriveBatch` and returns how many items it has. An envelope's length is the item's own affair. */
 export function checkOpenAndDeriveBatch(input: OpenAndDeriveBatchInput): number {
-  checkObject('input', input);
+  checkObject('input', input, ['sessionKeys', 'envelopes', 'rids', 'salts', 'iterations', 'signal']);
   checkSessionKeys(input.sessionKeys);
   const n = countEnvelopes(input.envelopes);
   if (!types.isUint32Array(input.rids)) {

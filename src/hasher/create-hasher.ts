@@ -7,6 +7,7 @@ import {
   checkBytes,
   checkDeriveBatch,
   checkIterations,
+  checkNtHash,
   checkObject,
   checkOpenAndDeriveBatch,
   checkSignal,
@@ -82,7 +83,7 @@ interface Settings {
 
 /** The options of a call that has no others. */
 function checkOptions(options: Cancellable): AbortSignal | undefined {
-  checkObject('options', options);
+  checkObject('options', options, ['signal']);
   const { signal } = options;
   if (signal !== undefined) checkSignal('options.signal', signal);
   return signal;
@@ -126,7 +127,7 @@ class PooledHasher implements Hasher {
 
   async derive(hash: Uint8Array, options: DeriveOptions = {}): Promise<Credential> {
     checkBytes('ntHash', hash, NT_HASH_SIZE);
-    checkObject('options', options);
+    checkObject('options', options, ['salt', 'iterations', 'signal']);
     const { iterations = DEFAULT_ITERATIONS, signal } = options;
     if (options.salt !== undefined) checkBytes('options.salt', options.salt, SALT_SIZE);
     checkIterations('options.iterations', iterations);
@@ -144,9 +145,9 @@ class PooledHasher implements Hasher {
   ): Promise<boolean> {
     const isText = typeof credential === 'string';
     const { salt, iterations, hash } = isText ? parseCredential(credential) : checkCredential(credential);
-    if (typeof secret !== 'string') checkBytes('secret', secret, NT_HASH_SIZE);
+    if (typeof secret !== 'string') checkNtHash('secret', secret);
     else this.#checkMd4();
-    checkObject('options', options);
+    checkObject('options', options, ['signal']);
     const { signal } = options;
     if (signal !== undefined) checkSignal('options.signal', signal);
     this.#checkOpen();
@@ -221,7 +222,7 @@ class PooledHasher implements Hasher {
  * await hasher.close();
  */
 export function createHasher(options: HasherOptions = {}): Hasher {
-  checkObject('options', options);
+  checkObject('options', options, ['backend', 'kernel', 'threads', 'idleTimeout', 'maxQueue', 'allowMd5InFips']);
   const threads = checkThreads(options.threads);
   const idleTimeout = checkIdleTimeout(options.idleTimeout);
   const maxQueue = checkMaxQueue(options.maxQueue);

@@ -12,6 +12,15 @@ let hasher: Hasher | undefined;
  * @throws {PhsyncError} `config-backend` or `config-kernel`, if PHSYNC_BACKEND or PHSYNC_KERNEL cannot be had.
  */
 export function defaultHasher(): Hasher {
-  hasher ??= createHasher({ maxQueue: Number.MAX_SAFE_INTEGER });
+  if (hasher === undefined) {
+    hasher = createHasher({ maxQueue: Number.MAX_SAFE_INTEGER });
+    const { backend, whyNotNative } = hasher.info;
+    // Whoever asked for it knows; everybody else would take node:crypto's speed for ours.
+    if (backend === 'fallback' && process.env.PHSYNC_BACKEND !== 'fallback') {
+      process.emitWarning(`without its native addon phsync is as fast as node:crypto, no faster: ${whyNotNative}`, {
+        code: 'PHSYNC_NOT_NATIVE',
+      });
+    }
+  }
   return hasher;
 }

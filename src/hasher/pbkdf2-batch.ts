@@ -30,7 +30,7 @@ export function checkPbkdf2Work(iterations: unknown, keylen: unknown): void {
 
 /** Checks a `pbkdf2Batch` and returns how many items it has. */
 export function checkPbkdf2Batch(input: Pbkdf2BatchInput): number {
-  checkObject('input', input);
+  checkObject('input', input, ['passwords', 'salts', 'iterations', 'keylen', 'signal']);
   const n = checkItems('passwords', input.passwords, utf8OrBytes);
   const salts = checkItems('salts', input.salts, utf8OrBytes);
   if (salts !== n) throw new RangeError(`salts: expected ${n}, one a password, got ${salts}`);

@@ -17,7 +17,10 @@ import { type Backend, MAX_PBKDF2_WORK, type Pbkdf2BatchInput } from './types.js
 /** What node:crypto takes as password and salt; a string stands for its UTF-8 bytes. */
 export type Pbkdf2Bytes = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
 /** What `pbkdf2` calls in the end: with an error, or with null and `keylen` bytes. */
-export type Pbkdf2Callback = (error: Error | null, derivedKey: Buffer) => void;
+/** A Buffer, by whatever name the program's own types of Node.js have for that of node:crypto. */
+export type DerivedKey = ReturnType<typeof crypto.pbkdf2Sync>;
+/** Of `pbkdf2`, as node:crypto's. */
+export type Pbkdf2Callback = (error: Error | null, derivedKey: DerivedKey) => void;
 
 type Arguments = readonly [password: unknown, salt: unknown, iterations: unknown, keylen: unknown, digest: unknown];
 
@@ -27,8 +30,8 @@ const MAX_LENGTH = 1 << 20;
 const SHA256: ReadonlySet<unknown> = new Set(['sha256', 'SHA256', 'sha-256', 'SHA-256']);
 
 const nodePbkdf2 = crypto.pbkdf2 as (...args: readonly unknown[]) => void;
-const nodePbkdf2Sync = crypto.pbkdf2Sync as (...args: readonly unknown[]) => Buffer;
-const nodePromise = promisify(crypto.pbkdf2) as (...args: readonly unknown[]) => Promise<Buffer>;
+const nodePbkdf2Sync = crypto.pbkdf2Sync as (...args: readonly unknown[]) => DerivedKey;
+const nodePromise = promisify(crypto.pbkdf2) as (...args: readonly unknown[]) => Promise<DerivedKey>;
 
 interface Job {
   /** The caller's bytes. */
@@ -84,10 +87,11 @@ function jobOf([password, salt, iterations, keylen, digest]: Arguments): Job | u
 /** -0 passes node:crypto's checks and then ends the process in a failed assertion. */
 const withoutMinusZero = (keylen: unknown): unknown => (keylen === 0 ? 0 : keylen);
 
-const toBuffer = (key: Uint8Array): Buffer => Buffer.from(key.buffer, key.byteOffset, key.length);
+/** A key of ours never lies on shared memory. */
+const toBuffer = (key: Uint8Array): DerivedKey => Buffer.from(key.buffer as ArrayBuffer, key.byteOffset, key.length);
 
 /** The bytes are read before this returns. Undefined where the fallback would do no more than node:crypto does. */
-function start({ password, salt, iterations, keylen }: Job): Promise<Buffer> | undefined {
+function start({ password, salt, iterations, keylen }: Job): Promise<DerivedKey> | undefined {
   const hasher = defaultHasher();
   if (hasher.info.backend === 'fallback') return undefined;
   return hasher.pbkdf2(password, salt, iterations, keylen).then(toBuffer);
@@ -120,7 +124,7 @@ export function pbkdf2(
   iterations: number,
   keylen: number,
   digest: string,
-): Promise<Buffer>;
+): Promise<DerivedKey>;
 // The last one is what util.promisify goes by.
 export function pbkdf2(
   password: Pbkdf2Bytes,
@@ -137,7 +141,7 @@ export function pbkdf2(
   keylen: unknown,
   digest: unknown,
   callback?: unknown,
-): Promise<Buffer> | undefined {
+): Promise<DerivedKey> | undefined {
   const args: Arguments = [password, salt, iterations, withoutMinusZero(keylen), digest];
   // node:crypto takes a function in the digest's place for the callback, and then lacks a digest.
   if (callback === undefined && typeof digest !== 'function') return promised(args);
@@ -159,7 +163,7 @@ export function pbkdf2(
   return undefined;
 }
 
-async function promised(args: Arguments): Promise<Buffer> {
+async function promised(args: Arguments): Promise<DerivedKey> {
   const job = jobOf(args);
   return (job && start(job)) ?? nodePromise(...args);
 }
@@ -178,7 +182,7 @@ export function pbkdf2Sync(
   iterations: number,
   keylen: number,
   digest: string,
-): Buffer {
+): DerivedKey {
   const args: Arguments = [password, salt, iterations, withoutMinusZero(keylen), digest];
   const job = jobOf(args);
   if (job === undefined) return nodePbkdf2Sync(...args);

@@ -19,7 +19,10 @@ const open = (change: object) => ({
 
 type Call = (hasher: Hasher) => Promise<unknown>;
 // Whatever a JavaScript caller may pass.
-const call = (method: 'deriveBatch' | 'openAndDeriveBatch' | 'derive' | 'verify', ...args: unknown[]): Call => {
+const call = (
+  method: 'deriveBatch' | 'openAndDeriveBatch' | 'derive' | 'verify' | 'pbkdf2Batch',
+  ...args: unknown[]
+): Call => {
   return (hasher) => (hasher[method] as (...args: unknown[]) => Promise<unknown>)(...args);
 };
 const credential: Credential = { salt: bytes(10), iterations: 1, hash: bytes(32) };
@@ -152,6 +155,18 @@ const refused: readonly [string, Call, typeof TypeError | typeof RangeError, str
   ['a password', call('derive', 'Password'), TypeError, 'ntHash: expected a Uint8Array, got string'],
   ['null options', call('derive', bytes(16), null), TypeError, 'options: expected an object, got null'],
   [
+    'a misspelt option',
+    call('derive', bytes(16), { iteration: 5 }),
+    TypeError,
+    'options: unknown property "iteration"; expected salt, iterations, signal',
+  ],
+  [
+    'a digest that the batch does not have',
+    call('pbkdf2Batch', { passwords: ['p'], salts: ['s'], iterations: 1, keylen: 4, digest: 'sha512' }),
+    TypeError,
+    'input: unknown property "digest"; expected passwords, salts, iterations, keylen, signal',
+  ],
+  [
     'a long salt',
     call('derive', bytes(16), { salt: bytes(11) }),
     RangeError,
@@ -175,8 +190,18 @@ const refused: readonly [string, Call, typeof TypeError | typeof RangeError, str
     RangeError,
     'credential.hash: expected 32 bytes, got 31',
   ],
-  ['no secret', call('verify', credential), TypeError, 'secret: expected a Uint8Array, got undefined'],
-  ['a short NT hash', call('verify', credential, bytes(15)), RangeError, 'secret: expected 16 bytes, got 15'],
+  [
+    'no secret',
+    call('verify', credential),
+    TypeError,
+    'secret: expected a password (a string) or an NT hash (a Uint8Array), got undefined',
+  ],
+  [
+    'a short NT hash',
+    call('verify', credential, bytes(15)),
+    RangeError,
+    'secret: expected an NT hash of 16 bytes, got 15',
+  ],
 ];
 
 describeBackends('createHasher', (hasher, options) => {

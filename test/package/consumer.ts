@@ -1,5 +1,6 @@
 /** A user's program in types, with every public name in it: compiled by the tests as a project of its own, never run. */
 
+import type * as crypto from 'node:crypto';
 import {
   type BackendName,
   type Cancellable,
@@ -8,6 +9,7 @@ import {
   DEFAULT_ITERATIONS,
   type DeriveBatchInput,
   type DeriveBatchResult,
+  type DerivedKey,
   type DeriveOptions,
   DIGEST_SIZE,
   ENVELOPE_SIZE,
@@ -80,7 +82,9 @@ export async function main(): Promise<string> {
   const done: Pbkdf2Callback = (error, key) => console.log(error?.message ?? key.toString('hex'));
   pbkdf2('password', salt, 1000, 32, 'sha256', done);
   const key: Buffer = await pbkdf2('password', salt, 1000, 32, 'sha256');
-  const same: boolean = pbkdf2Sync('password', salt, 1000, 32, 'sha256').equals(key);
+  const dropIn: typeof crypto.pbkdf2Sync = pbkdf2Sync;
+  const derivedKey: DerivedKey = dropIn('password', salt, 1000, 32, 'sha256');
+  const same: boolean = derivedKey.equals(key) && pbkdf2Sync('password', salt, 1000, 32, 'sha256').equals(key);
   const again: Uint8Array = await pbkdf2Batch(batch);
   await hasher.close();
   const numbers: number[] = [DIGEST_SIZE, MAX_PBKDF2_BYTES, MAX_PBKDF2_WORK, MAX_SESSION_KEYS, load.waiting];
