@@ -106,10 +106,7 @@ const withHasher = `
   import { createHasher } from ${entry};
   const hasher = createHasher({ backend: 'native', threads: 2 });`;
 
-// What was freed stays in the sanitizer's quarantine.
-const sanitized = process.env.ASAN_OPTIONS !== undefined;
-
-describe.skipIf(sanitized)(`memory${sanitized ? ', which AddressSanitizer holds on to' : ''}`, () => {
+describe('memory', () => {
   it('is as before after 10,000 batches through the addon', { timeout: 120_000 }, async () => {
     expectFlat(await growth(withAddon, throughTheAddon, 10_000));
   });
