@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { addon, root } from './addon.js';
-import { build, lacking, output } from './cmake.js';
+import { build, lacking, output, withHeaders } from './cmake.js';
 import { expectOwnSymbolsOnly } from './symbols.js';
 
 const MINUTES = 60_000;
@@ -46,7 +46,9 @@ describe.skipIf(lacking !== undefined)(
     }, 8 * MINUTES);
 
     it('compiles the same sources with the same flags as node-gyp', { timeout: MINUTES }, async () => {
-      await output(process.execPath, [nodeGyp, 'configure', '--', '-f', 'compile_commands_json']);
+      await output(process.execPath, [nodeGyp, 'configure', '--', '-f', 'compile_commands_json'], {
+        env: withHeaders(),
+      });
       const byGyp = flags(read(root, 'build', 'Release', 'compile_commands.json'));
       expect(Object.keys(byGyp)).toContain(join('native', 'kernels', 'portable', 'kernel_portable.cc'));
       expect(flags(read(folder, 'build', 'compile_commands.json'))).toEqual(byGyp);

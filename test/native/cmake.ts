@@ -1,6 +1,7 @@
 /** Builds of the addon by CMake, with the compilers that this machine has. */
 
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -67,6 +68,13 @@ async function findLacking(): Promise<string | undefined> {
 }
 export const lacking = await findLacking();
 
+/** For cmake-js and node-gyp: the headers that came with this Node.js, where they did, in place of a download. */
+export function withHeaders(): NodeJS.ProcessEnv {
+  const prefix = join(dirname(process.execPath), '..');
+  const present = existsSync(join(prefix, 'include', 'node', 'node_api.h'));
+  return present ? { npm_config_nodedir: prefix, ...process.env } : process.env;
+}
+
 /**
  * Builds everything with clang below build/cmake/`name`, from where it was left; returns that folder, in which the
  * package's loader finds the addon (PHSYNC_PREBUILD). A warning fails the build.
@@ -87,9 +95,10 @@ export async function build(name: string, options: Readonly<Record<string, strin
     'error',
   ];
   const args = [...common, ...settings.map(([key, value]) => `--CD${key}=${value}`)];
-  const configured = await run(process.execPath, [cmakeJs, 'configure', ...args]);
+  const env = withHeaders();
+  const configured = await run(process.execPath, [cmakeJs, 'configure', ...args], { env });
   // Made in another place or by another generator.
   if (configured.code !== 0) await rm(folder, { recursive: true, force: true });
-  await output(process.execPath, [cmakeJs, 'build', ...args]);
+  await output(process.execPath, [cmakeJs, 'build', ...args], { env });
   return folder;
 }
