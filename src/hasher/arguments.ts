@@ -63,11 +63,15 @@ function countItems(name: string, value: unknown, size: number): number {
   return value.length / size;
 }
 
-export function checkIterations(name: string, value: unknown): asserts value is number {
+export function checkInteger(name: string, value: unknown, least: number, most: number): asserts value is number {
   if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${kindOf(value)}`);
-  if (!Number.isInteger(value) || value < 1 || value > MAX_ITERATIONS) {
-    throw new RangeError(`${name}: expected an integer from 1 to ${MAX_ITERATIONS}, got ${value}`);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${name}: expected an integer from ${least} to ${most}, got ${value}`);
   }
+}
+
+export function checkIterations(name: string, value: unknown): asserts value is number {
+  checkInteger(name, value, 1, MAX_ITERATIONS);
 }
 
 /** An AbortSignal or what is like it, of another realm for example. */

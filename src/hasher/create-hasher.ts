@@ -6,6 +6,7 @@ import {
   checkBoolean,
   checkBytes,
   checkDeriveBatch,
+  checkInteger,
   checkIterations,
   checkNtHash,
   checkObject,
@@ -51,27 +52,23 @@ const DEFAULT_IDLE_TIMEOUT = 60_000;
 const MAX_TIMEOUT = 2 ** 31 - 1;
 const DEFAULT_MAX_QUEUE = 65_536;
 
-function checkInteger(name: string, value: unknown, low: number, high: number): number {
-  if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${typeof value}`);
-  if (!Number.isInteger(value) || value < low || value > high) {
-    throw new RangeError(`${name}: expected an integer from ${low} to ${high}, got ${value}`);
-  }
-  return value;
-}
-
 function checkThreads(threads: unknown): number {
-  return threads === undefined ? availableParallelism() : checkInteger('options.threads', threads, 1, MAX_THREADS);
+  if (threads === undefined) return availableParallelism();
+  checkInteger('options.threads', threads, 1, MAX_THREADS);
+  return threads;
 }
 
 function checkIdleTimeout(timeout: unknown): number {
   if (timeout === undefined) return DEFAULT_IDLE_TIMEOUT;
   if (timeout === Number.POSITIVE_INFINITY) return timeout;
-  return checkInteger('options.idleTimeout', timeout, 0, MAX_TIMEOUT);
+  checkInteger('options.idleTimeout', timeout, 0, MAX_TIMEOUT);
+  return timeout;
 }
 
 function checkMaxQueue(calls: unknown): number {
   if (calls === undefined) return DEFAULT_MAX_QUEUE;
-  return checkInteger('options.maxQueue', calls, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger('options.maxQueue', calls, 1, Number.MAX_SAFE_INTEGER);
+  return calls;
 }
 
 interface Settings {

@@ -1,7 +1,7 @@
 /** PBKDF2-HMAC-SHA256 (RFC 8018, 5.2) of many passwords on the pool. */
 
 import { secretBytes } from '../crypto/secret-bytes.js';
-import { checkObject, checkSignal, kindOf } from './arguments.js';
+import { checkInteger, checkObject, checkSignal } from './arguments.js';
 import { type Batch, type Engine, runBatch } from './batches.js';
 import { checkItems, copyItems, layItems, sizeOfItems, utf8OrBytes } from './flat-items.js';
 import { regionSize } from './shared-memory.js';
@@ -10,13 +10,6 @@ import type { Pbkdf2Slice } from './worker.js';
 
 /** Blocks T_i of a derived key. */
 export const blocksOf = (keylen: number): number => Math.ceil(keylen / DIGEST_SIZE);
-
-function checkInteger(name: string, value: unknown, least: number, most: number): asserts value is number {
-  if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${kindOf(value)}`);
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new RangeError(`${name}: expected an integer from ${least} to ${most}, got ${value}`);
-  }
-}
 
 /** Checks what one derived key may take: at most MAX_PBKDF2_WORK. */
 export function checkPbkdf2Work(iterations: unknown, keylen: unknown): void {

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NODE_ARM64, runtime } from '../runtimes.js';
 import { root } from './addon.js';
-import { ARM64_TOOLS, qemu, runOrThrow } from './arm64/qemu.js';
+import { ARM64_TOOLS, qemu } from './arm64/qemu.js';
+import { withHeaders } from './cmake.js';
+import { output } from './run.js';
 import { expectOwnSymbolsOnly, tool } from './symbols.js';
 import { describeWithTools } from './tools.js';
 
@@ -39,17 +41,21 @@ if (process.arch === 'arm64') {
             whyNoNode = error.message;
           },
         ),
-        runOrThrow(cmakeJs, [
-          'build',
-          '--directory',
-          join(root, 'native'),
-          '--arch',
-          'arm64',
-          '--out',
-          build,
-          `--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`,
-        ]),
-        runOrThrow(join(root, 'node_modules', '.bin', 'tsc'), [
+        output(
+          cmakeJs,
+          [
+            'build',
+            '--directory',
+            join(root, 'native'),
+            '--arch',
+            'arm64',
+            '--out',
+            build,
+            `--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`,
+          ],
+          { env: withHeaders() },
+        ),
+        output(join(root, 'node_modules', '.bin', 'tsc'), [
           ...['-p', join('test', 'native', 'parity'), '--outDir', join(directory, 'parity'), '--incremental', 'false'],
         ]),
       ]);

@@ -5,7 +5,8 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { addon, root } from './addon.js';
-import { build, lacking, output, withHeaders } from './cmake.js';
+import { build, lacking, withHeaders } from './cmake.js';
+import { output } from './run.js';
 import { expectOwnSymbolsOnly } from './symbols.js';
 
 const MINUTES = 60_000;

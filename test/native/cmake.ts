@@ -1,43 +1,13 @@
 /** Builds of the addon by CMake, with the compilers that this machine has. */
 
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join } from 'node:path';
-import { promisify } from 'node:util';
 import { root } from './addon.js';
+import { output, run } from './run.js';
 
 const cmakeJs = join(dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin', 'cmake-js');
-
-export interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program to its end, whatever that is; throws where it cannot be started or does not end. */
-export async function run(
-  file: string,
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv; timeout?: number } = {},
-): Promise<Result> {
-  try {
-    const output = await promisify(execFile)(file, args, { cwd: root, maxBuffer: 1 << 28, ...options });
-    return { code: 0, ...output };
-  } catch (error) {
-    const { code, killed, stdout, stderr } = error as { code: unknown; killed: boolean } & Result;
-    if (typeof code !== 'number' || killed) throw error;
-    return { code, stdout, stderr };
-  }
-}
-
-/** The output of a program that succeeds. */
-export async function output(...[file, args, options]: Parameters<typeof run>): Promise<string> {
-  const { code, stdout, stderr } = await run(file, args, options);
-  if (code !== 0) throw new Error(`${file} ${args.join(' ')}: exit ${code}\n${stdout}${stderr}`);
-  return stdout;
-}
 
 async function has(file: string): Promise<boolean> {
   try {

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { addon, root } from './addon.js';
-import { runOrThrow } from './arm64/qemu.js';
+import { output } from './run.js';
 import { tool } from './symbols.js';
 import { describeWithTools } from './tools.js';
 
@@ -18,9 +18,9 @@ if (process.arch !== 'x64' || process.platform !== 'linux') {
 } else {
   describeWithTools('kernels', { cmake: 'cmake', 'c++': 'g++', objdump: 'binutils' }, () => {
     beforeAll(async () => {
-      await runOrThrow('cmake', ['-S', join(root, 'native'), '-B', build]);
+      await output('cmake', ['-S', join(root, 'native'), '-B', build]);
       const targets = ['--target', 'kernels_model_test', 'sha_ni_model_test'];
-      await runOrThrow('cmake', ['--build', build, '--parallel', '2', ...targets]);
+      await output('cmake', ['--build', build, '--parallel', '2', ...targets]);
     }, 600_000);
 
     describe('on a model of the three SHA instructions (shani) and of AVX-512 (avx512)', () => {
@@ -31,7 +31,7 @@ if (process.arch !== 'x64' || process.platform !== 'linux') {
       }, 60_000);
 
       it('pass the kernel tests', async () => {
-        const ran = (await runOrThrow(program('kernels_model_test'), [])).trim().split('\n');
+        const ran = (await output(program('kernels_model_test'), [])).trim().split('\n');
         expect(ran).toEqual(expect.arrayContaining(['ran: shani', 'ran: avx512', 'ran: portable', 'ran: auto']));
         expect(ran.filter((line) => /^ran: shani:\d+$/.test(line))).not.toHaveLength(0);
         expect(ran.filter((line) => /^ran: avx512:\d+$/.test(line))).not.toHaveLength(0);
@@ -41,7 +41,7 @@ if (process.arch !== 'x64' || process.platform !== 'linux') {
     it.skipIf(!addon.kernels().cpuFeatures.sha_ni)(
       'the model of the SHA instructions does what this CPU does',
       async () => {
-        expect(await runOrThrow(program('sha_ni_model_test'), [])).toBe(
+        expect(await output(program('sha_ni_model_test'), [])).toBe(
           'ran: the model beside the instructions, 100000 registers each\n',
         );
       },

@@ -7,7 +7,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { addon, root } from './addon.js';
-import { build, lacking, output, run, sanitizerRuntime } from './cmake.js';
+import { build, lacking, sanitizerRuntime } from './cmake.js';
+import { output, run } from './run.js';
 
 const MINUTES = 60_000;
 // What Node.js itself leaves behind at its end is not ours. With the default quarantine of 256 MB it takes minutes to

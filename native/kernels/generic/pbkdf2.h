@@ -109,6 +109,7 @@ void pbkdf2_rounds(const uint32_t* inner, const uint32_t* outer, uint32_t* u, ui
   // One body for both compressions of a round: two copies beside each other do not fit the instruction caches.
   for (uint64_t half = 0; half < uint64_t{2} * rounds; half++) {
     const Midstate<V>* m = midstates + (half & 1);
+    // Not known to be one of the two: the compiler would copy it to the stack first.
     keep_rolled(m);
     compress_digest<V, rolled>(*m, x);
     if ((half & 1) == 0) continue;
