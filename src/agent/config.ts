@@ -2,80 +2,73 @@
 
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
-import { type ConfigSchemas, domainName } from '../config/schemas.js';
-import { parseDn } from './dn.js';
-
-/** Largest simulated directory; RIDs stay far below 2³⁰, where a domain's RID pool ends. */
-const MAX_LAB_USERS = 10_000_000;
+import type { ConfigSchemas } from '../config/schemas.js';
+import { directorySchema, host } from './config/directory.js';
+import { scopeSchema } from './config/scope.js';
 
 const FIXED_INTERVAL =
   'the agent looks for changed passwords every two minutes, and this cannot be configured: leave the key out';
 const INTERVAL_KEYS = ['interval', 'intervalSeconds', 'syncInterval', 'schedule', 'scheduler'] as const;
 
-/** A host name or IPv4/IPv6 address, as it is handed to the resolver. */
-const host = z.string().regex(/^[A-Za-z0-9._:-]{1,253}$/, 'expected a host name or an address');
-const distinguishedName = z
-  .string()
-  .refine((text) => parseDn(text) !== undefined, 'expected a distinguished name, e.g. OU=Staff,DC=contoso,DC=com');
+const UNVERIFIED =
+  'the tenant is spoken to over TLS with its certificate checked, and this cannot be turned off: for a certificate ' +
+  'authority of your own set tenant.ca';
+const UNVERIFIED_KEYS = ['insecure', 'verify', 'rejectUnauthorized', 'skipTlsVerify', 'tlsVerify'] as const;
 
-function directorySchema({ path, secret }: ConfigSchemas) {
-  return z.discriminatedUnion('type', [
-    z.strictObject({
-      type: z.literal('drs'),
-      server: host,
-      address: host.optional(),
-      domain: domainName,
-      auth: z.strictObject({
-        mechanism: z.enum(['ntlm', 'negotiate']).default('ntlm'),
-        user: z.string().min(1).max(512),
-        password: secret,
-      }),
-      /** Objects in a page of replication; domain controllers have a limit of their own (Samba 1000). */
-      pageSize: z.int().min(1).max(10_000).optional(),
-      /** Longest silence of the domain controller before the cycle gives up. Default 60. */
-      timeoutSeconds: z.number().min(1).max(600).optional(),
-    }),
-    z.strictObject({
-      type: z.literal('lab'),
-      users: z.int().min(1).max(MAX_LAB_USERS),
-      seed: z.int().min(0).max(0xffffffff).default(1),
-      domain: domainName.default('lab.test'),
-      /** Passwords that change on their own; 0: none. */
-      changesPerMinute: z.number().min(0).max(60_000).default(0),
-      /** Where changes made by hand are kept, so that a restart finds them. */
-      journal: path.optional(),
-    }),
-  ]);
+/** Keys that people look for, each refused with the reason why there is none. */
+function refused<Key extends string>(keys: readonly Key[], why: string) {
+  const never = z.never(why).optional();
+  return Object.fromEntries(keys.map((key) => [key, never])) as Record<Key, typeof never>;
+}
+
+const loopback = host.regex(
+  /^(127\.\d+\.\d+\.\d+|::1|localhost)$/,
+  'expected a loopback address: nobody logs on there',
+);
+
+function tenantSchema({ path, secret }: ConfigSchemas) {
+  return z.strictObject({
+    ...refused(UNVERIFIED_KEYS, UNVERIFIED),
+    url: z.url({ protocol: /^https$/, error: 'expected an https URL' }),
+    ca: path.optional(),
+    auth: z.strictObject({ clientId: z.string().min(1).max(256), clientSecret: secret }),
+    /** An HTTP proxy that CONNECTs to the tenant. */
+    proxy: z
+      .strictObject({
+        url: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }),
+        user: z.string().min(1).max(256).optional(),
+        password: secret.optional(),
+      })
+      .refine(({ user, password }) => (user === undefined) === (password === undefined), {
+        message: 'expected both user and password, or neither',
+      })
+      .optional(),
+  });
 }
 
 export function agentConfigSchema(schemas: ConfigSchemas) {
-  const interval = z.never(FIXED_INTERVAL).optional();
   return z.strictObject({
-    ...(Object.fromEntries(INTERVAL_KEYS.map((key) => [key, interval])) as Record<
-      (typeof INTERVAL_KEYS)[number],
-      typeof interval
-    >),
+    ...refused(INTERVAL_KEYS, FIXED_INTERVAL),
     stateDir: schemas.path,
     logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     /** In FIPS mode: use MD4, MD5 and RC4 all the same, which replication and NTLM are made of. */
     allowMd5InFips: z.boolean().default(false),
-    tenant: z.strictObject({
-      url: z.url({ protocol: /^https$/, error: 'expected an https URL' }),
-      ca: schemas.path.optional(),
-      auth: z.strictObject({ clientId: z.string().min(1).max(256), clientSecret: schemas.secret }),
-    }),
+    /** Staging mode: imports and computes everything and sends nothing. */
+    staging: z.boolean().default(false),
+    /** Where /healthz, /readyz and /metrics are; none without it. */
+    monitor: z.strictObject({ host: loopback.default('127.0.0.1'), port: z.int().min(0).max(65535) }).optional(),
+    tenant: tenantSchema(schemas),
     connectors: z
       .array(
         z.strictObject({
           name: z.string().min(1).max(128),
           enabled: z.boolean().default(true),
+          /** Seconds by which this connector's cycles start later than the agent's. */
+          phaseSeconds: z.int().min(0).max(119).default(0),
           directory: directorySchema(schemas),
-          scope: z
-            .strictObject({
-              include: z.array(distinguishedName).max(1000).default([]),
-              exclude: z.array(distinguishedName).max(1000).default([]),
-            })
-            .default({ include: [], exclude: [] }),
+          scope: scopeSchema,
+          /** Disables users in the tenant whose account has expired in the directory, which Entra Connect does not. */
+          disableExpiredAccounts: z.boolean().default(false),
         }),
       )
       .min(1, 'expected at least one connector')
@@ -94,6 +87,8 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
 export type AgentConfig = z.output<ReturnType<typeof agentConfigSchema>>;
 export type ConnectorConfig = AgentConfig['connectors'][number];
 export type DirectoryConfig = ConnectorConfig['directory'];
+export type DrsDirectoryConfig = Extract<DirectoryConfig, { type: 'drs' }>;
+export type DrsAuthConfig = DrsDirectoryConfig['auth'];
 
 /** Reads agent.yaml. Throws PhsyncError `config-*`, naming key, line and expectation. */
 export function loadAgentConfig(file: string): Promise<AgentConfig> {

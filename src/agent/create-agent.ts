@@ -81,7 +81,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
 /** They are read again at every cycle; a mistake in the configuration shows here, before anything is contacted. */
 async function checkPasswords({ connectors }: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): Promise<void> {
   for (const [i, { enabled, directory }] of connectors.entries()) {
-    if (!enabled || directory.type !== 'drs') continue;
+    if (!enabled || directory.type !== 'drs' || directory.auth.password === undefined) continue;
     await resolveSecret(directory.auth.password, `connectors[${i}].directory.auth.password`, env);
   }
 }

@@ -38,7 +38,9 @@ describe('agent.yaml', () => {
       name: 'lab',
       enabled: false,
       directory: { type: 'lab', users: 20000, seed: 1, domain: 'lab.test', changesPerMinute: 0 },
-      scope: { include: [], exclude: [] },
+      phaseSeconds: 0,
+      scope: { include: [], exclude: [], cloudFiltered: [], passwords: 'all' },
+      disableExpiredAccounts: false,
     });
   });
 
@@ -47,8 +49,48 @@ describe('agent.yaml', () => {
     ['intervalSeconds: 60', /every two minutes/],
     ['retries: 3', /line 19: retries: unknown key/],
     ['logLevel: loud', /logLevel/],
+    ['monitor: { host: 0.0.0.0, port: 9464 }', /monitor.host: expected a loopback address/],
   ])('refuses %s', (line, message) => {
     expect(() => parse(`${good}${line}\n`)).toThrow(message);
+  });
+
+  test('refuses to do without the check of the certificate, and says what to do', () => {
+    const text = good.replace('  ca: ./tenant', '  rejectUnauthorized: false\n  ca: ./tenant');
+    expect(() => parse(text)).toThrow(/line 5: tenant.rejectUnauthorized: .*cannot be turned off.*set tenant.ca/);
+  });
+
+  const directory = (lines: string) =>
+    parse(good.replace(/ {6}server: dc1[\s\S]*?(?=\n {4}scope)/, `      domain: phs.test\n      ${lines}`))
+      .connectors[0]!.directory;
+
+  test('domain controllers: one, a list, or what DNS names', () => {
+    const auth = 'auth: { user: u, password: { env: P } }';
+    expect(
+      directory(`servers: [dc1.phs.test, { server: dc2.phs.test, address: 127.0.0.2 }]\n      ${auth}`),
+    ).toMatchObject({
+      servers: [{ server: 'dc1.phs.test' }, { server: 'dc2.phs.test', address: '127.0.0.2' }],
+    });
+    expect(directory(`preferredServers: [dc1.phs.test]\n      site: Berlin\n      ${auth}`)).toMatchObject({
+      site: 'Berlin',
+    });
+    expect(() => directory(`server: dc1\n      servers: [dc2]\n      ${auth}`)).toThrow(/servers: expected either/);
+    expect(() => directory(`address: 127.0.0.1\n      ${auth}`)).toThrow(/address: is of `server`/);
+    expect(() => directory(`servers: [dc1]\n      site: Berlin\n      ${auth}`)).toThrow(/site: is for DNS/);
+  });
+
+  test.each([
+    ['{ mechanism: kerberos, user: u, keytab: ./u.keytab }', undefined],
+    ['{ mechanism: kerberos, credentialCache: "KEYRING:persistent:0" }', undefined],
+    ['{ mechanism: negotiate, user: u, password: { env: P }, allowRc4: true }', undefined],
+    ['{ mechanism: kerberos, user: u }', /password: expected one of password, keytab and credentialCache/],
+    ['{ mechanism: kerberos, user: u, keytab: a, password: { env: P } }', /keytab: expected one of/],
+    ['{ mechanism: kerberos, keytab: a }', /user: expected the account/],
+    ['{ mechanism: ntlm, user: u, keytab: a }', /keytab: is for the mechanisms kerberos and negotiate/],
+    ['{ mechanism: ntlm, user: u, password: { env: P }, allowRc4: true }', /allowRc4: is for/],
+  ])('auth: %s', (auth, message) => {
+    const parsed = () => directory(`server: dc1\n      auth: ${auth}`);
+    if (message === undefined) expect(parsed()).toMatchObject({ type: 'drs' });
+    else expect(parsed).toThrow(message);
   });
 
   test('refuses two enabled connectors for one domain, which would take their users from each other', () => {

@@ -141,12 +141,16 @@ export class TestSite {
   }
 }
 
-export function connector(overrides: Partial<ConnectorConfig> = {}): ConnectorConfig {
+type Overrides = Partial<Omit<ConnectorConfig, 'scope'>> & { readonly scope?: Partial<ConnectorConfig['scope']> };
+
+export function connector({ scope, ...overrides }: Overrides = {}): ConnectorConfig {
   return {
     name: 'lab',
     enabled: true,
     directory: { type: 'lab', users: 1, seed: 1, domain: DOMAIN, changesPerMinute: 0 },
-    scope: { include: [], exclude: [] },
+    phaseSeconds: 0,
+    scope: { include: [], exclude: [], cloudFiltered: [], passwords: 'all', ...scope },
+    disableExpiredAccounts: false,
     ...overrides,
   };
 }

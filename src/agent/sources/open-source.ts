@@ -2,7 +2,8 @@
 
 import type { Logger } from 'pino';
 import { resolveSecret } from '../../config/secrets.js';
-import type { ConnectorConfig, DirectoryConfig } from '../config.js';
+import { PhsyncError } from '../../hasher/errors.js';
+import type { ConnectorConfig, DrsDirectoryConfig } from '../config.js';
 import type { DirectorySource } from '../source.js';
 import { createDrsSource } from './drs-source.js';
 import { LabDirectory, LabSource } from './lab-source.js';
@@ -32,17 +33,21 @@ export async function openSource(
 
 async function openDrs(
   connector: string,
-  { server, address, domain, auth, pageSize, timeoutSeconds }: Extract<DirectoryConfig, { type: 'drs' }>,
+  { server, address, domain, auth, pageSize, timeoutSeconds }: DrsDirectoryConfig,
   { env, log, allowMd5InFips }: OpenSourceOptions,
   signal: AbortSignal | undefined,
 ): Promise<DirectorySource> {
+  const { mechanism, user } = auth;
+  if (server === undefined || mechanism === 'kerberos' || user === undefined || auth.password === undefined) {
+    throw new PhsyncError('config-invalid', 'directory: expected server, user and password, and not kerberos', {});
+  }
   const password = await resolveSecret(auth.password, 'directory.auth.password', env);
   return createDrsSource(
     {
       server,
       address,
       domain,
-      auth: { mechanism: auth.mechanism, user: auth.user, password },
+      auth: { mechanism, user, password },
       pageSize,
       allowMd5InFips,
       timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },

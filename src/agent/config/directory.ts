@@ -1,0 +1,109 @@
+/** A connector's `directory` in agent.yaml: where it is, and with which account it is asked. */
+
+import { z } from 'zod';
+import { type ConfigSchemas, domainName } from '../../config/schemas.js';
+
+/** Largest simulated directory; RIDs stay far below 2³⁰, where a domain's RID pool ends. */
+const MAX_LAB_USERS = 10_000_000;
+
+/** A host name or IPv4/IPv6 address, as it is handed to the resolver. */
+export const host = z.string().regex(/^[A-Za-z0-9._:-]{1,253}$/, 'expected a host name or an address');
+
+/** A domain controller: its name, or its name and where it is if DNS does not say. */
+const controller = z.union(
+  [
+    host.transform((server) => ({ server, address: undefined })),
+    z.strictObject({ server: host, address: host.optional() }),
+  ],
+  'expected the name of a domain controller, or { server: NAME, address: ADDRESS }',
+);
+const controllers = z.array(controller).min(1, 'expected at least one domain controller').max(64);
+
+const account = z.string().min(1).max(512);
+
+function authSchema({ path, secret }: ConfigSchemas) {
+  return z
+    .strictObject({
+      /** `negotiate`: SPNEGO, Kerberos where it can be had and NTLM otherwise. */
+      mechanism: z.enum(['ntlm', 'negotiate', 'kerberos']).default('ntlm'),
+      /** `phs.sync`, `PHS\phs.sync` or `phs.sync@phs.test`; with a credential cache it may be left out. */
+      user: account.optional(),
+      password: secret.optional(),
+      /** Kerberos: a keytab with the account's keys. */
+      keytab: path.optional(),
+      /** Kerberos: an existing credential cache, which somebody else keeps fresh: a file, or `KEYRING:…` and the like. */
+      credentialCache: z.string().min(1).max(1024).optional(),
+      /** Kerberos realm; default: the domain in capitals. */
+      realm: z.string().min(1).max(253).optional(),
+      /** Kerberos: take tickets and session keys of RC4-HMAC too. */
+      allowRc4: z.boolean().default(false),
+    })
+    .superRefine((auth, context) => {
+      const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+      const kerberosOnly = (['keytab', 'credentialCache', 'realm'] as const).filter((key) => auth[key] !== undefined);
+      if (auth.mechanism === 'ntlm') {
+        for (const key of kerberosOnly) refuse(key, 'is for the mechanisms kerberos and negotiate');
+        if (auth.allowRc4) refuse('allowRc4', 'is for the mechanisms kerberos and negotiate');
+      }
+      const ways = (['password', 'keytab', 'credentialCache'] as const).filter((key) => auth[key] !== undefined);
+      if (ways.length === 0) {
+        const expected = auth.mechanism === 'ntlm' ? 'the password' : 'one of password, keytab and credentialCache';
+        refuse('password', `expected ${expected}, but it is missing`);
+      } else if (ways.length > 1) {
+        refuse(ways[1]!, `expected one of password, keytab and credentialCache, not ${ways.join(' and ')}`);
+      }
+      if (auth.user === undefined && auth.credentialCache === undefined) {
+        refuse('user', 'expected the account, but it is missing');
+      }
+    });
+}
+
+export function directorySchema(schemas: ConfigSchemas) {
+  return z.discriminatedUnion('type', [
+    z
+      .strictObject({
+        type: z.literal('drs'),
+        /** The one domain controller to ask: the name that Kerberos and TLS know, and where it is. */
+        server: host.optional(),
+        address: host.optional(),
+        /** Or these and no others, the preferred ones first. */
+        servers: controllers.optional(),
+        /** Or those that DNS names (SRV), these before all others. */
+        preferredServers: controllers.optional(),
+        /** The Active Directory site whose domain controllers DNS is asked for first. */
+        site: z
+          .string()
+          .regex(/^[A-Za-z0-9-]{1,63}$/, 'expected the name of a site')
+          .optional(),
+        /** Name servers to ask in place of the system's: addresses, with a port where it is not 53. */
+        dnsServers: z.array(host).min(1).max(8).optional(),
+        domain: domainName,
+        auth: authSchema(schemas),
+        /** Objects in a page of replication; domain controllers have a limit of their own (Samba 1000). */
+        pageSize: z.int().min(1).max(10_000).optional(),
+        /** Longest silence of the domain controller before the cycle gives up. Default 60. */
+        timeoutSeconds: z.number().min(1).max(600).optional(),
+      })
+      .superRefine((directory, context) => {
+        const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+        const { server, address, servers, preferredServers, site } = directory;
+        if (address !== undefined && server === undefined) refuse('address', 'is of `server`, which is missing');
+        if (server !== undefined && servers !== undefined) refuse('servers', 'expected either server or servers');
+        const listed = server ?? servers;
+        if (listed !== undefined && preferredServers !== undefined) {
+          refuse('preferredServers', 'goes before what DNS names: leave out server and servers');
+        }
+        if (listed !== undefined && site !== undefined) refuse('site', 'is for DNS: leave out server and servers');
+      }),
+    z.strictObject({
+      type: z.literal('lab'),
+      users: z.int().min(1).max(MAX_LAB_USERS),
+      seed: z.int().min(0).max(0xffffffff).default(1),
+      domain: domainName.default('lab.test'),
+      /** Passwords that change on their own; 0: none. */
+      changesPerMinute: z.number().min(0).max(60_000).default(0),
+      /** Where changes made by hand are kept, so that a restart finds them. */
+      journal: schemas.path.optional(),
+    }),
+  ]);
+}

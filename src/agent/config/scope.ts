@@ -1,0 +1,59 @@
+/** A connector's `scope` in agent.yaml: whose users, and whose passwords. */
+
+import { z } from 'zod';
+import { parseDn } from '../dn.js';
+
+const distinguishedName = z
+  .string()
+  .refine((text) => parseDn(text) !== undefined, 'expected a distinguished name, e.g. OU=Staff,DC=contoso,DC=com');
+
+/** What an attribute filter may ask for; text attributes with one value, but for objectClass. */
+export const FILTER_ATTRIBUTES = [
+  'adminDescription',
+  'company',
+  'department',
+  'description',
+  'displayName',
+  'employeeType',
+  'mail',
+  'sAMAccountName',
+  'title',
+  'userPrincipalName',
+  ...Array.from({ length: 15 }, (_, i) => `extensionAttribute${i + 1}` as const),
+] as const;
+export type FilterAttribute = (typeof FILTER_ATTRIBUTES)[number];
+
+const text = z.string().min(1).max(1024);
+
+/** One condition; comparisons ignore case, as the directory's do. Exactly one operator. */
+const condition = z
+  .strictObject({
+    attribute: z.enum(FILTER_ATTRIBUTES),
+    equals: text.optional(),
+    notEquals: text.optional(),
+    startsWith: text.optional(),
+    contains: text.optional(),
+    present: z.boolean().optional(),
+  })
+  .refine(
+    ({ attribute: _, ...operators }) => Object.values(operators).filter((value) => value !== undefined).length === 1,
+    'expected exactly one of equals, notEquals, startsWith, contains and present',
+  );
+
+export const scopeSchema = z
+  .strictObject({
+    /** OUs by DN; empty: the whole domain. */
+    include: z.array(distinguishedName).max(1000).default([]),
+    exclude: z.array(distinguishedName).max(1000).default([]),
+    /** Who matches any of these is cloudFiltered: not in the tenant at all. */
+    cloudFiltered: z.array(condition).max(100).default([]),
+    /**
+     * Selective password hash synchronization by adminDescription. `PHSFiltered`: no passwords of those marked so;
+     * `PHSIncluded`: passwords of those marked so alone. The users are in the tenant either way.
+     */
+    passwords: z.enum(['all', 'PHSFiltered', 'PHSIncluded']).default('all'),
+  })
+  .default({ include: [], exclude: [], cloudFiltered: [], passwords: 'all' });
+
+export type ScopeConfig = z.output<typeof scopeSchema>;
+export type FilterCondition = ScopeConfig['cloudFiltered'][number];

@@ -1,0 +1,62 @@
+/** The agent's event log: Entra Connect's numbers, levels and names (source "Directory Synchronization"). */
+
+export type EventLevel = 'information' | 'warning' | 'error';
+
+/** Number → level and text. A number means here what Microsoft's documentation says that it means there. */
+export const EVENTS = {
+  115: { level: 'error', text: 'access denied' },
+  601: { level: 'information', text: 'password synchronization manager starting' },
+  602: { level: 'information', text: 'password synchronization manager stopping' },
+  603: { level: 'error', text: 'unexpected error in the password synchronization manager' },
+  604: { level: 'error', text: 'a task of the password synchronization manager failed' },
+  605: { level: 'warning', text: 'added to the retry queue' },
+  606: { level: 'information', text: 'removed from the retry queue' },
+  607: { level: 'error', text: 'password synchronization manager cannot start' },
+  609: { level: 'information', text: 'password synchronization manager stopped' },
+  610: { level: 'error', text: 'password synchronization manager cannot stop' },
+  611: { level: 'error', text: 'password synchronization failed for a domain' },
+  612: { level: 'error', text: 'initializing a synchronization context failed' },
+  613: { level: 'warning', text: 'paused: the full synchronization of the directory has not been done yet' },
+  614: { level: 'warning', text: 'started while not shut down' },
+  615: { level: 'error', text: 'a worker thread failed' },
+  616: { level: 'warning', text: 'a preferred domain controller cannot be reached' },
+  617: { level: 'information', text: 'full synchronization started for a forest' },
+  618: { level: 'information', text: 'full synchronization started for a domain' },
+  619: { level: 'information', text: 'progress of a full synchronization' },
+  620: { level: 'warning', text: 'objects that are not tried again' },
+  621: { level: 'error', text: 'full synchronization failed' },
+  622: { level: 'information', text: 'full synchronization completed for a domain' },
+  623: { level: 'information', text: 'full synchronization completed for a forest' },
+  650: { level: 'information', text: 'provision credentials batch start' },
+  651: { level: 'information', text: 'provision credentials batch end' },
+  652: { level: 'error', text: 'provision credentials batch failed' },
+  653: { level: 'information', text: 'provision credentials ping start' },
+  654: { level: 'information', text: 'provision credentials ping end' },
+  655: { level: 'error', text: 'provision credentials ping failed' },
+  656: { level: 'information', text: 'password change request' },
+  657: { level: 'information', text: 'password change result' },
+  658: { level: 'information', text: 'Domain Services configuration' },
+  659: { level: 'information', text: 'password policy synchronization' },
+  660: { level: 'information', text: 'self-healing of the company feature start' },
+  661: { level: 'information', text: 'self-healing of the company feature end' },
+  662: { level: 'error', text: 'a health task failed during ping' },
+  663: { level: 'information', text: 'password synchronization manager is alive' },
+  664: { level: 'error', text: 'synchronization of a single object failed' },
+  665: { level: 'error', text: 'storing the state of a cycle failed for a domain' },
+  666: { level: 'error', text: 'password synchronization failed for a domain: the database is busy' },
+  667: { level: 'error', text: 'generating the MD5 decryption key failed' },
+  668: { level: 'information', text: 'objects in the batch of which only pwdLastSet changed' },
+} as const satisfies Record<number, { readonly level: EventLevel; readonly text: string }>;
+
+export type EventNumber = keyof typeof EVENTS;
+
+/** What a log line of this number carries besides. Never a secret. */
+export type EventFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** Where the rooms of the agent tell what happened; `connector` where it concerns one. Never throws. */
+export interface EventSink {
+  emit(number: EventNumber, fields?: EventFields & { readonly connector?: string }): void;
+}
+
+/** For those who do not listen. */
+export const noEvents: EventSink = { emit: () => undefined };
