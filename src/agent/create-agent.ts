@@ -1,23 +1,16 @@
 /** Puts an agent together from its configuration: secrets, tenant client, hasher, state store. */
 
-import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
 import { createHasher } from '../hasher/create-hasher.js';
-import { PhsyncError } from '../hasher/errors.js';
 import { checkFips } from '../hasher/fips.js';
 import type { HasherInfo } from '../hasher/types.js';
-import { createProvisioningClient } from '../provisioning/client.js';
-import { createClientCredentials, tokenUrlFor } from '../provisioning/client-credentials.js';
 import { Agent, type AgentParts } from './agent.js';
 import { type Clock, systemClock } from './clock.js';
 import type { AgentConfig } from './config.js';
 import { openSource } from './sources/open-source.js';
 import { openStateStore } from './state/store.js';
-
-/** The resource that the provisioning service's tokens are for. */
-const PROVISIONING_SCOPE = 'https://graph.windows.net/.default';
+import { openTenantClient } from './tenant-client.js';
 
 export interface CreateAgentOptions {
   readonly log: Logger;
@@ -40,25 +33,14 @@ export interface CreatedAgent {
 export async function createAgent(config: AgentConfig, options: CreateAgentOptions): Promise<CreatedAgent> {
   const { log, clock = systemClock, env = process.env } = options;
   const { allowMd5InFips } = config;
-  const { url, auth } = config.tenant;
   checkFips('the agent', 'MD4, MD5 and RC4', allowMd5InFips);
-  const clientSecret = await resolveSecret(auth.clientSecret, 'tenant.auth.clientSecret', env);
+  const tenant = await openTenantClient(config.tenant, { env, clock });
   if (options.openSource === undefined) await checkPasswords(config, env);
-  const ca = config.tenant.ca === undefined ? {} : { ca: await readCa(config.tenant.ca), caFile: config.tenant.ca };
   const store = openStateStore(config.stateDir);
   const hasher = createHasher({ allowMd5InFips });
-  const credentials = createClientCredentials({
-    tokenUrl: tokenUrlFor(url),
-    clientId: auth.clientId,
-    clientSecret,
-    scope: PROVISIONING_SCOPE,
-    now: () => clock.now(),
-    ...ca,
-  });
-  const client = createProvisioningClient({ url, token: (force) => credentials.token(force), ...ca });
   const agent = new Agent({
     connectors: config.connectors,
-    client,
+    client: tenant.client,
     hasher,
     store,
     clock,
@@ -73,7 +55,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     wasSynchronized: (connector) => store.connector(connector).fullSyncAt !== undefined,
     async close() {
       store.close();
-      await Promise.all([client.close(), credentials.close(), hasher.close()]);
+      await Promise.all([tenant.close(), hasher.close()]);
     },
   };
 }
@@ -84,32 +66,4 @@ async function checkPasswords({ connectors }: AgentConfig, env: Readonly<NodeJS.
     if (!enabled || directory.type !== 'drs' || directory.auth.password === undefined) continue;
     await resolveSecret(directory.auth.password, `connectors[${i}].directory.auth.password`, env);
   }
-}
-
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
-/** TLS passes over what it cannot read, and would trust nobody. */
-async function readCa(file: string): Promise<string> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new PhsyncError('config-ca', `tenant.ca: cannot read ${file}: ${code}`, { cause, facts: { file } });
-  }
-  const certificates = text.match(PEM_CERTIFICATE);
-  if (certificates === null) {
-    throw new PhsyncError('config-ca', `tenant.ca: ${file} has no PEM certificate in it`, { facts: { file } });
-  }
-  for (const [i, certificate] of certificates.entries()) {
-    try {
-      new X509Certificate(certificate);
-    } catch (cause) {
-      throw new PhsyncError('config-ca', `tenant.ca: certificate ${i + 1} in ${file} cannot be read`, {
-        cause,
-        facts: { file },
-      });
-    }
-  }
-  return text;
 }

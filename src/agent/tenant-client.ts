@@ -1,0 +1,72 @@
+/** The tenant's client as the configuration has it: secret, certificates, token. */
+
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { resolveSecret } from '../config/secrets.js';
+import { PhsyncError } from '../hasher/errors.js';
+import { createProvisioningClient, type ProvisioningClient } from '../provisioning/client.js';
+import { type ClientCredentials, createClientCredentials, tokenUrlFor } from '../provisioning/client-credentials.js';
+import type { Clock } from './clock.js';
+import type { AgentConfig } from './config.js';
+
+/** The resource that the provisioning service's tokens are for. */
+const PROVISIONING_SCOPE = 'https://graph.windows.net/.default';
+
+export interface OpenTenantClient {
+  readonly client: ProvisioningClient;
+  readonly credentials: ClientCredentials;
+  close(): Promise<void>;
+}
+
+/** Contacts nobody yet. @throws PhsyncError `config-secret`, `config-ca` */
+export async function openTenantClient(
+  { url, ca: caFile, auth }: AgentConfig['tenant'],
+  { env, clock }: { readonly env: Readonly<NodeJS.ProcessEnv>; readonly clock: Clock },
+): Promise<OpenTenantClient> {
+  const clientSecret = await resolveSecret(auth.clientSecret, 'tenant.auth.clientSecret', env);
+  const ca = caFile === undefined ? {} : { ca: await readCa(caFile), caFile };
+  const credentials = createClientCredentials({
+    tokenUrl: tokenUrlFor(url),
+    clientId: auth.clientId,
+    clientSecret,
+    scope: PROVISIONING_SCOPE,
+    now: () => clock.now(),
+    ...ca,
+  });
+  const client = createProvisioningClient({ url, token: (force) => credentials.token(force), ...ca });
+  return {
+    client,
+    credentials,
+    async close() {
+      await Promise.all([client.close(), credentials.close()]);
+    },
+  };
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/** PEM certificates of a file. TLS passes over what it cannot read, and would trust nobody. @throws PhsyncError `config-ca` */
+export async function readCa(file: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new PhsyncError('config-ca', `tenant.ca: cannot read ${file}: ${code}`, { cause, facts: { file } });
+  }
+  const certificates = text.match(PEM_CERTIFICATE);
+  if (certificates === null) {
+    throw new PhsyncError('config-ca', `tenant.ca: ${file} has no PEM certificate in it`, { facts: { file } });
+  }
+  for (const [i, certificate] of certificates.entries()) {
+    try {
+      new X509Certificate(certificate);
+    } catch (cause) {
+      throw new PhsyncError('config-ca', `tenant.ca: certificate ${i + 1} in ${file} cannot be read`, {
+        cause,
+        facts: { file },
+      });
+    }
+  }
+  return text;
+}
