@@ -115,8 +115,8 @@ export class Agent {
       connector: name,
       directory: source?.description,
       ...counts,
-      retryQueue: state.queued,
-      firstReason: state.retries(1)[0]?.reason,
+      retryQueue: state.retryQueue.size,
+      firstReason: state.retryQueue.list(1)[0]?.reason,
       seconds: (finished - started) / 1000,
       error: failure && { code: codeOf(failure), message: failure.message },
     };
@@ -125,8 +125,8 @@ export class Agent {
       const { error: _, connector: __, firstReason: ___, ...summary } = report;
       log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');
     }
-    for (const { guid, reason, attempts } of state.retries(RETRIES_LOGGED)) {
-      log.warn({ guid: guidToText(guid), reason, attempts }, 'in the retry queue');
+    for (const { guid, reason, code, attempts } of state.retryQueue.list(RETRIES_LOGGED)) {
+      log.warn({ guid: guidToText(guid), reason, code, attempts }, 'in the retry queue');
     }
     if (report.retryQueue > RETRIES_LOGGED) {
       log.warn(`and ${report.retryQueue - RETRIES_LOGGED} more in the retry queue`);

@@ -15,7 +15,7 @@ import type { Link } from './link.js';
 import { type Scope, UnseenOus } from './scope.js';
 import { SeenFilter } from './seen-filter.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
-import { type CycleCounts, noCounts, Outcome } from './state/rows.js';
+import { type CycleCounts, noCounts, Outcome, type RetryRow } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
 import { deriveUnit, type Item, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
 
@@ -105,7 +105,7 @@ class Cycle {
       this.#deletionThreshold = deletionThreshold(preventAccidentalDeletion, () => state.users + state.deletions);
     }
     try {
-      if (state.queued > 0) await this.#retry();
+      if (state.retryQueue.size > 0) await this.#retry();
       for await (const page of source.pages(state.cookie, signal)) {
         await this.#takePage(page);
         if (signal.aborted) break;
@@ -152,13 +152,12 @@ class Cycle {
   async #retry(): Promise<void> {
     const { state, clock, signal } = this.#options;
     const now = clock.now();
-    let from: Uint8Array = new Uint8Array(0);
-    for (let rows = state.due(now, from, RETRY_UNIT); rows.length > 0; rows = state.due(now, from, RETRY_UNIT)) {
+    const read = (last?: RetryRow) => state.retryQueue.due(now, last, RETRY_UNIT);
+    for (let rows = read(); rows.length > 0; rows = read(rows.at(-1))) {
       const items: Item[] = [];
       let sessionKeys: readonly Uint8Array[] = [];
       for (const { guid } of rows) {
         if (signal.aborted) return;
-        from = guid;
         this.#busy.add(guidToText(guid));
         const page = await this.#read(guid);
         if ('failure' in page) {
@@ -190,7 +189,7 @@ class Cycle {
       this.#unseenOus?.note(object.dn);
       this.#containerMoved ||= await this.#isMovedContainer(object);
       const guid = guidFromText(object.guid);
-      const context = state.attempts(guid) > 0 ? waiting : usual;
+      const context = state.retryQueue.attempts(guid) > 0 ? waiting : usual;
       let item = this.#decide(object, guid, context);
       if (item === undefined) {
         const fetched = await this.#read(guid);
@@ -205,7 +204,10 @@ class Cycle {
           item = this.#decide(whole, guid, { ...context, fetched: true });
         }
       }
-      if (item === undefined || (item.decision.kind === 'pass' && !item.decision.inScope && state.queued === 0))
+      if (
+        item === undefined ||
+        (item.decision.kind === 'pass' && !item.decision.inScope && state.retryQueue.size === 0)
+      )
         continue;
       items.push(item);
       this.#busy.add(object.guid);
@@ -247,7 +249,7 @@ class Cycle {
         cloudAnchor: known?.cloudAnchor ?? null,
         provisioned: false,
         acknowledged: false,
-        failure: { outcome: Outcome.error, reason: error.message },
+        failure: { outcome: Outcome.error, reason: error.message, code: error.code, lasting: false },
       };
     }
   }

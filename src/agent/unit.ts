@@ -11,7 +11,7 @@ import {
 import type { Decision } from './decide.js';
 import type { Link } from './link.js';
 import type { DirectoryObject } from './source.js';
-import { type CycleCounts, type ObjectRow, Outcome, type OutcomeCode } from './state/rows.js';
+import { type CycleCounts, type ObjectRow, Outcome, type OutcomeCode, type RetryFailure } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
 import { type Domain, sourceAnchorOf, userProperties } from './user-properties.js';
 
@@ -28,7 +28,7 @@ export interface Item {
   /** The tenant has the password that was sent, or a newer one. */
   acknowledged: boolean;
   /** Where the tenant (or the envelope) said no: goes to the retry queue with it. */
-  failure: { readonly outcome: OutcomeCode; readonly reason: string } | undefined;
+  failure: (RetryFailure & { readonly outcome: OutcomeCode }) | undefined;
 }
 
 export interface Unit {
@@ -64,12 +64,16 @@ export async function provisionUnit(unit: Unit, link: Link, domain: Domain): Pro
       item.failure = {
         outcome: Outcome.targetNotExported,
         reason: 'the tenant took the user and named no CloudAnchor',
+        code: 'tenant-no-anchor',
+        lasting: false,
       };
     } else {
       const text = resultErrorDescription === undefined ? '' : `: ${resultErrorDescription}`;
       item.failure = {
         outcome: Outcome.targetNotExported,
         reason: `the tenant did not take the user: ${resultCode}${text}`,
+        code: `tenant-${resultCode}`,
+        lasting: true,
       };
     }
   }
@@ -96,7 +100,7 @@ export async function sendUnit(
     // A user of whom only the new properties were refused still gets the password.
     if (item.cloudAnchor === null) continue;
     if (status !== EnvelopeStatus.ok) {
-      item.failure = { outcome: Outcome.error, reason: envelopeReason(status) };
+      item.failure = { outcome: Outcome.error, ...envelopeFailure(status), lasting: true };
       continue;
     }
     const salt = salts.slice(2 * SALT_SIZE * i, 2 * SALT_SIZE * (i + 1));
@@ -124,6 +128,8 @@ export async function sendUnit(
     item.failure = {
       outcome: unknown ? Outcome.targetNotExported : Outcome.error,
       reason: `the tenant did not take the password: result ${result}${text}`,
+      code: `tenant-${result}`,
+      lasting: result === CredentialResult.invalidCredential,
     };
     if (unknown) {
       // At the next try the tenant shall first make the user whom it says it does not know.
@@ -150,12 +156,12 @@ export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCount
     }
     if (failure !== undefined) {
       counts.failed++;
-      state.enqueue(guid, failure.reason, now);
+      state.retryQueue.put(guid, failure, now);
       const row = rowAfterFailure(item);
       if (row !== undefined) state.put(guid, row);
       continue;
     }
-    state.unqueue(guid);
+    state.retryQueue.remove(guid);
     switch (decision.kind) {
       case 'pass':
         if (decision.inScope) counts.skipped++;
@@ -217,16 +223,22 @@ function syncObject({ object, guid, known, decision }: Item, domain: Domain): Az
   return { syncObjectType: 'User', syncOperation, propertyValues: userProperties(object, sourceAnchor, domain) };
 }
 
-function envelopeReason(status: number): string {
+function envelopeFailure(status: number): Pick<RetryFailure, 'reason' | 'code'> {
   switch (status) {
     case EnvelopeStatus.length:
-      return 'the encrypted unicodePwd has not the length of an ENCRYPTED_PAYLOAD with one hash';
+      return {
+        code: 'envelope-length',
+        reason: 'the encrypted unicodePwd has not the length of an ENCRYPTED_PAYLOAD with one hash',
+      };
     case EnvelopeStatus.checksum:
-      return 'the encrypted unicodePwd opens with none of the session keys (CRC-32 differs)';
+      return {
+        code: 'envelope-checksum',
+        reason: 'the encrypted unicodePwd opens with none of the session keys (CRC-32 differs)',
+      };
     case EnvelopeStatus.rid:
-      return 'the object has no RID, which unicodePwd is encrypted with';
+      return { code: 'envelope-rid', reason: 'the object has no RID, which unicodePwd is encrypted with' };
     default:
-      return `the encrypted unicodePwd was refused (status ${status})`;
+      return { code: 'envelope', reason: `the encrypted unicodePwd was refused (status ${status})` };
   }
 }
 

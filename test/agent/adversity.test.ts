@@ -74,7 +74,7 @@ describe('who waits in the retry queue', () => {
     clock.time += 3_600_000;
     await site.sync(site.agent(lab, parts));
     expect(await site.password(lab, index)).toBe('right');
-    expect(site.store.connector('lab').queued).toBe(0);
+    expect(site.store.connector('lab').retryQueue.size).toBe(0);
   });
 
   test('of a full synchronization is sent again, changed or not', async () => {
@@ -103,7 +103,7 @@ describe('who waits in the retry queue', () => {
     await site.sync(site.agent(lab, parts));
     const each = Array.from({ length: lab.users }, (_, n) => Buffer.from(lab.guidBytesOf(lab.userIndex(n))));
     for (const guid of each) expect(sent).toContain(guid.toString('base64'));
-    expect(site.store.connector('lab').queued).toBe(0);
+    expect(site.store.connector('lab').retryQueue.size).toBe(0);
   });
 
   test('is tried when the clock was wrong by years', async () => {
@@ -163,7 +163,7 @@ test('an object that the directory refuses to show alone holds up nobody else', 
   lab.changePassword(other);
   expect(await site.sync(agent)).toMatchObject({ credentialsSent: 1, failed: 1, retryQueue: 1 });
   expect(await site.password(lab, other)).toBe('right');
-  expect(site.store.connector('lab').retries(1)[0]!.reason).toContain('not replicated to this account');
+  expect(site.store.connector('lab').retryQueue.list(1)[0]!.reason).toContain('not replicated to this account');
   refusing = false;
   clock.time += 3_600_000;
   expect(await site.sync(agent)).toMatchObject({ credentialsSent: 1, failed: 0, retryQueue: 0 });

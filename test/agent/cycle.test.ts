@@ -307,13 +307,16 @@ describe('the retry queue', () => {
     expect(accounted(first)).toBe(first.inScope);
     const state = site.store.connector('lab');
     expect(state.find(lab.guidBytesOf(late[0]!))?.outcome).toBe(Outcome.targetNotExported);
-    expect(state.retries(10)[0]).toMatchObject({ attempts: 1, reason: expect.stringContaining('result 2: not found') });
+    expect(state.retryQueue.list(10)[0]).toMatchObject({
+      attempts: 1,
+      reason: expect.stringContaining('result 2: not found'),
+    });
     // The first retry is due in the next cycle, the second two minutes after that.
     expect(await site.sync(agent)).toMatchObject({ seen: 0, failed: 2, retryQueue: 2 });
-    clock.time += 119_000;
+    clock.time += 89_000;
     expect(await site.sync(agent)).toMatchObject({ failed: 0, retryQueue: 2 });
     refusing = false;
-    clock.time += 1000;
+    clock.time += 31_000;
     expect(await site.sync(agent)).toMatchObject({ credentialsSent: 2, failed: 0, retryQueue: 0 });
     expect(await site.wrongUsers(lab)).toEqual([]);
     expect(await site.sync(agent)).toMatchObject({ credentialsSent: 0 });
@@ -346,7 +349,7 @@ describe('the retry queue', () => {
     const first = await site.sync(agent);
     expect(first).toMatchObject({ created: 599, credentialsSent: 599, failed: 1, retryQueue: 1 });
     expect(accounted(first)).toBe(first.inScope);
-    expect(site.store.connector('lab').retries(1)[0]!.reason).toContain('AttributeValueMustBeUnique: UPN');
+    expect(site.store.connector('lab').retryQueue.list(1)[0]!.reason).toContain('AttributeValueMustBeUnique: UPN');
     expect(await site.password(lab, index)).toBe('unknown user');
     refusing = false;
     expect(await site.sync(agent)).toMatchObject({ created: 1, credentialsSent: 1, retryQueue: 0 });
@@ -369,7 +372,7 @@ describe('the retry queue', () => {
       }));
     const agent = site.agent(lab, { openSource });
     expect(await site.sync(agent)).toMatchObject({ created: 600, credentialsSent: 599, failed: 1, retryQueue: 1 });
-    expect(site.store.connector('lab').retries(1)[0]!.reason).toContain('CRC-32');
+    expect(site.store.connector('lab').retryQueue.list(1)[0]!.reason).toContain('CRC-32');
     corrupt = false;
     expect(await site.sync(agent)).toMatchObject({ credentialsSent: 1, retryQueue: 0 });
     expect(await site.wrongUsers(lab)).toEqual([]);
@@ -381,7 +384,11 @@ describe('the retry queue', () => {
     const agent = site.agent(lab);
     await site.sync(agent);
     const state = site.store.connector('lab');
-    state.enqueue(lab.guidBytesOf(index), 'put there by hand', Date.now() - 1);
+    state.retryQueue.put(
+      lab.guidBytesOf(index),
+      { reason: 'put there by hand', code: 'test', lasting: false },
+      Date.now() - 1,
+    );
     lab.change('delete', index);
     const openSource = async (): Promise<DirectorySource> => ({
       ...through(new LabSource(lab), (page) => page),

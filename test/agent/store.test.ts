@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { noCounts, type ObjectRow, Outcome, RowFlag } from '#src/agent/state/rows.js';
-import { openStateStore, retryDelay } from '#src/agent/state/store.js';
+import { openStateStore } from '#src/agent/state/store.js';
 
 let directory: string;
 beforeEach(() => {
@@ -50,7 +50,7 @@ describe('the state store', () => {
     first.put(guid(1), row);
     first.put(guid(1), { ...row, cloudAnchor: null, fingerprint: null, passwordVersion: null });
     first.put(guid(2), row);
-    first.enqueue(guid(2), 'because', 1000);
+    first.retryQueue.put(guid(2), { reason: 'because', code: 'c', lasting: false }, 1000);
     expect(store.connector('b').cookie).toBeUndefined();
     expect(store.connector('b').find(guid(1))).toBeUndefined();
     store.close();
@@ -62,7 +62,7 @@ describe('the state store', () => {
     expect(again.running).toBe(true);
     expect(again.find(guid(1))).toEqual({ ...row, cloudAnchor: null, fingerprint: null, passwordVersion: null });
     expect(again.find(guid(2))).toEqual(row);
-    expect(again.queued).toBe(1);
+    expect(again.retryQueue.size).toBe(1);
     again.drop(guid(2));
     expect(again.find(guid(2))).toBeUndefined();
     expect(again.outcomes()).toEqual(new Map([[Outcome.success, 1]]));
@@ -76,30 +76,12 @@ describe('the state store', () => {
     expect(() =>
       state.transaction(() => {
         state.cookie = Uint8Array.of(2);
-        state.enqueue(guid(1), 'x', 0);
+        state.retryQueue.put(guid(1), { reason: 'x', code: 'c', lasting: false }, 0);
         throw new Error('in the middle');
       }),
     ).toThrow('in the middle');
     expect(Uint8Array.from(state.cookie!)).toEqual(Uint8Array.of(1));
-    expect(state.queued).toBe(0);
-    store.close();
-  });
-
-  test('the retry queue backs off: at once, then 2, 6, 14 minutes, at most an hour', () => {
-    expect([1, 2, 3, 4, 5, 6, 50, 1e9].map((n) => retryDelay(n) / 60_000)).toEqual([0, 2, 6, 14, 30, 60, 60, 60]);
-    const store = openStateStore(directory);
-    const state = store.connector('a');
-    const none = new Uint8Array(0);
-    for (const n of [3, 1, 2]) state.enqueue(guid(n), `reason ${n}`, 1000);
-    state.enqueue(guid(2), 'again', 1000);
-    expect(state.queued).toBe(3);
-    expect(state.due(1000, none, 10).map(({ reason }) => reason)).toEqual(['reason 1', 'reason 3']);
-    expect(state.due(1000, guid(1), 10).map(({ reason }) => reason)).toEqual(['reason 3']);
-    expect(state.due(1000 + 120_000, none, 10)[1]).toMatchObject({ attempts: 2, reason: 'again' });
-    expect(state.due(999, none, 10)).toEqual([]);
-    state.unqueue(guid(2));
-    state.unqueue(guid(9));
-    expect(state.queued).toBe(2);
+    expect(state.retryQueue.size).toBe(0);
     store.close();
   });
 

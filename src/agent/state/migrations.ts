@@ -69,4 +69,15 @@ export const migrations: readonly Migration[] = [
   CREATE INDEX cycle_finished ON cycle (connector, finished);
   `,
   },
+  {
+    number: 4,
+    // The retry queue in the order in which it is read; `rare`: only a change can cure it, it is tried seldom.
+    sql: `
+  DROP INDEX retry_due;
+  ALTER TABLE retry ADD COLUMN code TEXT NOT NULL DEFAULT '';
+  ALTER TABLE retry ADD COLUMN rare INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE retry ADD COLUMN first_failure INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX retry_due ON retry (connector, next_try, guid);
+  `,
+  },
 ];

@@ -48,10 +48,25 @@ export interface ObjectRow {
   readonly outcome: OutcomeCode;
 }
 
+/** Why an object goes into the retry queue. */
+export interface RetryFailure {
+  /** For people. */
+  readonly reason: string;
+  /** For monitors: `tenant-2`, `envelope-checksum`, … */
+  readonly code: string;
+  /** Only a change (of the object, its rights, the tenant) can cure it. */
+  readonly lasting: boolean;
+}
+
 export interface RetryRow {
   readonly guid: Uint8Array;
   readonly reason: string;
+  readonly code: string;
+  /** Failures so far. */
   readonly attempts: number;
+  /** Milliseconds since 1970. */
+  readonly firstFailure: number;
+  readonly nextTry: number;
 }
 
 /**

@@ -7,15 +7,14 @@ import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { openStateDirectory } from '../../state/directory.js';
 import { type Lock, tryLock } from '../../state/lock.js';
 import { migrations } from './migrations.js';
-import type { CycleCounts, ObjectRow, OutcomeCode, RetryRow } from './rows.js';
+import { RetryQueue } from './retry-queue.js';
+import type { CycleCounts, ObjectRow, OutcomeCode } from './rows.js';
 
 /** Its presence says that the directory is the agent's own. */
 const DATABASE_FILE = 'agent.sqlite';
 /** Outcomes of cycles are kept for seven days, as Entra Connect keeps its own. */
 const HISTORY_MS = 7 * 24 * 3600 * 1000;
-const RETRY_STEP_MS = 120_000;
-const RETRY_MAX_MS = 3_600_000;
-const MAX_REASON = 300;
+const MAX_ERROR = 300;
 
 const DATABASE_OPTIONS: DatabaseOptions = {
   migrations,
@@ -62,11 +61,6 @@ function takeLock(file: string): Lock {
   return lock;
 }
 
-/** When the n-th retry is due: at the next cycle, then 2, 6, 14, … minutes later, at most an hour. */
-export function retryDelay(attempts: number): number {
-  return Math.min((2 ** Math.min(attempts - 1, 20) - 1) * RETRY_STEP_MS, RETRY_MAX_MS);
-}
-
 export class StateStore {
   readonly #db: Database.Database;
   readonly #lock: Lock;
@@ -95,10 +89,7 @@ export class ConnectorState {
   readonly #find: Database.Statement;
   readonly #put: Database.Statement;
   readonly #drop: Database.Statement;
-  readonly #queue: Database.Statement;
-  readonly #unqueue: Database.Statement;
-  readonly #attempts: Database.Statement;
-  #queued: number;
+  readonly retryQueue: RetryQueue;
 
   constructor(db: Database.Database, id: number) {
     this.#db = db;
@@ -116,13 +107,7 @@ export class ConnectorState {
         outcome = excluded.outcome`,
     );
     this.#drop = db.prepare('DELETE FROM object WHERE connector = ? AND guid = ?');
-    this.#queue = db.prepare(
-      `INSERT INTO retry (connector, guid, reason, attempts, next_try) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, next_try = excluded.next_try`,
-    );
-    this.#unqueue = db.prepare('DELETE FROM retry WHERE connector = ? AND guid = ?');
-    this.#attempts = db.prepare('SELECT attempts FROM retry WHERE connector = ? AND guid = ?').pluck();
-    this.#queued = this.#countQueued();
+    this.retryQueue = new RetryQueue(db, id);
   }
 
   get cookie(): Uint8Array | undefined {
@@ -212,45 +197,6 @@ export class ConnectorState {
     this.#drop.run(this.#id, guid);
   }
 
-  /** Objects in the retry queue. */
-  get queued(): number {
-    return this.#queued;
-  }
-
-  attempts(guid: Uint8Array): number {
-    if (this.#queued === 0) return 0;
-    return (this.#attempts.get(this.#id, guid) as number | undefined) ?? 0;
-  }
-
-  enqueue(guid: Uint8Array, reason: string, now: number): void {
-    const attempts = this.attempts(guid) + 1;
-    this.#queue.run(this.#id, guid, reason.slice(0, MAX_REASON), attempts, now + retryDelay(attempts));
-    if (attempts === 1) this.#queued++;
-  }
-
-  unqueue(guid: Uint8Array): void {
-    if (this.#queued > 0) this.#queued -= this.#unqueue.run(this.#id, guid).changes;
-  }
-
-  /**
-   * Up to `limit` objects whose time has come, after `from` in the order of their GUIDs. A time that is further away
-   * than any retry is of a clock that has been set back since.
-   */
-  due(now: number, from: Uint8Array, limit: number): RetryRow[] {
-    return this.#db
-      .prepare(
-        `SELECT guid, reason, attempts FROM retry
-         WHERE connector = ? AND NOT (next_try > ? AND next_try <= ?) AND guid > ? ORDER BY guid LIMIT ?`,
-      )
-      .all(this.#id, now, now + RETRY_MAX_MS, from, limit) as RetryRow[];
-  }
-
-  retries(limit: number): RetryRow[] {
-    return this.#db
-      .prepare('SELECT guid, reason, attempts FROM retry WHERE connector = ? ORDER BY guid LIMIT ?')
-      .all(this.#id, limit) as RetryRow[];
-  }
-
   /** Objects by outcome; only those in scope. */
   outcomes(): ReadonlyMap<OutcomeCode, number> {
     const rows = this.#db
@@ -267,7 +213,7 @@ export class ConnectorState {
          VALUES (@connector, @started, @finished, @pages, @seen, @inScope, @created, @updated, @deleted,
           @credentialsSent, @skipped, @filtered, @noPassword, @failed, @error)`,
       )
-      .run({ ...counts, connector: this.#id, started, finished, error: error?.slice(0, MAX_REASON) ?? null });
+      .run({ ...counts, connector: this.#id, started, finished, error: error?.slice(0, MAX_ERROR) ?? null });
     this.#db.prepare('DELETE FROM cycle WHERE connector = ? AND finished < ?').run(this.#id, finished - HISTORY_MS);
   }
 
@@ -276,13 +222,9 @@ export class ConnectorState {
     try {
       this.#db.transaction(work).immediate();
     } catch (error) {
-      this.#queued = this.#countQueued();
+      this.retryQueue.recount();
       throw error;
     }
-  }
-
-  #countQueued(): number {
-    return this.#db.prepare('SELECT count(*) FROM retry WHERE connector = ?').pluck().get(this.#id) as number;
   }
 
   #column<T>(name: string): T {
