@@ -3,53 +3,28 @@
  * The command line: finds the command's file, runs it, turns what it throws into an exit code.
  *
  * How a command plugs in: `src/cli/<name>.ts` exports `function command(): Command` (a commander Command named
- * `<name>` with its options and an async action), and its name stands in `names` below. Only the named command's file
- * is imported, so `phsync hash` does not load a web server; `phsync --help` imports all. An action
+ * `<name>` with its options and an async action), and its name stands in `names` of commands.ts. Only the named
+ * command's file is imported, so `phsync hash` does not load a web server; `phsync --help` imports all. An action
  *  - returns for exit code 0, and sets `process.exitCode = exitCodes.no` where the answer is no;
  *  - throws for the others: a code `config-*` or `usage-*` gives 2, every other error 3 (see output.ts);
  *  - under `--json` prints exactly one document, with `printJson`; an error becomes `{"error":{code,message,…}}`;
  *  - closes what it opened, since main ends by letting the event loop run empty.
  */
-import { Command } from 'commander';
+import { didYouMean } from '../config/similar.js';
 import { PhsyncError } from '../hasher/errors.js';
+import { addCommands, createProgram, names } from './commands.js';
 import { exitCodes, fail } from './output.js';
-import { packageVersion } from './version.js';
-
-const names = ['demo', 'agent', 'tenant', 'hash', 'verify', 'info', 'bench'] as const;
-
-const AFTER_HELP = `
-\`phsync help <command>\` tells a command's options; agent and tenant show a configuration there.
-
-Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 the work failed.
-
-Environment:
-  PHSYNC_BACKEND  auto, native or fallback: which hasher to use
-  PHSYNC_KERNEL   one of the kernels that \`phsync info\` lists`;
-
-async function load(name: string): Promise<Command> {
-  const file: { command(): Command } = await import(`./${name}.js`);
-  return file.command();
-}
 
 async function main(argv: readonly string[]): Promise<void> {
-  const program = new Command('phsync')
-    .description('Password hash synchronization: agent, tenant and the hasher under them.')
-    .version(packageVersion())
-    .helpCommand(true)
-    .addHelpText('after', AFTER_HELP)
-    .exitOverride()
-    // What commander would print as an error goes through `fail`, in our form and with our exit code.
-    .configureOutput({ outputError: () => {} });
+  const program = createProgram();
   const [name] = argv;
   const known = names.find((candidate) => candidate === name);
   if (known === undefined && name !== undefined && name !== 'help' && !name.startsWith('-')) {
-    throw new PhsyncError('usage-command', `unknown command '${name}'; expected one of ${names.join(', ')}`);
+    const hint = didYouMean(name, names);
+    throw new PhsyncError('usage-command', `unknown command '${name}'; ${hint}expected one of ${names.join(', ')}`);
   }
   const wantsAll = name === undefined || ['help', '--help', '-h'].includes(name);
-  const wanted = known !== undefined ? [known] : wantsAll ? names : [];
-  for (const command of await Promise.all(wanted.map(load))) {
-    program.addCommand(command.copyInheritedSettings(program));
-  }
+  await addCommands(program, known !== undefined ? [known] : wantsAll ? names : []);
   if (name === undefined) {
     program.outputHelp({ error: true });
     process.exitCode = exitCodes.usage;
