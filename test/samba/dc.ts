@@ -61,8 +61,8 @@ export const describeDc = (name: string, body: () => void): void => {
 
 export const facts = (): DcFacts => JSON.parse(readFileSync(join(need(), 'facts.json'), 'utf8'));
 
-export const users = (): DcUser[] =>
-  readFileSync(join(need(), 'users.jsonl'), 'utf8')
+export const users = (directory = need()): DcUser[] =>
+  readFileSync(join(directory, 'users.jsonl'), 'utf8')
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line));
@@ -74,14 +74,17 @@ export function special(kind: string): DcUser {
   return user;
 }
 
-/** Applies LDIF over LDAP as the administrator. */
-export function modify(ldif: string): void {
-  const { status, stderr } = spawnSync(join(scripts, 'modify.py'), [need()], { input: ldif, encoding: 'utf8' });
+/** Applies LDIF over LDAP as the administrator; `directory`: of another domain controller, see own-dc.ts. */
+export function modify(ldif: string, directory = need()): void {
+  const { status, stderr } = spawnSync(join(scripts, 'modify.py'), [directory], { input: ldif, encoding: 'utf8' });
   if (status !== 0) throw new Error(`modify.py failed (exit ${status}): ${stderr}`);
 }
 
 /** Sets passwords in the DC, as an administrator's tool does. */
-export function setPasswords(changes: Iterable<{ readonly dn: string; readonly password: string }>): void {
+export function setPasswords(
+  changes: Iterable<{ readonly dn: string; readonly password: string }>,
+  directory = need(),
+): void {
   modify(
     [...changes]
       .map(({ dn, password }) => {
@@ -89,5 +92,6 @@ export function setPasswords(changes: Iterable<{ readonly dn: string; readonly p
         return `dn: ${dn}\nchangetype: modify\nreplace: unicodePwd\nunicodePwd:: ${value}\n-\n\n`;
       })
       .join(''),
+    directory,
   );
 }

@@ -1,13 +1,13 @@
 /** Gives the tests a Samba AD DC of their own: started before the first of them, stopped and deleted after the last. */
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
+import { reserveAddress } from './address.js';
+import { untilReady } from './ready.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -20,9 +20,6 @@ declare module 'vitest' {
 
 const here = dirname(fileURLToPath(import.meta.url));
 const USERS = 2000;
-// All but DNS, which is not served, and the RPC ports, which the endpoint mapper names.
-const PORTS = [88, 135, 389, 445, 464, 636, 3268, 3269];
-const ENOUGH_SECONDS = 600;
 
 const say = (text: string) => process.stderr.write(`samba: ${text}\n`);
 
@@ -44,47 +41,6 @@ function missing(): string | undefined {
     lacking.push('the Python module samba.samdb');
   }
   return lacking.length > 0 ? `${lacking.join(', ')} missing: run test/samba/dc/install` : undefined;
-}
-
-const canListen = (host: string, port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
-  });
-
-/** A loopback address on which all of a DC's ports are free. */
-async function freeAddress(): Promise<string> {
-  for (let last = 20; last < 250; last += 1) {
-    const address = `127.0.0.${last}`;
-    const free = await Promise.all(PORTS.map((port) => canListen(address, port)));
-    if (free.every(Boolean)) return address;
-  }
-  throw new Error(`no address from 127.0.0.20 to 127.0.0.249 has the ports ${PORTS.join(', ')} free`);
-}
-
-/** Resolves when `serve` says that the accounts are there; rejects with its last lines when it ends before. */
-function untilReady(server: ChildProcess): Promise<void> {
-  const errors: string[] = [];
-  createInterface({ input: server.stderr! }).on('line', (line) => {
-    errors.push(line);
-    if (/^\d+\/\d+ |^added /.test(line)) say(line);
-  });
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error(`the DC did not come up within ${ENOUGH_SECONDS} s:\n${errors.slice(-20).join('\n')}`)),
-      ENOUGH_SECONDS * 1000,
-    );
-    createInterface({ input: server.stdout! }).once('line', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    server.once('error', reject);
-    server.once('close', (code) => {
-      clearTimeout(timer);
-      reject(new Error(`the DC did not come up (exit ${code}):\n${errors.slice(-20).join('\n')}`));
-    });
-  });
 }
 
 export default async function setUp(project: TestProject): Promise<(() => Promise<void>) | undefined> {
@@ -109,7 +65,7 @@ export default async function setUp(project: TestProject): Promise<(() => Promis
   if (lacking !== undefined) return without(lacking, process.env.CI === 'true');
 
   const directory = mkdtempSync(join(tmpdir(), 'phsync-samba.'));
-  const address = await freeAddress();
+  const { address, release } = await reserveAddress(20);
   const began = Date.now();
   say(`starting a domain controller on ${address} and adding ${USERS} users (about a minute)`);
   // Its own session: a Ctrl-C ends it by the end of its standard input, after the tests.
@@ -121,10 +77,11 @@ export default async function setUp(project: TestProject): Promise<(() => Promis
   const stop = async () => {
     server.stdin!.end();
     await ended;
+    release();
     rmSync(directory, { recursive: true, force: true });
   };
   try {
-    await untilReady(server);
+    await untilReady(server, say);
   } catch (error) {
     await stop();
     return without((error as Error).message, true);

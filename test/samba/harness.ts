@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Agent as HttpAgent, request } from 'undici';
 import { stringify } from 'yaml';
 import type { CycleReport } from '#src/agent/agent.js';
-import { facts, special } from './dc.js';
+import { type DcFacts, type DcUser, facts, special } from './dc.js';
 
 const main = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', 'cli', 'main.js');
 
@@ -33,6 +33,8 @@ export interface AgentRun {
 }
 
 export interface DirectoryOptions {
+  /** A domain controller of the test's own. */
+  readonly dc?: { readonly facts: DcFacts; special(kind: string): DcUser };
   readonly user?: string;
   readonly password?: string;
   readonly server?: string;
@@ -55,10 +57,11 @@ export class Site {
   #tenant: { readonly url: string; readonly tokenUrl: string; readonly ca: string } | undefined;
   #http: HttpAgent | undefined;
 
-  static async start(): Promise<Site> {
+  /** `domains`: of the tenant, besides the domain that all tests share. */
+  static async start(domains: readonly string[] = []): Promise<Site> {
     const site = new Site();
     try {
-      await site.#startTenant();
+      await site.#startTenant([facts().dnsDomain, ...domains]);
       return site;
     } catch (error) {
       await site.stop();
@@ -66,7 +69,7 @@ export class Site {
     }
   }
 
-  async #startTenant(): Promise<void> {
+  async #startTenant(domains: readonly string[]): Promise<void> {
     mkdirSync(this.logs);
     const config = join(this.directory, 'tenant.yaml');
     writeFileSync(
@@ -76,7 +79,7 @@ export class Site {
         listen: { host: '127.0.0.1', port: 0 },
         tls: 'auto',
         store: { type: 'sqlite' },
-        domains: [{ name: facts().dnsDomain, authenticationType: 'Managed' }],
+        domains: domains.map((name) => ({ name, authenticationType: 'Managed' })),
         agents: [{ clientId: 'agent-1', clientSecret: { env: 'PHSYNC_AGENT_SECRET' } }],
       }),
     );
@@ -108,7 +111,8 @@ export class Site {
 
   /** Writes agent.yaml for the domain controller; returns its path. */
   agentConfig(options: DirectoryOptions = {}): string {
-    const { dnsHostName, dnsDomain, host } = facts();
+    const { dnsHostName, dnsDomain, host } = options.dc?.facts ?? facts();
+    const account = (options.dc?.special.bind(options.dc) ?? special)('sync-account');
     const { user, password, server = dnsHostName, address = host, mechanism = 'ntlm', scope, more } = options;
     const passwordFile = join(this.directory, 'ad-password');
     if (password !== undefined) writeFileSync(passwordFile, password, { mode: 0o600 });
@@ -133,7 +137,7 @@ export class Site {
               domain: dnsDomain,
               auth: {
                 mechanism,
-                user: user ?? special('sync-account').name,
+                user: user ?? account.name,
                 password: password === undefined ? { env: 'PHSYNC_AD_PASSWORD' } : { file: passwordFile },
               },
               ...more,
@@ -248,4 +252,4 @@ export class Site {
   }
 }
 
-export const upnOf = (name: string): string => `${name}@${facts().dnsDomain}`;
+export const upnOf = (name: string, domain = facts().dnsDomain): string => `${name}@${domain}`;

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Applies LDIF changes from standard input to a DC that start runs, over LDAP as its administrator.
 
-The way an administrator's tool goes: NTLM with sealing on port 389, the DC's own checks and time stamps.
+The way an administrator's tool goes: NTLM with sealing on port 389, or where the DC takes no NTLM a simple bind over
+TLS; with the DC's own checks and time stamps.
   modify.py DIR < changes.ldif        (a password: unicodePwd:: base64 of the UTF-16LE text in double quotes)
 """
 import json, sys
@@ -19,7 +20,12 @@ creds.set_password(facts["adminPassword"])
 creds.set_domain(facts["netbiosDomain"])
 creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
 creds.set_gensec_features(creds.get_gensec_features() | gensec.FEATURE_SEAL)  # unicodePwd asks for it
-sam = SamDB(url=f"ldap://{facts['host']}", credentials=creds, lp=lp)
+scheme = "ldap"
+if lp.get("ntlm auth") == "disabled":
+    scheme = "ldaps"
+    creds.set_bind_dn(f"{facts['adminUser']}@{facts['dnsDomain']}")
+    lp.set("tls verify peer", "no_check")  # an address is in no certificate
+sam = SamDB(url=f"{scheme}://{facts['host']}", credentials=creds, lp=lp)
 for changetype, message in sam.parse_ldif(sys.stdin.buffer.read().decode()):
     if changetype == ldb.CHANGETYPE_ADD:
         sam.add(message)
