@@ -17,7 +17,7 @@ import { SeenFilter } from './seen-filter.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
 import { type CycleCounts, noCounts, Outcome, type RetryRow } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
-import { deriveUnit, type Item, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
+import { deriveUnit, type Item, type OutcomeHook, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
 
 /** Units under way at the same time: one each being hashed, provisioned, sent and recorded. */
 const UNITS_IN_FLIGHT = 4;
@@ -44,6 +44,8 @@ export interface CycleOptions {
   readonly full?: boolean;
   /** Whatever the tenant's threshold of accidental deletions. */
   readonly allowDeletions?: boolean;
+  /** Of each object as its outcome is written down, inside the transaction. */
+  readonly onOutcome?: OutcomeHook;
   /** After each page; `total` as the source knows it. */
   readonly onProgress?: (counts: Readonly<CycleCounts>, total: number | undefined) => void;
 }
@@ -312,7 +314,7 @@ class Cycle {
 
   /** Takes its places in the lanes before anything is awaited, so that units keep their order in each. */
   #settle(unit: Unit, page: DirectoryPage | undefined): Promise<void> {
-    const { hasher, link, source, state, clock, onProgress } = this.#options;
+    const { hasher, link, source, state, clock, onProgress, onOutcome } = this.#options;
     const seen = page?.objects.length ?? 0;
     const containerMoved = this.#containerMoved;
     const deriving = deriveUnit(unit, hasher);
@@ -326,7 +328,7 @@ class Cycle {
     const recorded = this.#recording.run(async () => {
       await sent;
       state.transaction(() => {
-        recordUnit(unit, state, this.#counts, clock.now());
+        recordUnit(unit, state, this.#counts, clock.now(), onOutcome);
         const deleted = unit.items.filter((item) => deletesUser(item) && item.failure === undefined).length;
         if (deleted > 0) state.deletions += deleted;
         if (page !== undefined) {

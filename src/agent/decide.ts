@@ -75,6 +75,8 @@ function decideWhole(object: DirectoryObject, row: ObjectRow | undefined, contex
     passwordVersion: row?.passwordVersion ?? null,
     passwordChanged: row?.passwordChanged ?? null,
     outcome: row?.outcome ?? Outcome.none,
+    sourceAnchor: row?.sourceAnchor ?? null,
+    accountExpires: row?.accountExpires ?? null,
   };
   return withPassword(object, row, after, provision, context);
 }
@@ -155,6 +157,8 @@ const OUTSIDE: ObjectRow = {
   passwordVersion: null,
   passwordChanged: null,
   outcome: Outcome.none,
+  sourceAnchor: null,
+  accountExpires: null,
 };
 
 /** True where the page carries anything that `userProperties` sends or the scope asks for. */

@@ -29,6 +29,11 @@ export interface DirectoryObject {
   /** FILETIME; 0n = must change at next logon. */
   readonly pwdLastSet: bigint | undefined;
   readonly accountExpires: bigint | undefined;
+  /** mS-DS-ConsistencyGuid: the source anchor where it has 16 bytes; empty: it was removed. */
+  readonly consistencyGuid?: Uint8Array | undefined;
+  readonly adminDescription?: string | undefined;
+  /** What else the scope's conditions ask for, by lDAPDisplayName; '' of one that was removed. */
+  readonly attributes?: ReadonlyMap<string, string> | undefined;
   /** ENCRYPTED_PAYLOAD of unicodePwd; undefined: not in this page; empty: the account has no password. */
   readonly unicodePwd: Uint8Array | undefined;
   /** PROPERTY_META_DATA_EXT of unicodePwd: the DC's order of this user's password changes. */

@@ -144,8 +144,21 @@ function changeDateOf({ decision }: Item): Date | undefined {
   return time === null ? undefined : new Date(time);
 }
 
+/**
+ * Told of each object whose outcome is written down, inside the same transaction: `item.known` is the row before, `row`
+ * the one after (undefined: forgotten), `item.failure` says why it went to the retry queue, `item.acknowledged` whether
+ * the tenant has the password. Called for every user of a first synchronization: cheap, or it shows.
+ */
+export type OutcomeHook = (item: Item, row: ObjectRow | undefined, now: number) => void;
+
 /** Writes down what became of each item; runs inside a transaction. */
-export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCounts, now: number): void {
+export function recordUnit(
+  unit: Unit,
+  state: ConnectorState,
+  counts: CycleCounts,
+  now: number,
+  onOutcome?: OutcomeHook,
+): void {
   for (const item of unit.items) {
     const { decision, known, guid, failure } = item;
     if (decision.kind === 'sync' || (decision.kind !== 'delete' && decision.inScope)) counts.inScope++;
@@ -158,7 +171,8 @@ export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCount
       counts.failed++;
       state.retryQueue.put(guid, failure, now);
       const row = rowAfterFailure(item);
-      if (row !== undefined) state.put(guid, row);
+      if (row !== undefined) state.put(guid, row, now);
+      onOutcome?.(item, row, now);
       continue;
     }
     state.retryQueue.remove(guid);
@@ -168,28 +182,34 @@ export function recordUnit(unit: Unit, state: ConnectorState, counts: CycleCount
         break;
       case 'remember':
         if (decision.inScope) counts[withoutCredential(decision.row)]++;
-        write(state, guid, known, decision.row);
+        write(state, item, decision.row, now);
+        onOutcome?.(item, decision.row, now);
         break;
       case 'delete':
         counts.deleted++;
-        write(state, guid, known, decision.row);
+        write(state, item, decision.row, now);
+        onOutcome?.(item, decision.row, now);
         break;
-      case 'sync':
+      case 'sync': {
         if (!decision.credential) counts[withoutCredential(decision.row)]++;
-        state.put(guid, { ...decision.row, cloudAnchor: item.cloudAnchor });
+        const row = { ...decision.row, cloudAnchor: item.cloudAnchor };
+        state.put(guid, row, now);
+        onOutcome?.(item, row, now);
         break;
+      }
     }
   }
 }
 
 /** Why an object in scope sends no password. `none`: it came whole, and there was no password in it. */
-function withoutCredential(row: ObjectRow | undefined): 'filtered' | 'noPassword' | 'skipped' {
+function withoutCredential(row: ObjectRow | undefined): 'filtered' | 'filteredByRule' | 'noPassword' | 'skipped' {
   if (row?.outcome === Outcome.filteredByTarget) return 'filtered';
+  if (row?.outcome === Outcome.filteredByRule) return 'filteredByRule';
   return row?.outcome === Outcome.noPassword || row?.outcome === Outcome.none ? 'noPassword' : 'skipped';
 }
 
-function write(state: ConnectorState, guid: Uint8Array, known: ObjectRow | undefined, row: ObjectRow | undefined) {
-  if (row !== undefined) state.put(guid, row);
+function write(state: ConnectorState, { guid, known }: Item, row: ObjectRow | undefined, now: number) {
+  if (row !== undefined) state.put(guid, row, now);
   else if (known !== undefined) state.drop(guid);
 }
 
@@ -205,6 +225,8 @@ function rowAfterFailure({ decision, known, failure, cloudAnchor, provisioned, a
     passwordVersion: password?.passwordVersion ?? null,
     passwordChanged: password?.passwordChanged ?? null,
     outcome: failure!.outcome,
+    sourceAnchor: decision.row.sourceAnchor,
+    accountExpires: decision.row.accountExpires,
   };
 }
 

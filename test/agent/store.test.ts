@@ -21,6 +21,8 @@ const row: ObjectRow = {
   passwordVersion: 0xffffffff,
   passwordChanged: Date.UTC(2026, 4, 1),
   outcome: Outcome.success,
+  sourceAnchor: null,
+  accountExpires: null,
 };
 
 describe('the state store', () => {
@@ -47,9 +49,9 @@ describe('the state store', () => {
     first.cookie = Uint8Array.of(1, 2, 3);
     first.scopeDigest = 'abc';
     first.running = true;
-    first.put(guid(1), row);
-    first.put(guid(1), { ...row, cloudAnchor: null, fingerprint: null, passwordVersion: null });
-    first.put(guid(2), row);
+    first.put(guid(1), row, 1);
+    first.put(guid(1), { ...row, cloudAnchor: null, fingerprint: null, passwordVersion: null }, 2);
+    first.put(guid(2), row, 3);
     first.retryQueue.put(guid(2), { reason: 'because', code: 'c', lasting: false }, 1000);
     expect(store.connector('b').cookie).toBeUndefined();
     expect(store.connector('b').find(guid(1))).toBeUndefined();

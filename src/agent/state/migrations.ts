@@ -70,6 +70,33 @@ export const migrations: readonly Migration[] = [
   `,
   },
   {
+    number: 2,
+    sql: `
+  -- 1 while what runs, or was cut off, sends everything again, acknowledged or not.
+  ALTER TABLE connector ADD COLUMN full INTEGER NOT NULL DEFAULT 0;
+  -- The end of the last cycle that came to its end.
+  ALTER TABLE connector ADD COLUMN completed_at INTEGER;
+  -- When the pass over the whole directory began at whose end users are deleted whom it has not shown.
+  ALTER TABLE connector ADD COLUMN sweep_from INTEGER;
+  -- 1: everything here was told to nobody.
+  ALTER TABLE connector ADD COLUMN staging INTEGER NOT NULL DEFAULT 0;
+
+  -- What the tenant was told as source anchor where that is not objectGUID.
+  ALTER TABLE object ADD COLUMN source_anchor BLOB;
+  -- NULL: never.
+  ALTER TABLE object ADD COLUMN account_expires INTEGER;
+  -- When \`outcome\` came about, or was last confirmed.
+  ALTER TABLE object ADD COLUMN settled INTEGER;
+  CREATE INDEX object_anchor ON object (source_anchor) WHERE source_anchor IS NOT NULL;
+  CREATE INDEX object_expires ON object (connector, account_expires) WHERE account_expires IS NOT NULL;
+  -- Whose password is held back is a flag now, besides the outcome FilteredByTarget.
+  UPDATE object SET flags = flags | 8 WHERE outcome = 2;
+
+  ALTER TABLE cycle ADD COLUMN filtered_by_rule INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE cycle ADD COLUMN pwd_last_set_only INTEGER NOT NULL DEFAULT 0;
+  `,
+  },
+  {
     number: 4,
     // The retry queue in the order in which it is read; `rare`: only a change can cure it, it is tried seldom.
     sql: `

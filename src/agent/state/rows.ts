@@ -8,6 +8,18 @@ export const RowFlag = {
   misplaced: 2,
   /** pwdLastSet was 0 when it last came: the password must be changed at the next log-on. */
   mustChange: 4,
+  /** The password that the directory holds now was not sent: it waits for what holds it back to go. */
+  withheld: 8,
+  /** The tenant's credential makes the user change the password at the next sign-in. */
+  forced: 16,
+  /** adminDescription keeps the password out (selective password hash synchronization). */
+  passwordOff: 32,
+  /** The directory has another source anchor than the tenant was told, which is not followed. */
+  anchorChanged: 64,
+  /** The tenant was told that the account is disabled, since it has expired. */
+  expired: 128,
+  /** Disabled in the directory. */
+  disabled: 256,
 } as const;
 
 /** Status of a user's password, with Entra Connect's names where it has one. */
@@ -21,6 +33,12 @@ export const Outcome = {
   error: 4,
   /** The account has no password. */
   noPassword: 5,
+  /** Left out by adminDescription: the user is in the tenant, the password is not sent. */
+  filteredByRule: 6,
+  /** The password is in the tenant; the source anchor has changed since, which nothing follows. */
+  anchorChanged: 7,
+  /** Another connector's enabled account of the same source anchor is the tenant's user. */
+  heldElsewhere: 8,
 } as const;
 export type OutcomeCode = (typeof Outcome)[keyof typeof Outcome];
 
@@ -31,6 +49,9 @@ export const outcomeNames: Readonly<Record<OutcomeCode, string>> = {
   [Outcome.targetNotExported]: 'TargetNotExportedToDirectory',
   [Outcome.error]: 'Error',
   [Outcome.noPassword]: 'NoPassword',
+  [Outcome.filteredByRule]: 'FilteredByRule',
+  [Outcome.anchorChanged]: 'SourceAnchorChanged',
+  [Outcome.heldElsewhere]: 'HeldByAnotherConnector',
 };
 
 export interface ObjectRow {
@@ -46,6 +67,10 @@ export interface ObjectRow {
   /** Milliseconds since 1970. */
   readonly passwordChanged: number | null;
   readonly outcome: OutcomeCode;
+  /** What the tenant was told as source anchor, 16 bytes; null: objectGUID. */
+  readonly sourceAnchor: Uint8Array | null;
+  /** accountExpires in milliseconds since 1970; null: never. */
+  readonly accountExpires: number | null;
 }
 
 /** Why an object goes into the retry queue. */
@@ -71,7 +96,7 @@ export interface RetryRow {
 
 /**
  * What one cycle did, for the log, for `--json` and for the state. Each object in scope counts once as credentialsSent,
- * filtered, noPassword, skipped or failed; one of whom the tenant took the password alone counts as sent and as failed.
+ * filtered, filteredByRule, noPassword, skipped or failed; one of whom the tenant took the password alone counts as sent and as failed.
  * `failed` has besides whom the tenant did not delete, and objects that the directory refused to show.
  */
 export interface CycleCounts {
@@ -87,10 +112,14 @@ export interface CycleCounts {
   skipped: number;
   /** Must change at next log-on. */
   filtered: number;
+  /** Left out by adminDescription. */
+  filteredByRule: number;
   /** The account has none. */
   noPassword: number;
   /** Put (back) into the retry queue. */
   failed: number;
+  /** Of credentialsSent: the password is the same, pwdLastSet alone has changed (event 668). */
+  pwdLastSetOnly: number;
 }
 
 export function noCounts(): CycleCounts {
@@ -104,7 +133,9 @@ export function noCounts(): CycleCounts {
     credentialsSent: 0,
     skipped: 0,
     filtered: 0,
+    filteredByRule: 0,
     noPassword: 0,
     failed: 0,
+    pwdLastSetOnly: 0,
   };
 }

@@ -96,15 +96,18 @@ export class ConnectorState {
     this.#id = id;
     this.#find = db.prepare(
       `SELECT cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest, password_version AS passwordVersion,
-        password_changed AS passwordChanged, outcome FROM object WHERE connector = ? AND guid = ?`,
+        password_changed AS passwordChanged, outcome, source_anchor AS sourceAnchor, account_expires AS accountExpires
+       FROM object WHERE connector = ? AND guid = ?`,
     );
     this.#put = db.prepare(
       `INSERT INTO object (connector, guid, cloud_anchor, flags, fingerprint, dn_digest, password_version,
-        password_changed, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        password_changed, outcome, source_anchor, account_expires, settled)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (connector, guid) DO UPDATE SET cloud_anchor = excluded.cloud_anchor, flags = excluded.flags,
         fingerprint = excluded.fingerprint, dn_digest = excluded.dn_digest,
         password_version = excluded.password_version, password_changed = excluded.password_changed,
-        outcome = excluded.outcome`,
+        outcome = excluded.outcome, source_anchor = excluded.source_anchor,
+        account_expires = excluded.account_expires, settled = excluded.settled`,
     );
     this.#drop = db.prepare('DELETE FROM object WHERE connector = ? AND guid = ?');
     this.retryQueue = new RetryQueue(db, id);
@@ -154,6 +157,33 @@ export class ConnectorState {
     this.#set('full_sync_at', value);
   }
 
+  /** True while everything is sent again, or was when it was cut off. */
+  get full(): boolean {
+    return this.#column<number>('full') === 1;
+  }
+
+  set full(value: boolean) {
+    this.#set('full', value ? 1 : 0);
+  }
+
+  /** The end of the last cycle that came to its end, in milliseconds since 1970. */
+  get completedAt(): number | undefined {
+    return this.#column<number | null>('completed_at') ?? undefined;
+  }
+
+  set completedAt(value: number) {
+    this.#set('completed_at', value);
+  }
+
+  /** When the pass began at whose end everybody is deleted whom it has not shown; undefined: none is under way. */
+  get sweepFrom(): number | undefined {
+    return this.#column<number | null>('sweep_from') ?? undefined;
+  }
+
+  set sweepFrom(value: number | undefined) {
+    this.#set('sweep_from', value ?? null);
+  }
+
   /** Users deleted in the tenant since the last cycle that came to its end. */
   get deletions(): number {
     return this.#column<number>('deletions');
@@ -179,7 +209,8 @@ export class ConnectorState {
     return this.#find.get(this.#id, guid) as ObjectRow | undefined;
   }
 
-  put(guid: Uint8Array, row: ObjectRow): void {
+  /** `settled`: when this outcome came about, in milliseconds since 1970. */
+  put(guid: Uint8Array, row: ObjectRow, settled: number): void {
     this.#put.run(
       this.#id,
       guid,
@@ -190,6 +221,9 @@ export class ConnectorState {
       row.passwordVersion,
       row.passwordChanged,
       row.outcome,
+      row.sourceAnchor,
+      row.accountExpires,
+      settled,
     );
   }
 
@@ -209,9 +243,9 @@ export class ConnectorState {
     this.#db
       .prepare(
         `INSERT INTO cycle (connector, started, finished, pages, seen, in_scope, created, updated, deleted,
-          credentials_sent, skipped, filtered, no_password, failed, error)
+          credentials_sent, skipped, filtered, filtered_by_rule, no_password, failed, pwd_last_set_only, error)
          VALUES (@connector, @started, @finished, @pages, @seen, @inScope, @created, @updated, @deleted,
-          @credentialsSent, @skipped, @filtered, @noPassword, @failed, @error)`,
+          @credentialsSent, @skipped, @filtered, @filteredByRule, @noPassword, @failed, @pwdLastSetOnly, @error)`,
       )
       .run({ ...counts, connector: this.#id, started, finished, error: error?.slice(0, MAX_ERROR) ?? null });
     this.#db.prepare('DELETE FROM cycle WHERE connector = ? AND finished < ?').run(this.#id, finished - HISTORY_MS);
