@@ -29,19 +29,28 @@ const loopback = host.regex(
 function tenantSchema({ path, secret }: ConfigSchemas) {
   return z.strictObject({
     ...refused(UNVERIFIED_KEYS, UNVERIFIED),
-    url: z.url({ protocol: /^https$/, error: 'expected an https URL' }),
-    ca: path.optional(),
-    auth: z.strictObject({ clientId: z.string().min(1).max(256), clientSecret: secret }),
-    /** An HTTP proxy that CONNECTs to the tenant. */
+    url: z
+      .url({ protocol: /^https$/, error: 'expected an https URL' })
+      .describe("The tenant's provisioning service, e.g. https://tenant.example/provisioningservice.svc."),
+    ca: path.describe("Certificate authorities of your own, as PEM; the system's otherwise.").optional(),
+    auth: z
+      .strictObject({
+        clientId: z.string().min(1).max(256).describe('The name that the tenant knows this agent by.'),
+        clientSecret: secret.describe('The secret that goes with it.'),
+      })
+      .describe('OAuth 2.0 client credentials of this agent.'),
     proxy: z
       .strictObject({
-        url: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }),
-        user: z.string().min(1).max(256).optional(),
-        password: secret.optional(),
+        url: z
+          .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+          .describe('Where the proxy is, e.g. http://proxy.contoso.com:3128.'),
+        user: z.string().min(1).max(256).describe('Who asks the proxy, where it wants to know.').optional(),
+        password: secret.describe("The proxy user's password.").optional(),
       })
       .refine(({ user, password }) => (user === undefined) === (password === undefined), {
         message: 'expected both user and password, or neither',
       })
+      .describe('An HTTP proxy that CONNECTs to the tenant.')
       .optional(),
   });
 }
@@ -49,26 +58,46 @@ function tenantSchema({ path, secret }: ConfigSchemas) {
 export function agentConfigSchema(schemas: ConfigSchemas) {
   return z.strictObject({
     ...refused(INTERVAL_KEYS, FIXED_INTERVAL),
-    stateDir: schemas.path,
-    logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-    /** In FIPS mode: use MD4, MD5 and RC4 all the same, which replication and NTLM are made of. */
-    allowMd5InFips: z.boolean().default(false),
-    /** Staging mode: imports and computes everything and sends nothing. */
-    staging: z.boolean().default(false),
-    /** Where /healthz, /readyz and /metrics are; none without it. */
-    monitor: z.strictObject({ host: loopback.default('127.0.0.1'), port: z.int().min(0).max(65535) }).optional(),
-    tenant: tenantSchema(schemas),
+    stateDir: schemas.path.describe('The directory where the agent keeps what it knows; one agent each.'),
+    logLevel: z
+      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+      .default('info')
+      .describe('What the log on standard error tells.'),
+    allowMd5InFips: z
+      .boolean()
+      .default(false)
+      .describe('In FIPS mode: use MD4, MD5 and RC4 all the same, which replication and NTLM are made of.'),
+    staging: z.boolean().default(false).describe('Staging mode: imports and computes everything and sends nothing.'),
+    monitor: z
+      .strictObject({
+        host: loopback.default('127.0.0.1').describe('A loopback address.'),
+        port: z.int().min(0).max(65535).describe('A TCP port; 0 takes any that is free.'),
+      })
+      .describe('Where /healthz, /readyz and /metrics are; nowhere without it.')
+      .optional(),
+    tenant: tenantSchema(schemas).describe('Where users and credentials go.'),
     connectors: z
       .array(
         z.strictObject({
-          name: z.string().min(1).max(128),
-          enabled: z.boolean().default(true),
-          /** Seconds by which this connector's cycles start later than the agent's. */
-          phaseSeconds: z.int().min(0).max(119).default(0),
-          directory: directorySchema(schemas),
-          scope: scopeSchema,
-          /** Disables users in the tenant whose account has expired in the directory, which Entra Connect does not. */
-          disableExpiredAccounts: z.boolean().default(false),
+          name: z.string().min(1).max(128).describe('What log, state and diagnosis call this connector.'),
+          enabled: z
+            .boolean()
+            .default(true)
+            .describe('false switches the connector off; where it stopped is kept for when it is switched on again.'),
+          phaseSeconds: z
+            .int()
+            .min(0)
+            .max(119)
+            .default(0)
+            .describe("Seconds by which this connector's cycles start later than the agent's."),
+          directory: directorySchema(schemas).describe('Where the directory is, and with which account it is asked.'),
+          scope: scopeSchema.describe('Whose users, and whose passwords; the whole domain where it is left out.'),
+          disableExpiredAccounts: z
+            .boolean()
+            .default(false)
+            .describe(
+              'Disables users in the tenant whose account has expired in the directory, which Entra Connect does not.',
+            ),
         }),
       )
       .min(1, 'expected at least one connector')
@@ -80,7 +109,8 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
           enabled && directory.type === 'drs' ? [directory.domain] : [],
         );
         return new Set(domains).size === domains.length;
-      }, 'two enabled connectors replicate the same domain: give one of them the OUs of both'),
+      }, 'two enabled connectors replicate the same domain: give one of them the OUs of both')
+      .describe('The domains to synchronize, one connector each.'),
   });
 }
 

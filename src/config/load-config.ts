@@ -5,7 +5,9 @@ import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { PhsyncError } from '../hasher/errors.js';
+import { describeSchema, nodesAt } from './describe-schema.js';
 import { type ConfigSchemas, configSchemas } from './schemas.js';
+import { similar } from './similar.js';
 
 /** Far above any real file; keeps a wrong path (a disk image, a log) from being parsed. */
 const MAX_FILE_SIZE = 1024 * 1024;
@@ -44,9 +46,10 @@ export function parseConfig<S extends z.ZodType>(
       facts: { file, line, column: col },
     });
   }
-  const parsed = schemaOf(configSchemas(dirname(file))).safeParse(toValue(document, file));
+  const schema = schemaOf(configSchemas(dirname(file)));
+  const parsed = schema.safeParse(toValue(document, file));
   if (parsed.success) return parsed.data;
-  const findings = flatten(parsed.error.issues).map(({ path, message }) => {
+  const findings = flatten(parsed.error.issues, schema).map(({ path, message }) => {
     const line = lineOf(document, path, lines);
     const where = path.length === 0 ? 'the document' : pathText(path);
     return { where, text: `${line === undefined ? '' : `line ${line}: `}${where}: ${message}` };
@@ -94,11 +97,16 @@ interface Finding {
   readonly message: string;
 }
 
-/** One finding per unknown key, each at its own path; the rest as zod reports it. */
-function flatten(issues: readonly z.core.$ZodIssue[]): Finding[] {
+/** One finding per unknown key, each at its own path, with the key that may have been meant; the rest as zod reports it. */
+function flatten(issues: readonly z.core.$ZodIssue[], schema: z.ZodType): Finding[] {
   return issues.flatMap((issue): Finding[] => {
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ path: [...issue.path, key], message: 'unknown key' }));
+      const known = nodesAt(describeSchema(schema), issue.path).flatMap(({ keys }) => keys.map(({ name }) => name));
+      return issue.keys.map((key) => {
+        const meant = similar(key, known);
+        const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+        return { path: [...issue.path, key], message: `unknown key${hint}` };
+      });
     }
     const message = issue.message
       .replace(/^(Invalid input|Invalid option|Invalid string|Too small|Too big): /, '')

@@ -3,13 +3,13 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 
-/** Where a secret lies; never the secret itself. `file` is absolute. */
-export type SecretReference = { readonly env: string } | { readonly file: string };
+/** Where a secret lies; never the secret itself. `file` is absolute, `credential` a name of LoadCredential=. */
+export type SecretReference = { readonly env: string } | { readonly file: string } | { readonly credential: string };
 
 export interface ConfigSchemas {
   /** A file or directory; relative ones count from the configuration file. Output: absolute. */
   readonly path: z.ZodType<string>;
-  /** `{ env: NAME }` or `{ file: PATH }`. */
+  /** `{ env: NAME }`, `{ file: PATH }` or `{ credential: NAME }`. */
   readonly secret: z.ZodType<SecretReference>;
 }
 
@@ -32,8 +32,16 @@ export function configSchemas(directory: string): ConfigSchemas {
         env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable'),
       }),
       z.strictObject({ file: path }),
+      // systemd.exec(5), LoadCredential=: what it takes as a name, without those that are directories.
+      z.strictObject({
+        credential: z
+          .string()
+          .max(255)
+          .regex(/^(?!\.\.?$)[A-Za-z0-9_.-]+$/, 'expected the name of a credential of the service'),
+      }),
     ],
-    'expected { env: NAME } or { file: PATH }; a secret is never written into the configuration itself',
+    'expected { env: NAME } or { file: PATH }, or { credential: NAME } in a service of systemd; a secret is never written ' +
+      'into the configuration itself',
   );
   return { path, secret };
 }

@@ -1,6 +1,7 @@
-/** Resolves references to secrets: an environment variable or a file, read when needed and never logged. */
+/** Resolves references to secrets: an environment variable, a file or a credential of systemd's, read when needed and never logged. */
 
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { PhsyncError } from '../hasher/errors.js';
 import type { SecretReference } from './schemas.js';
 
@@ -17,6 +18,20 @@ function decode(bytes: Buffer): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** systemd.exec(5), "Credentials": the service finds them in this directory, a file each. */
+function credentialFile(credential: string, name: string, env: Readonly<NodeJS.ProcessEnv>): string {
+  const { CREDENTIALS_DIRECTORY: directory } = env;
+  if (directory === undefined || directory === '') {
+    throw new PhsyncError(
+      'config-secret',
+      `${name}: the credential ${credential} is systemd's to hand out, but CREDENTIALS_DIRECTORY is not set; ` +
+        'outside of the service set it to the directory where the secrets lie',
+      { facts: { name, credential } },
+    );
+  }
+  return join(directory, credential);
 }
 
 /**
@@ -38,28 +53,29 @@ export async function resolveSecret(
     }
     return value;
   }
-  const facts = { name, file: reference.file };
+  const file = 'file' in reference ? reference.file : credentialFile(reference.credential, name, env);
+  const facts = { name, file };
   let bytes: Buffer;
   try {
-    bytes = await readFile(reference.file);
+    bytes = await readFile(file);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new PhsyncError('config-secret', `${name}: cannot read the secret's file ${reference.file}: ${code}`, {
+    throw new PhsyncError('config-secret', `${name}: cannot read the secret's file ${file}: ${code}`, {
       cause,
       facts,
     });
   }
   try {
     if (bytes.length > MAX_SECRET_SIZE) {
-      throw new PhsyncError('config-secret', `${name}: ${reference.file} is longer than ${MAX_SECRET_SIZE} bytes`, {
+      throw new PhsyncError('config-secret', `${name}: ${file} is longer than ${MAX_SECRET_SIZE} bytes`, {
         facts,
       });
     }
     const text = decode(bytes)?.replace(/\r?\n$/, '');
     if (text === undefined) {
-      throw new PhsyncError('config-secret', `${name}: ${reference.file} is not UTF-8 text`, { facts });
+      throw new PhsyncError('config-secret', `${name}: ${file} is not UTF-8 text`, { facts });
     }
-    if (text === '') throw new PhsyncError('config-secret', `${name}: ${reference.file} is empty`, { facts });
+    if (text === '') throw new PhsyncError('config-secret', `${name}: ${file} is empty`, { facts });
     return text;
   } finally {
     bytes.fill(0);

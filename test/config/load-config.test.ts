@@ -55,6 +55,12 @@ describe('a configuration file', () => {
       'stateDir: x\nport: 1\nagents:\n  - clientId: a\n    clientSecret: { env: A }\n    x: 1\n',
       'line 6: agents[0].x: unknown key',
     ],
+    ['a mistyped key', 'statedir: x\nport: 1\n', 'line 1: statedir: unknown key; did you mean stateDir?'],
+    [
+      'a mistyped key deep down',
+      'stateDir: x\nport: 1\nagents:\n  - clientId: a\n    clientSercet: { env: A }\n',
+      'line 5: agents[0].clientSercet: unknown key; did you mean clientSecret?',
+    ],
     ['a wrong type', 'stateDir: x\nport: "80"\n', 'line 2: port: expected number, received string'],
     ['a value out of range', 'port: 70000\nstateDir: x\n', 'line 1: port: expected number to be <=65535'],
     ['a missing key', 'stateDir: x\n', 'port: expected number, but it is missing'],
@@ -135,6 +141,25 @@ describe('a secret', () => {
     ] as const) {
       await writeFile(file, content);
       expect(await resolveSecret({ file }, 'x')).toBe(secret);
+    }
+  });
+
+  it('comes from the credentials of a service, of which systemd names the directory', async () => {
+    await writeFile(join(directory, 'ad-password'), 'päss\n');
+    const env = { CREDENTIALS_DIRECTORY: directory };
+    expect(await resolveSecret({ credential: 'ad-password' }, 'x', env)).toBe('päss');
+    for (const [name, variables, words] of [
+      ['ad-password', {}, 'CREDENTIALS_DIRECTORY is not set'],
+      ['nowhere', env, 'nowhere: ENOENT'],
+    ] as const) {
+      const error = await resolveSecret({ credential: name }, 'auth.password', variables).catch((thrown) => thrown);
+      expect(error.code).toBe('config-secret');
+      expect(error.message).toContain('auth.password');
+      expect(error.message).toContain(words);
+    }
+    for (const name of ['..', '.', 'a/b', '']) {
+      const text = `stateDir: x\nport: 1\nagents: [{ clientId: a, clientSecret: { credential: "${name}" } }]\n`;
+      expect(refusal(() => parse(text)).message).toContain('expected the name of a credential');
     }
   });
 

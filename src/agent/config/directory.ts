@@ -24,19 +24,23 @@ const account = z.string().min(1).max(512);
 function authSchema({ path, secret }: ConfigSchemas) {
   return z
     .strictObject({
-      /** `negotiate`: SPNEGO, Kerberos where it can be had and NTLM otherwise. */
-      mechanism: z.enum(['ntlm', 'negotiate', 'kerberos']).default('ntlm'),
-      /** `phs.sync`, `PHS\phs.sync` or `phs.sync@phs.test`; with a credential cache it may be left out. */
-      user: account.optional(),
-      password: secret.optional(),
-      /** Kerberos: a keytab with the account's keys. */
-      keytab: path.optional(),
-      /** Kerberos: an existing credential cache, which somebody else keeps fresh: a file, or `KEYRING:…` and the like. */
-      credentialCache: z.string().min(1).max(1024).optional(),
-      /** Kerberos realm; default: the domain in capitals. */
-      realm: z.string().min(1).max(253).optional(),
-      /** Kerberos: take tickets and session keys of RC4-HMAC too. */
-      allowRc4: z.boolean().default(false),
+      mechanism: z
+        .enum(['ntlm', 'negotiate', 'kerberos'])
+        .default('ntlm')
+        .describe('negotiate is SPNEGO: Kerberos where it can be had, and NTLM otherwise.'),
+      user: account
+        .describe('phs.sync, PHS\\phs.sync or phs.sync@phs.test; with a credential cache it may be left out.')
+        .optional(),
+      password: secret.describe("The account's password.").optional(),
+      keytab: path.describe("Kerberos: a keytab with the account's keys, in place of the password.").optional(),
+      credentialCache: z
+        .string()
+        .min(1)
+        .max(1024)
+        .describe('Kerberos: a credential cache that somebody else keeps fresh: a file, or KEYRING:… and the like.')
+        .optional(),
+      realm: z.string().min(1).max(253).describe('Kerberos: the realm; the domain in capitals otherwise.').optional(),
+      allowRc4: z.boolean().default(false).describe('Kerberos: take tickets and session keys of RC4-HMAC too.'),
     })
     .superRefine((auth, context) => {
       const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
@@ -62,27 +66,40 @@ export function directorySchema(schemas: ConfigSchemas) {
   return z.discriminatedUnion('type', [
     z
       .strictObject({
-        type: z.literal('drs'),
-        /** The one domain controller to ask: the name that Kerberos and TLS know, and where it is. */
-        server: host.optional(),
-        address: host.optional(),
-        /** Or these and no others, the preferred ones first. */
-        servers: controllers.optional(),
-        /** Or those that DNS names (SRV), these before all others. */
-        preferredServers: controllers.optional(),
-        /** The Active Directory site whose domain controllers DNS is asked for first. */
+        type: z.literal('drs').describe('Active Directory, over MS-DRSR.'),
+        server: host
+          .describe('The one domain controller to ask, by the name that Kerberos knows. Without it DNS is asked (SRV).')
+          .optional(),
+        address: host.describe('Where `server` is, if DNS does not say.').optional(),
+        servers: controllers
+          .describe('Or these domain controllers and no others, the preferred ones first.')
+          .optional(),
+        preferredServers: controllers.describe('These first, and then those that DNS names (SRV).').optional(),
         site: z
           .string()
           .regex(/^[A-Za-z0-9-]{1,63}$/, 'expected the name of a site')
+          .describe('The Active Directory site whose domain controllers DNS is asked for first.')
           .optional(),
-        /** Name servers to ask in place of the system's: addresses, with a port where it is not 53. */
-        dnsServers: z.array(host).min(1).max(8).optional(),
-        domain: domainName,
-        auth: authSchema(schemas),
-        /** Objects in a page of replication; domain controllers have a limit of their own (Samba 1000). */
-        pageSize: z.int().min(1).max(10_000).optional(),
-        /** Longest silence of the domain controller before the cycle gives up. Default 60. */
-        timeoutSeconds: z.number().min(1).max(600).optional(),
+        dnsServers: z
+          .array(host)
+          .min(1)
+          .max(8)
+          .describe("Name servers to ask in place of the system's: addresses, with a port where it is not 53.")
+          .optional(),
+        domain: domainName.describe('The domain, by its DNS name.'),
+        auth: authSchema(schemas).describe('The account that replicates.'),
+        pageSize: z
+          .int()
+          .min(1)
+          .max(10_000)
+          .describe('Objects in a page of replication; domain controllers have a limit of their own (Samba 1000).')
+          .optional(),
+        timeoutSeconds: z
+          .number()
+          .min(1)
+          .max(600)
+          .describe('Longest silence of the domain controller before the cycle gives up; 60 otherwise.')
+          .optional(),
       })
       .superRefine((directory, context) => {
         const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
@@ -96,14 +113,12 @@ export function directorySchema(schemas: ConfigSchemas) {
         if (listed !== undefined && site !== undefined) refuse('site', 'is for DNS: leave out server and servers');
       }),
     z.strictObject({
-      type: z.literal('lab'),
-      users: z.int().min(1).max(MAX_LAB_USERS),
-      seed: z.int().min(0).max(0xffffffff).default(1),
-      domain: domainName.default('lab.test'),
-      /** Passwords that change on their own; 0: none. */
-      changesPerMinute: z.number().min(0).max(60_000).default(0),
-      /** Where changes made by hand are kept, so that a restart finds them. */
-      journal: schemas.path.optional(),
+      type: z.literal('lab').describe('A simulated directory, for trials.'),
+      users: z.int().min(1).max(MAX_LAB_USERS).describe('How many users it has.'),
+      seed: z.int().min(0).max(0xffffffff).default(1).describe('Of all that is random in it.'),
+      domain: domainName.default('lab.test').describe('Its domain.'),
+      changesPerMinute: z.number().min(0).max(60_000).default(0).describe('Passwords that change on their own.'),
+      journal: schemas.path.describe('Where changes made by hand are kept, so that a restart finds them.').optional(),
     }),
   ]);
 }

@@ -42,16 +42,24 @@ const condition = z
 
 export const scopeSchema = z
   .strictObject({
-    /** OUs by DN; empty: the whole domain. */
-    include: z.array(distinguishedName).max(1000).default([]),
-    exclude: z.array(distinguishedName).max(1000).default([]),
-    /** Who matches any of these is cloudFiltered: not in the tenant at all. */
-    cloudFiltered: z.array(condition).max(100).default([]),
-    /**
-     * Selective password hash synchronization by adminDescription. `PHSFiltered`: no passwords of those marked so;
-     * `PHSIncluded`: passwords of those marked so alone. The users are in the tenant either way.
-     */
-    passwords: z.enum(['all', 'PHSFiltered', 'PHSIncluded']).default('all'),
+    include: z
+      .array(distinguishedName)
+      .max(1000)
+      .default([])
+      .describe('OUs by DN, with all below them; the whole domain where there are none.'),
+    exclude: z.array(distinguishedName).max(1000).default([]).describe('OUs by DN that are left out of these.'),
+    cloudFiltered: z
+      .array(condition)
+      .max(100)
+      .default([])
+      .describe('Who matches any of these conditions is not in the tenant at all.'),
+    passwords: z
+      .enum(['all', 'PHSFiltered', 'PHSIncluded'])
+      .default('all')
+      .describe(
+        'By adminDescription, PHSFiltered: no passwords of those marked so; PHSIncluded: of those marked so alone. ' +
+          'The users are in the tenant either way.',
+      ),
   })
   .default({ include: [], exclude: [], cloudFiltered: [], passwords: 'all' });
 
