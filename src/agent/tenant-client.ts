@@ -18,22 +18,33 @@ export interface OpenTenantClient {
   close(): Promise<void>;
 }
 
-/** Contacts nobody yet. @throws PhsyncError `config-secret`, `config-ca` */
+/**
+ * Contacts nobody yet. Goes through `tenant.proxy` alone: HTTPS_PROXY and the like say what a shell's user wants, and a
+ * service that sends credentials takes its way from its configuration.
+ * @throws PhsyncError `config-secret`, `config-ca`
+ */
 export async function openTenantClient(
-  { url, ca: caFile, auth }: AgentConfig['tenant'],
+  { url, ca: caFile, auth, proxy: proxyConfig }: AgentConfig['tenant'],
   { env, clock }: { readonly env: Readonly<NodeJS.ProcessEnv>; readonly clock: Clock },
 ): Promise<OpenTenantClient> {
   const clientSecret = await resolveSecret(auth.clientSecret, 'tenant.auth.clientSecret', env);
   const ca = caFile === undefined ? {} : { ca: await readCa(caFile), caFile };
+  const proxy = proxyConfig && {
+    url: proxyConfig.url,
+    user: proxyConfig.user,
+    password: proxyConfig.password && (await resolveSecret(proxyConfig.password, 'tenant.proxy.password', env)),
+  };
+  const now = () => clock.now();
   const credentials = createClientCredentials({
     tokenUrl: tokenUrlFor(url),
     clientId: auth.clientId,
     clientSecret,
     scope: PROVISIONING_SCOPE,
-    now: () => clock.now(),
+    now,
+    proxy,
     ...ca,
   });
-  const client = createProvisioningClient({ url, token: (force) => credentials.token(force), ...ca });
+  const client = createProvisioningClient({ url, token: (force) => credentials.token(force), now, proxy, ...ca });
   return {
     client,
     credentials,

@@ -1,22 +1,20 @@
 /** The agent's side of the provisioning wire: SOAP 1.2 in MC-NBFX over HTTPS. */
 
 import { randomUUID } from 'node:crypto';
-import type { Agent, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { PhsyncError } from '../hasher/errors.js';
-import { ProtocolError } from '../protocol/errors.js';
-import { decodeReply, encodeRequest, type Reply } from './client-codec.js';
-import type { ReceivedFault } from './faults.js';
-import { createAgent, type HttpReply, type HttpSettings, post } from './http.js';
+import { encodeRequest, type Reply } from './client-codec.js';
+import { type HttpReply, type HttpSettings, openDispatcher, type ProxySettings, post, retryAfterMs } from './http.js';
 import type { OperationName, RequestBodies, Results } from './operations.js';
+import { faultError, readReply, redirectTarget, TOKEN_SUBCODES } from './reply.js';
 import { CONTENT_TYPE, MAX_MESSAGE_BYTES } from './soap.js';
-import {
-  type AzureADSyncObject,
-  type AzureADSyncObjectResult,
-  type CompanyConfiguration,
-  ProvisioningErrorCode,
-  type SyncCredentialsChangeItem,
-  type SyncCredentialsChangeResult,
-  type WindowsCredentialsSyncConfig,
+import type {
+  AzureADSyncObject,
+  AzureADSyncObjectResult,
+  CompanyConfiguration,
+  SyncCredentialsChangeItem,
+  SyncCredentialsChangeResult,
+  WindowsCredentialsSyncConfig,
 } from './types.js';
 
 export interface ProvisioningClientOptions {
@@ -28,6 +26,7 @@ export interface ProvisioningClientOptions {
   readonly ca?: string | Buffer;
   /** The file that `ca` was read from, for errors. */
   readonly caFile?: string | undefined;
+  readonly proxy?: ProxySettings | undefined;
   /** The bearer token; `forceRefresh` after the service refused the last one. */
   readonly token: (forceRefresh: boolean) => Promise<string>;
   /** DirSyncBuildNumber and FIMBuildNumber. The service refuses old ones with time. */
@@ -41,6 +40,8 @@ export interface ProvisioningClientOptions {
   readonly maxReplyBytes?: number;
   /** A new message id, default crypto.randomUUID. */
   readonly uuid?: () => string;
+  /** Milliseconds since 1970, default Date.now. */
+  readonly now?: () => number;
 }
 
 export interface CallOptions {
@@ -48,10 +49,12 @@ export interface CallOptions {
 }
 
 /**
- * Every method rejects with a PhsyncError: `provisioning-fault` (facts errorCode, trackingId, serverName),
- * `provisioning-busy` (81; try again later), `provisioning-not-activated` (90), `provisioning-access-denied`,
- * `provisioning-unreachable`, `provisioning-timeout`, `provisioning-tls`, `provisioning-redirect`,
- * `provisioning-bad-reply`, `provisioning-aborted`. What the token function throws passes through.
+ * Every method rejects with a PhsyncError: `provisioning-fault` (facts faultCode, errorCode, trackingId, serverName),
+ * `provisioning-busy` (81, HTTP 429 and 503; fact retryAfterMs where the service named it), `provisioning-unavailable`
+ * (HTTP 500, 502, 504 without a fault), `provisioning-not-activated` (90), `provisioning-access-denied`,
+ * `provisioning-unreachable`, `provisioning-proxy`, `provisioning-timeout`, `provisioning-tls`,
+ * `provisioning-redirect`, `provisioning-bad-reply`, `provisioning-aborted`. What the token function throws passes
+ * through. All operations may be sent again: the service ends up with the same.
  */
 export interface ProvisioningClient {
   /** Where requests go now: the address given, or the one that the service redirected to. */
@@ -81,9 +84,6 @@ const CLIENT_VERSION = '8.0';
 const BUILD = '2.4.21.0';
 const MAX_REDIRECTS = 3;
 const DEFAULT_TIMEOUT_MS = 100_000;
-/** Fault subcodes of WS-Security that a fresh token may cure. */
-const TOKEN_SUBCODES = new Set(['InvalidSecurityToken', 'FailedAuthentication', 'SecurityTokenUnavailable']);
-const ACCESS_DENIED = /access\s?denied|access\b.{0,80}\bdenied/i;
 
 /** @throws TypeError, RangeError for wrong options */
 export function createProvisioningClient(options: ProvisioningClientOptions): ProvisioningClient {
@@ -92,7 +92,7 @@ export function createProvisioningClient(options: ProvisioningClientOptions): Pr
 
 class Client implements ProvisioningClient {
   readonly #options: ProvisioningClientOptions;
-  readonly #ownAgent: Agent | undefined;
+  readonly #ownAgent: Dispatcher | undefined;
   readonly #settings: HttpSettings;
   readonly #configuredUrl: URL;
   #url: URL;
@@ -105,12 +105,13 @@ class Client implements ProvisioningClient {
     this.#options = options;
     this.#configuredUrl = url;
     this.#url = url;
-    this.#ownAgent = options.dispatcher === undefined ? createAgent(options.ca) : undefined;
+    this.#ownAgent = options.dispatcher === undefined ? openDispatcher(options.ca, options.proxy) : undefined;
     this.#settings = {
       dispatcher: options.dispatcher ?? this.#ownAgent!,
       codePrefix: 'provisioning',
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       caFile: options.caFile,
+      proxy: options.proxy && new URL(options.proxy.url).host,
       maxReplyBytes: Math.min(options.maxReplyBytes ?? MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES),
     };
   }
@@ -166,26 +167,33 @@ class Client implements ProvisioningClient {
     body: RequestBodies[Name],
     { signal }: CallOptions = {},
   ): Promise<Results[Name]> {
-    let forceRefresh = false;
+    const { token } = this.#options;
+    let bearerToken = await token(false);
+    let refreshed = false;
     let redirects = 0;
     for (;;) {
       const url = this.#url;
-      const reply = await this.#exchange(name, body, url, await this.#options.token(forceRefresh), signal);
+      const { reply, retryAfter } = await this.#exchange(name, body, url, bearerToken, signal);
       if (reply.fault === undefined) {
         return reply.result;
       }
       const { fault } = reply;
       if (fault.redirectUrl !== '') {
         if (++redirects > MAX_REDIRECTS) {
+          this.#url = this.#configuredUrl;
           throw new PhsyncError('provisioning-redirect', `${url.host} redirects more than ${MAX_REDIRECTS} times`, {
             facts: { operation: name, url: url.href, redirects },
           });
         }
         this.#url = redirectTarget(url, fault.redirectUrl);
-      } else if (!forceRefresh && TOKEN_SUBCODES.has(fault.subcode)) {
-        forceRefresh = true;
+      } else if (!refreshed && TOKEN_SUBCODES.has(fault.subcode)) {
+        refreshed = true;
+        const refused = bearerToken;
+        // Another call may have fetched a new one meanwhile: one refresh for all of them.
+        bearerToken = await token(false);
+        if (bearerToken === refused) bearerToken = await token(true);
       } else {
-        throw faultError(name, url, fault);
+        throw faultError(name, url, fault, retryAfter);
       }
     }
   }
@@ -196,7 +204,7 @@ class Client implements ProvisioningClient {
     url: URL,
     bearerToken: string,
     signal: AbortSignal | undefined,
-  ): Promise<Reply<Name>> {
+  ): Promise<{ readonly reply: Reply<Name>; readonly retryAfter: number | undefined }> {
     const { applicationId = APPLICATION_ID, clientVersion = CLIENT_VERSION, build = BUILD, tenantId } = this.#options;
     const id = (this.#options.uuid ?? randomUUID)();
     const message = encodeRequest(name, body, {
@@ -236,108 +244,9 @@ class Client implements ProvisioningClient {
       this.#url = this.#configuredUrl;
       throw error;
     }
-    return readReply(name, url, reply);
+    const now = (this.#options.now ?? Date.now)();
+    return { reply: readReply(name, url, reply, now), retryAfter: retryAfterMs(reply.retryAfter, now) };
   }
-}
-
-/** @throws PhsyncError `provisioning-bad-reply`, `provisioning-access-denied`, `provisioning-busy` */
-function readReply<Name extends OperationName>(name: Name, url: URL, reply: HttpReply): Reply<Name> {
-  const { status, contentType } = reply;
-  const facts = { operation: name, url: url.href, status, contentType };
-  if (contentType !== CONTENT_TYPE) {
-    if (status === 401) {
-      // Told as the fault that it stands for, so that a refused token is handled in one place.
-      return { fault: { ...NO_FAULT, code: 'Sender', subcode: 'InvalidSecurityToken', reason: 'HTTP status 401' } };
-    }
-    if (status === 403) {
-      throw new PhsyncError('provisioning-access-denied', `${url.host} refuses ${name} with HTTP status 403`, {
-        facts,
-      });
-    }
-    if (status === 429 || status === 503) {
-      throw new PhsyncError('provisioning-busy', `${url.host} is busy (HTTP status ${status}); try again later`, {
-        facts: { ...facts, retryable: true },
-      });
-    }
-    throw new PhsyncError(
-      'provisioning-bad-reply',
-      `${url.href} answered ${name} with HTTP status ${status} and ${contentType === '' ? 'no content type' : contentType}, ` +
-        `expected ${CONTENT_TYPE}: is it a provisioning service?`,
-      { facts },
-    );
-  }
-  let decoded: Reply<Name>;
-  try {
-    decoded = decodeReply(name, reply.body);
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) {
-      throw error;
-    }
-    throw new PhsyncError('provisioning-bad-reply', `${url.host} answered ${name} with ${error.message}`, {
-      cause: error,
-      facts,
-    });
-  }
-  if (decoded.fault === undefined && status !== 200) {
-    throw new PhsyncError('provisioning-bad-reply', `${url.host} answered ${name} with HTTP status ${status}`, {
-      facts,
-    });
-  }
-  return decoded;
-}
-
-const NO_FAULT: ReceivedFault = {
-  code: '',
-  subcode: '',
-  reason: '',
-  errorCode: '',
-  errorDescription: '',
-  trackingId: '',
-  serverName: '',
-  redirectUrl: '',
-};
-
-/** The bearer token goes to this address: never to a weaker scheme than before. */
-function redirectTarget(from: URL, text: string): URL {
-  const to = URL.canParse(text) ? new URL(text) : undefined;
-  if (
-    to === undefined ||
-    (to.protocol !== 'https:' && to.protocol !== from.protocol) ||
-    to.username !== '' ||
-    to.password !== ''
-  ) {
-    throw new PhsyncError('provisioning-redirect', `${from.host} redirects to an address that is not taken`, {
-      facts: { url: from.href, target: to === undefined ? text.slice(0, 200) : `${to.protocol}//${to.host}` },
-    });
-  }
-  return to;
-}
-
-function faultError(name: OperationName, url: URL, fault: ReceivedFault): PhsyncError {
-  const { errorCode, trackingId, serverName, subcode } = fault;
-  const description = (fault.errorDescription || fault.reason || 'no reason given').slice(0, 1000);
-  const facts = { operation: name, url: url.href, errorCode, trackingId, serverName };
-  if (errorCode === String(ProvisioningErrorCode.directoryBusy)) {
-    return new PhsyncError('provisioning-busy', `the directory is busy; try again later: ${description}`, {
-      facts: { ...facts, retryable: true },
-    });
-  }
-  if (errorCode === String(ProvisioningErrorCode.passwordSyncNotActivated)) {
-    return new PhsyncError(
-      'provisioning-not-activated',
-      `password hash synchronization is not activated in the tenant: ${description}`,
-      { facts },
-    );
-  }
-  if (
-    TOKEN_SUBCODES.has(subcode) ||
-    ACCESS_DENIED.test(errorCode) ||
-    ACCESS_DENIED.test(fault.errorDescription) ||
-    ACCESS_DENIED.test(fault.reason)
-  ) {
-    return new PhsyncError('provisioning-access-denied', `${url.host} denies ${name}: ${description}`, { facts });
-  }
-  return new PhsyncError('provisioning-fault', `${url.host} answered ${name} with a fault: ${description}`, { facts });
 }
 
 /** Results by the anchors of what was sent. @throws PhsyncError `provisioning-bad-reply` unless they match one to one */

@@ -1,6 +1,6 @@
 /** One HTTPS exchange through undici, with its failures as PhsyncErrors: unreachable, timeout, TLS, aborted, too large. */
 
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import { PhsyncError } from '../hasher/errors.js';
 
 export interface HttpSettings {
@@ -9,24 +9,61 @@ export interface HttpSettings {
   readonly codePrefix: string;
   readonly timeoutMs: number;
   readonly maxReplyBytes: number;
-  /** Where the certificates of `createAgent` came from, for errors. */
+  /** Where the certificates of `openDispatcher` came from, for errors. */
   readonly caFile?: string | undefined;
+  /** The proxy that the dispatcher goes through, for errors: host and port. */
+  readonly proxy?: string | undefined;
+}
+
+/** An HTTP proxy that CONNECTs; TLS with the service is checked through it as without. */
+export interface ProxySettings {
+  /** `http://proxy:3128` or `https://…`: then TLS with the proxy itself is checked, too. */
+  readonly url: string;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
 }
 
 export interface HttpReply {
   readonly status: number;
   /** Lower case, without parameters; '' where there is none. */
   readonly contentType: string;
+  /** The headers Retry-After and Location, as they came. */
+  readonly retryAfter: string | undefined;
+  readonly location: string | undefined;
   readonly body: Buffer;
 }
 
-/** Connections of one's own: kept alive, certificates always verified. */
-export function createAgent(ca: string | Buffer | undefined): Agent {
-  return new Agent({
-    connect: { rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) },
-    keepAliveTimeout: 60_000,
-    connections: 16,
+/**
+ * Connections of one's own: kept alive, certificates always verified (said here, since what Node.js takes from
+ * NODE_TLS_REJECT_UNAUTHORIZED is but the default).
+ */
+export function openDispatcher(ca: string | Buffer | undefined, proxy?: ProxySettings): Dispatcher {
+  const tls = { rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) };
+  const connections = { keepAliveTimeout: 60_000, connections: 16 };
+  if (proxy === undefined) return new Agent({ connect: tls, ...connections });
+  const { url, user, password } = proxy;
+  const login = user === undefined ? undefined : Buffer.from(`${user}:${password ?? ''}`).toString('base64');
+  return new ProxyAgent({
+    uri: url,
+    requestTls: tls,
+    proxyTls: tls,
+    ...connections,
+    ...(login === undefined ? {} : { token: `Basic ${login}` }),
   });
+}
+
+const MAX_RETRY_AFTER_MS = 600_000;
+
+/**
+ * Milliseconds of a Retry-After (RFC 9110, 10.2.3: seconds or a date), at most ten minutes: a slip of the service must not
+ * keep passwords waiting for a day. Undefined where there is none that can be read.
+ */
+export function retryAfterMs(header: string | undefined, now: number): number | undefined {
+  const text = header?.trim() ?? '';
+  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text) * 1000, MAX_RETRY_AFTER_MS);
+  // Date.parse takes nearly everything; an HTTP date begins with the name of a day.
+  const date = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.min(Math.max(date - now, 0), MAX_RETRY_AFTER_MS);
 }
 
 /** Codes of Node's certificate verification and TLS, which come as the cause or as the error itself. */
@@ -89,11 +126,12 @@ async function exchange(
     }
     chunks.push(chunk);
   }
-  const contentType = reply.headers['content-type'];
-  const first = Array.isArray(contentType) ? contentType[0] : contentType;
+  const header = (name: string): string | undefined => [reply.headers[name]].flat()[0];
   return {
     status: reply.statusCode,
-    contentType: (first ?? '').split(';')[0]!.trim().toLowerCase(),
+    contentType: (header('content-type') ?? '').split(';')[0]!.trim().toLowerCase(),
+    retryAfter: header('retry-after'),
+    location: header('location'),
     body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size),
   };
 }
@@ -107,7 +145,7 @@ function codeOf(error: unknown): string {
 }
 
 function explain(
-  { codePrefix, timeoutMs, caFile }: HttpSettings,
+  { codePrefix, timeoutMs, caFile, proxy }: HttpSettings,
   url: URL,
   error: unknown,
   timedOut: boolean,
@@ -133,5 +171,15 @@ function explain(
       options,
     );
   }
-  return new PhsyncError(`${codePrefix}-unreachable`, `${url.origin} cannot be reached: ${what}`, options);
+  const refusal = /^Proxy response \((\d+)\)/.exec(what)?.[1];
+  if (proxy !== undefined && refusal !== undefined) {
+    const hint = refusal === '407' ? 'check user and password of the setting `proxy`' : 'may it go there?';
+    return new PhsyncError(
+      `${codePrefix}-proxy`,
+      `the proxy ${proxy} does not connect to ${url.host}: HTTP status ${refusal}; ${hint}`,
+      { ...options, facts: { ...options.facts, proxy, status: Number(refusal) } },
+    );
+  }
+  const through = proxy === undefined ? '' : ` through the proxy ${proxy}`;
+  return new PhsyncError(`${codePrefix}-unreachable`, `${url.origin} cannot be reached${through}: ${what}`, options);
 }

@@ -122,11 +122,30 @@ describe('client credentials', () => {
       'an end that is no number',
       { headers: json, body: '{"access_token":"s3cret","token_type":"bearer","expires_in":"x"}' },
     ],
-    ['an error status without an error', { status: 500, headers: json, body: '{}' }],
+    ['an error status without an error', { status: 400, headers: json, body: '{}' }],
+    ['a redirect, which would take the secret along', { status: 307, headers: { location: 'https://127.0.0.1:1/' } }],
     ['too much', { headers: json, body: ' '.repeat(300_000) }],
   ])('answered with %s are a bad reply', async (_, answer) => {
     const { credentials } = await endpoint(() => answer);
     expect((await failure(credentials.token())).code).toBe('token-bad-reply');
+  });
+
+  it.each<[string, Answer, string, number | undefined]>([
+    ['429', { status: 429, headers: { 'retry-after': '5' } }, 'token-busy', 5000],
+    ['503', { status: 503, headers: { 'content-type': 'text/html' }, body: '<html>' }, 'token-busy', undefined],
+    [
+      'temporarily_unavailable',
+      { status: 400, headers: json, body: '{"error":"temporarily_unavailable"}' },
+      'token-busy',
+      undefined,
+    ],
+    ['500', { status: 500, headers: json, body: '{}' }, 'token-unavailable', undefined],
+    ['502', { status: 502 }, 'token-unavailable', undefined],
+  ])('answered with %s may be had later', async (_, answer, code, retryAfterMs) => {
+    const { credentials } = await endpoint(() => answer);
+    const error = await failure(credentials.token());
+    expect(error.code).toBe(code);
+    expect(error.facts.retryAfterMs).toBe(retryAfterMs);
   });
 
   it('tell timeout, TLS and a closed port apart', async () => {

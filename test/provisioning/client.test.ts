@@ -226,6 +226,20 @@ describe('redirects', () => {
     },
   );
 
+  it.each([307, 308])('by HTTP status %d are followed, over TLS', async (status) => {
+    const last = await serve();
+    let location = last.url;
+    const first = await serve(() => ({ status, headers: { location } }));
+    const client = connect(first.url);
+    expect(await client.getCompanyConfiguration()).toEqual(companyConfiguration);
+    expect(client.url).toBe(last.url);
+    location = last.url.replace('https:', 'http:');
+    expect((await failure(connect(first.url).getCompanyConfiguration())).code).toBe('provisioning-redirect');
+    // Relative: to itself, without end.
+    location = '/elsewhere';
+    expect((await failure(connect(first.url).getCompanyConfiguration())).message).toMatch(/more than 3 times/);
+  });
+
   it('to an address that is gone are forgotten', async () => {
     const gone = await serve();
     await gone.close();
@@ -280,6 +294,33 @@ describe('the token', () => {
     const error = await failure(connect(server.url, { token: async () => 'stale' }).getCompanyConfiguration());
     expect(error.code).toBe('provisioning-access-denied');
     expect(seen).toEqual(['stale', 'stale']);
+  });
+
+  it('that several calls saw refused is refreshed once for all of them', async () => {
+    const server = await serve((request) =>
+      request.header.syncToken!.bearerToken === 'stale'
+        ? fault({ ...adminFault, subcode: 'InvalidSecurityToken' })
+        : reply(request),
+    );
+    let current = 'stale';
+    let refreshes = 0;
+    const token = async (forceRefresh: boolean) => {
+      if (!forceRefresh) return current;
+      refreshes++;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return (current = `fresh ${refreshes}`);
+    };
+    const client = connect(server.url, { token });
+    await client.getCompanyConfiguration();
+    expect(refreshes).toBe(1);
+    current = 'stale';
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, i) => {
+        await new Promise((resolve) => setTimeout(resolve, 20 * i));
+        return client.getCompanyConfiguration();
+      }),
+    );
+    expect(refreshes).toBe(2);
   });
 
   it('never stands in an error, and what the token function throws passes through', async () => {
@@ -357,6 +398,9 @@ describe('what goes wrong below', () => {
   it('a server that is busy, forbids, answers otherwise, or too much', async () => {
     const answers: [Answer, string][] = [
       [{ status: 503 }, 'provisioning-busy'],
+      [{ status: 500, headers: { 'content-type': 'text/html' }, body: '<html>' }, 'provisioning-unavailable'],
+      [{ status: 502 }, 'provisioning-unavailable'],
+      [{ status: 504 }, 'provisioning-unavailable'],
       [{ status: 429 }, 'provisioning-busy'],
       [{ status: 403 }, 'provisioning-access-denied'],
       [{ status: 404, headers: { 'content-type': 'text/html' }, body: '<html>' }, 'provisioning-bad-reply'],
@@ -373,6 +417,50 @@ describe('what goes wrong below', () => {
       expect((await failure(client.getCompanyConfiguration())).code, JSON.stringify(next.status)).toBe(code);
     }
     expect((await failure(client.getCompanyConfiguration())).message).toMatch(/more than 65536 bytes/);
+  });
+
+  it('a server that is busy, and says for how long', async () => {
+    const now = Date.UTC(2026, 10, 22, 7, 0, 0);
+    let header = '';
+    let answer: () => Answer = () => ({ status: 429, headers: { 'retry-after': header } });
+    const server = await serve(() => answer());
+    const client = connect(server.url, { now: () => now });
+    for (const [text, milliseconds] of [
+      ['7', 7000],
+      ['0', 0],
+      ['86400', 600_000],
+      ['Sun, 22 Nov 2026 07:00:09 GMT', 9000],
+      ['Sunday, 22-Nov-26 07:00:09 GMT', 9000],
+      ['Sun, 22 Nov 2026 06:00:00 GMT', 0],
+      ['Mon, 22 Nov 2027 06:00:00 GMT', 600_000],
+      ['soon', undefined],
+      ['-1', undefined],
+      ['1.5', undefined],
+    ] as const) {
+      header = text;
+      const error = await failure(client.getCompanyConfiguration());
+      expect(error, text).toMatchObject({ code: 'provisioning-busy', facts: { retryAfterMs: milliseconds } });
+    }
+    const busy = { ...adminFault, errorCode: 81 };
+    answer = () => ({ ...fault(busy), headers: { ...headers, 'retry-after': '3' } });
+    expect((await failure(client.getCompanyConfiguration())).facts).toMatchObject({ retryAfterMs: 3000 });
+  });
+
+  it('an answer that is cut off, or told shorter or longer than it is', async () => {
+    let body: Buffer = Buffer.alloc(0);
+    let length = (whole: number) => whole;
+    let cut = (whole: Buffer) => whole;
+    const server = await serve((request) => {
+      body = Buffer.from(reply(request).body as Uint8Array);
+      return { headers: { ...headers, 'content-length': String(length(body.length)) }, body: cut(body) };
+    });
+    const client = connect(server.url, { timeoutMs: 1500 });
+    expect(await client.getCompanyConfiguration()).toEqual(companyConfiguration);
+    // The whole length promised, half of it sent: the answer never ends.
+    cut = (whole) => whole.subarray(0, whole.length / 2);
+    expect((await failure(client.getCompanyConfiguration())).code).toMatch(/^provisioning-(timeout|unreachable)$/);
+    length = (whole) => Math.floor(whole / 2);
+    expect((await failure(client.getCompanyConfiguration())).code).toBe('provisioning-bad-reply');
   });
 
   it('a result that comes with an error status', async () => {
