@@ -6,6 +6,7 @@ import { guidToText } from '../protocol/dtyp/guid.js';
 import type { Clock } from './clock.js';
 import type { ConnectorConfig } from './config.js';
 import { runCycle } from './cycle.js';
+import type { EventSink } from './events/event.js';
 import { openLink, type TenantClient } from './link.js';
 import { createScope } from './scope.js';
 import type { DirectorySource } from './source.js';
@@ -21,6 +22,7 @@ export interface AgentParts {
   readonly store: StateStore;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly events: EventSink;
   /** Connects to a connector's directory, unless the signal is aborted; the agent closes it after the cycle. */
   readonly openSource: (connector: ConnectorConfig, signal: AbortSignal) => Promise<DirectorySource>;
   readonly onProgress?: (connector: string, counts: Readonly<CycleCounts>, total: number | undefined) => void;

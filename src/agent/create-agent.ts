@@ -8,6 +8,8 @@ import type { HasherInfo } from '../hasher/types.js';
 import { Agent, type AgentParts } from './agent.js';
 import { type Clock, systemClock } from './clock.js';
 import type { AgentConfig } from './config.js';
+import type { EventSink } from './events/event.js';
+import { EventLog } from './events/event-log.js';
 import { openSource } from './sources/open-source.js';
 import { openStateStore } from './state/store.js';
 import { openTenantClient } from './tenant-client.js';
@@ -24,6 +26,7 @@ export interface CreateAgentOptions {
 export interface CreatedAgent {
   readonly agent: Agent;
   readonly hasher: HasherInfo;
+  readonly events: EventSink;
   /** True once every object of the connector's directory had been seen. */
   wasSynchronized(connector: string): boolean;
   close(): Promise<void>;
@@ -37,6 +40,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   const tenant = await openTenantClient(config.tenant, { env, clock });
   if (options.openSource === undefined) await checkPasswords(config, env);
   const store = openStateStore(config.stateDir);
+  const events = new EventLog({ log, clock, store: store.events });
   const hasher = createHasher({ allowMd5InFips });
   const agent = new Agent({
     connectors: config.connectors,
@@ -45,6 +49,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     store,
     clock,
     log,
+    events,
     openSource:
       options.openSource ?? ((connector, signal) => openSource(connector, { env, log, allowMd5InFips }, signal)),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
@@ -52,8 +57,10 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   return {
     agent,
     hasher: hasher.info,
+    events,
     wasSynchronized: (connector) => store.connector(connector).fullSyncAt !== undefined,
     async close() {
+      events.close();
       store.close();
       await Promise.all([tenant.close(), hasher.close()]);
     },

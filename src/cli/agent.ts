@@ -1,11 +1,12 @@
 /** `phsync agent`: pulls changed passwords from the directories and sends them to the tenant, once or every two minutes. */
 
 import { Command } from 'commander';
-import { pino } from 'pino';
+import type { Logger } from 'pino';
 import type { CycleReport, CycleRequest } from '../agent/agent.js';
 import { systemClock } from '../agent/clock.js';
 import { loadAgentConfig } from '../agent/config.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
+import { createLog } from '../agent/events/log.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { keepHeapSmall } from './heap.js';
@@ -27,7 +28,7 @@ async function run(options: Options): Promise<void> {
   }
   keepHeapSmall();
   const config = await loadAgentConfig(options.config);
-  const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const log = createLog(config.logLevel);
   const created = await createAgent(config, { log });
   const stop = stopSignal();
   try {
@@ -55,7 +56,7 @@ async function cycleOnce({ agent }: CreatedAgent, request: CycleRequest): Promis
   }
 }
 
-async function schedule(agent: CreatedAgent['agent'], log: pino.Logger, request: CycleRequest): Promise<void> {
+async function schedule(agent: CreatedAgent['agent'], log: Logger, request: CycleRequest): Promise<void> {
   const { signal } = request;
   let next = request;
   const cycle = async () => {

@@ -6,12 +6,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { pino } from 'pino';
 import { stringify } from 'yaml';
 import type { CycleReport } from '../agent/agent.js';
 import { systemClock } from '../agent/clock.js';
 import { loadAgentConfig } from '../agent/config.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
+import { createLog } from '../agent/events/log.js';
 import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { LabDirectory, LabSource } from '../agent/sources/lab-source.js';
 import { PhsyncError } from '../hasher/errors.js';
@@ -82,7 +82,7 @@ async function run(options: Options): Promise<void> {
     });
     say(`tenant      ${tenant.url} (process ${tenant.pid}, SQLite below ${directory})`);
     const config = await loadAgentConfig(writeAgentConfig(directory, tenant, options));
-    const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+    const log = createLog(config.logLevel);
     created = await createAgent(config, {
       log,
       env,

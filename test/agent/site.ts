@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { Agent, type AgentParts, type CycleReport } from '#src/agent/agent.js';
 import { type Clock, systemClock } from '#src/agent/clock.js';
 import type { ConnectorConfig } from '#src/agent/config.js';
+import { noEvents } from '#src/agent/events/event.js';
 import type { TenantClient } from '#src/agent/link.js';
 import { LabDirectory, type LabOptions, LabSource } from '#src/agent/sources/lab-source.js';
 import { openStateStore, type StateStore } from '#src/agent/state/store.js';
@@ -103,6 +104,7 @@ export class TestSite {
       store: this.store,
       clock: systemClock,
       log: this.log,
+      events: noEvents,
       openSource: async () => new LabSource(lab, pageSize),
       ...rest,
     });

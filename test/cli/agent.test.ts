@@ -318,7 +318,7 @@ describe('phsync agent', () => {
     ]);
     const ended = once(child, 'close');
     for await (const line of createInterface({ input: child.stderr! })) {
-      if (JSON.parse(line).level < 50) continue;
+      if (JSON.parse(line).level !== 'error') continue;
       expect(JSON.parse(line)).toMatchObject({ code: 'token-unreachable' });
       break;
     }

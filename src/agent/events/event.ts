@@ -1,8 +1,12 @@
-/** The agent's event log: Entra Connect's numbers, levels and names (source "Directory Synchronization"). */
+/** The agent's event log: Entra Connect's numbers (source "Directory Synchronization"), with our levels and texts. */
 
 export type EventLevel = 'information' | 'warning' | 'error';
 
-/** Number → level and text. A number means here what Microsoft's documentation says that it means there. */
+/**
+ * Number → level and text. A number means here what Microsoft's documentation ("Troubleshoot password hash
+ * synchronization", the table of event ids, and for 115 support article 2855271) says that it means there; that table
+ * gives no levels.
+ */
 export const EVENTS = {
   115: { level: 'error', text: 'access denied' },
   601: { level: 'information', text: 'password synchronization manager starting' },
@@ -50,13 +54,18 @@ export const EVENTS = {
 
 export type EventNumber = keyof typeof EVENTS;
 
-/** What a log line of this number carries besides. Never a secret. */
+/** What an event of this number carries besides, in camelCase: see events.md. Never a secret. */
 export type EventFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 /** Where the rooms of the agent tell what happened; `connector` where it concerns one. Never throws. */
 export interface EventSink {
   emit(number: EventNumber, fields?: EventFields & { readonly connector?: string }): void;
+  /**
+   * Where events about single users (605, 606, 656, 657) go, asked once for all `count` users of a unit; undefined:
+   * nowhere, and their fields need not be made. A first synchronization tells none of its users apart.
+   */
+  forUsers(count: number): Pick<EventSink, 'emit'> | undefined;
 }
 
 /** For those who do not listen. */
-export const noEvents: EventSink = { emit: () => undefined };
+export const noEvents: EventSink = { emit: () => undefined, forUsers: () => undefined };

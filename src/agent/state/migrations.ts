@@ -97,6 +97,27 @@ export const migrations: readonly Migration[] = [
   `,
   },
   {
+    number: 3,
+    sql: `
+  -- What happened in the last seven days. \`connector\` is a name; NULL: the agent as a whole. \`fields\` is a JSON object.
+  CREATE TABLE event (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    connector TEXT,
+    fields TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX event_at ON event (at);
+  CREATE INDEX event_number ON event (number, connector);
+
+  -- The last time that the tenant answered on this connector's behalf: to a ping, or to its passwords.
+  ALTER TABLE connector ADD COLUMN heartbeat_at INTEGER;
+
+  -- One row, which is written to learn whether the state can be written.
+  CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
+  `,
+  },
+  {
     number: 4,
     // The retry queue in the order in which it is read; `rare`: only a change can cure it, it is tried seldom.
     sql: `

@@ -6,6 +6,7 @@ import { PhsyncError } from '../../hasher/errors.js';
 import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { openStateDirectory } from '../../state/directory.js';
 import { type Lock, tryLock } from '../../state/lock.js';
+import { EventStore } from './events.js';
 import { migrations } from './migrations.js';
 import { RetryQueue } from './retry-queue.js';
 import type { CycleCounts, ObjectRow, OutcomeCode } from './rows.js';
@@ -64,10 +65,17 @@ function takeLock(file: string): Lock {
 export class StateStore {
   readonly #db: Database.Database;
   readonly #lock: Lock;
+  readonly events: EventStore;
 
   constructor(db: Database.Database, lock: Lock) {
     this.#db = db;
     this.#lock = lock;
+    this.events = new EventStore(db);
+  }
+
+  /** Writes a row, to learn whether that works. Throws what SQLite throws. */
+  probe(now: number): void {
+    this.#db.prepare('INSERT INTO probe VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at').run(now);
   }
 
   /** The state of one connector, made when it is new. */
@@ -182,6 +190,15 @@ export class ConnectorState {
 
   set sweepFrom(value: number | undefined) {
     this.#set('sweep_from', value ?? null);
+  }
+
+  /** When the tenant last answered on this connector's behalf, in milliseconds since 1970. */
+  get heartbeatAt(): number | undefined {
+    return this.#column<number | null>('heartbeat_at') ?? undefined;
+  }
+
+  set heartbeatAt(value: number) {
+    this.#set('heartbeat_at', value);
   }
 
   /** Users deleted in the tenant since the last cycle that came to its end. */
