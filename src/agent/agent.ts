@@ -122,7 +122,7 @@ export class Agent {
       seconds: (finished - started) / 1000,
       error: failure && { code: codeOf(failure), message: failure.message },
     };
-    state.recordCycle(started, finished, counts, failure?.message);
+    state.recordCycle(started, finished, counts, report.error);
     if (failure === undefined) {
       const { error: _, connector: __, firstReason: ___, ...summary } = report;
       log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');

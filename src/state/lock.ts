@@ -1,6 +1,6 @@
 /** A lock between processes: SQLite's, on an empty file, which the system takes back from a process that dies. */
 
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { sqlite } from './sqlite.js';
 
 export interface Lock {
@@ -20,5 +20,24 @@ export function tryLock(file: string): Lock | undefined {
     database.close();
     if (cause instanceof SqliteDatabase.SqliteError && cause.code.startsWith('SQLITE_BUSY')) return undefined;
     throw cause;
+  }
+}
+
+/**
+ * Whether a process holds the lock; false where the file is not there. Holds the lock off for the instant of the look
+ * only. Throws what the system says where the file cannot be read.
+ */
+export function isLocked(file: string): boolean {
+  if (!existsSync(file)) return false;
+  const SqliteDatabase = sqlite();
+  const database = new SqliteDatabase(file, { readonly: true, timeout: 0 });
+  try {
+    database.prepare('SELECT count(*) FROM sqlite_master').get();
+    return false;
+  } catch (cause) {
+    if (cause instanceof SqliteDatabase.SqliteError && cause.code.startsWith('SQLITE_BUSY')) return true;
+    throw cause;
+  } finally {
+    database.close();
   }
 }

@@ -92,7 +92,7 @@ describe('the state store', () => {
     const state = store.connector('a');
     const day = 24 * 3600 * 1000;
     for (const at of [0, 1, 7.5, 8])
-      state.recordCycle(at * day, at * day + 5, noCounts(), at === 1 ? 'broke' : undefined);
+      state.recordCycle(at * day, at * day + 5, noCounts(), at === 1 ? { code: 'x', message: 'broke' } : undefined);
     store.close();
     const db = new Database(join(directory, 'agent.sqlite'), { readonly: true });
     expect(db.prepare('SELECT started, error FROM cycle ORDER BY id').all()).toEqual([

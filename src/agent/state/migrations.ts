@@ -128,4 +128,11 @@ export const migrations: readonly Migration[] = [
   CREATE INDEX retry_due ON retry (connector, next_try, guid);
   `,
   },
+  {
+    number: 5,
+    sql: `
+  -- The code of \`error\`.
+  ALTER TABLE cycle ADD COLUMN error_code TEXT;
+  `,
+  },
 ];

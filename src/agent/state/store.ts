@@ -12,7 +12,9 @@ import { RetryQueue } from './retry-queue.js';
 import type { CycleCounts, ObjectRow, OutcomeCode } from './rows.js';
 
 /** Its presence says that the directory is the agent's own. */
-const DATABASE_FILE = 'agent.sqlite';
+export const DATABASE_FILE = 'agent.sqlite';
+/** Locked while an agent runs. */
+export const LOCK_FILE = 'agent.lock';
 /** Outcomes of cycles are kept for seven days, as Entra Connect keeps its own. */
 const HISTORY_MS = 7 * 24 * 3600 * 1000;
 const MAX_ERROR = 300;
@@ -36,7 +38,7 @@ const DATABASE_OPTIONS: DatabaseOptions = {
  */
 export function openStateStore(stateDir: string): StateStore {
   openStateDirectory(stateDir, DATABASE_FILE);
-  const lock = takeLock(join(stateDir, 'agent.lock'));
+  const lock = takeLock(join(stateDir, LOCK_FILE));
   try {
     return new StateStore(openDatabase(join(stateDir, DATABASE_FILE), DATABASE_OPTIONS), lock);
   } catch (error) {
@@ -45,10 +47,21 @@ export function openStateStore(stateDir: string): StateStore {
   }
 }
 
+/** Somebody who only looks whether the lock is taken holds it off for an instant. */
+const LOOK_MS = 50;
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
 function takeLock(file: string): Lock {
   let lock: Lock | undefined;
   try {
     lock = tryLock(file);
+    if (lock === undefined) {
+      pause(LOOK_MS);
+      lock = tryLock(file);
+    }
   } catch (cause) {
     if (cause instanceof PhsyncError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -256,15 +269,29 @@ export class ConnectorState {
     return new Map(rows.map(({ outcome, n }) => [outcome, n]));
   }
 
-  recordCycle(started: number, finished: number, counts: CycleCounts, error: string | undefined): void {
+  recordCycle(
+    started: number,
+    finished: number,
+    counts: CycleCounts,
+    error: { readonly code: string; readonly message: string } | undefined,
+  ): void {
     this.#db
       .prepare(
         `INSERT INTO cycle (connector, started, finished, pages, seen, in_scope, created, updated, deleted,
-          credentials_sent, skipped, filtered, filtered_by_rule, no_password, failed, pwd_last_set_only, error)
+          credentials_sent, skipped, filtered, filtered_by_rule, no_password, failed, pwd_last_set_only, error,
+          error_code)
          VALUES (@connector, @started, @finished, @pages, @seen, @inScope, @created, @updated, @deleted,
-          @credentialsSent, @skipped, @filtered, @filteredByRule, @noPassword, @failed, @pwdLastSetOnly, @error)`,
+          @credentialsSent, @skipped, @filtered, @filteredByRule, @noPassword, @failed, @pwdLastSetOnly, @error,
+          @errorCode)`,
       )
-      .run({ ...counts, connector: this.#id, started, finished, error: error?.slice(0, MAX_ERROR) ?? null });
+      .run({
+        ...counts,
+        connector: this.#id,
+        started,
+        finished,
+        error: error?.message.slice(0, MAX_ERROR) ?? null,
+        errorCode: error?.code ?? null,
+      });
     this.#db.prepare('DELETE FROM cycle WHERE connector = ? AND finished < ?').run(this.#id, finished - HISTORY_MS);
   }
 

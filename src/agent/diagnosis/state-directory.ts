@@ -1,0 +1,153 @@
+/** Checks of the state directory: there, the agent's own, with room left, and whether an agent runs on it. */
+
+import { accessSync, constants, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { PhsyncError } from '../../hasher/errors.js';
+import { isLocked } from '../../state/lock.js';
+import { openStateReader, type StateReader } from '../state/reader.js';
+import { LOCK_FILE } from '../state/store.js';
+import { type CheckResult, failure, known, ok, skipped, warning } from './check.js';
+
+const MIB = 2 ** 20;
+/** Below, the next large synchronization may fill the disk. */
+const LITTLE_SPACE = 256 * MIB;
+const NO_SPACE = 16 * MIB;
+
+export interface StateDirectoryChecks {
+  readonly results: readonly CheckResult[];
+  /** Undefined where there is no state, or none that can be read. The caller's to close. */
+  readonly reader: StateReader | undefined;
+  /** Undefined: cannot be told. */
+  readonly agentRuns: boolean | undefined;
+}
+
+export function checkStateDirectory(path: string, user = process.getuid?.()): StateDirectoryChecks {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    return without(
+      warning(
+        'state-directory',
+        `${path} does not exist: no agent has run with this configuration yet`,
+        'Start the agent; if one has run here before, correct stateDir in agent.yaml.',
+        { path },
+      ),
+    );
+  }
+  if (!stat.isDirectory()) {
+    return without(failure('state-directory', `${path} is no directory`, 'Correct stateDir in agent.yaml.', { path }));
+  }
+  const mode = (stat.mode & 0o7777).toString(8).padStart(4, '0');
+  const facts = { path, mode, owner: stat.uid };
+  const unreadable = (why: string) =>
+    failure(
+      'state-directory',
+      why,
+      `Run \`phsync diagnose\` and the agent as the same user, or give the directory to that user: chown -R USER ${path}`,
+      facts,
+    );
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch {
+    // What the system says is EACCES or EROFS; whose it is and with what mode is the reason.
+    return without(
+      unreadable(`${path} (owner ${stat.uid}, mode ${mode}) cannot be read and written by user ${user ?? 'unknown'}`),
+      checkSpace(path),
+    );
+  }
+  const found: CheckResult[] = [];
+  let reader: StateReader | undefined;
+  try {
+    reader = openStateReader(path);
+    found.push(ownership(path, stat.uid, stat.mode, user, facts, reader !== undefined));
+  } catch (error) {
+    found.push(stateError(known(error), unreadable, facts));
+  }
+  const { agent, agentRuns } = checkAgent(path);
+  return { results: [...found, checkSpace(path), agent], reader, agentRuns };
+}
+
+function without(...results: readonly CheckResult[]): StateDirectoryChecks {
+  return {
+    results: [...results, skipped('agent', 'the state directory cannot be read')],
+    reader: undefined,
+    agentRuns: undefined,
+  };
+}
+
+function ownership(
+  path: string,
+  owner: number,
+  mode: number,
+  user: number | undefined,
+  facts: { readonly mode: string },
+  hasState: boolean,
+): CheckResult {
+  // Windows knows neither.
+  if (user !== undefined && (mode & 0o077) !== 0) {
+    return warning(
+      'state-directory',
+      `${path} is open to other users of this machine (mode ${facts.mode})`,
+      `It holds no passwords, but who is synchronized and when: chmod 700 ${path}`,
+      facts,
+    );
+  }
+  // Root may do anything, and runs diagnoses of other users' agents.
+  if (user !== undefined && user !== 0 && owner !== user) {
+    return warning(
+      'state-directory',
+      `${path} belongs to user ${owner}, this is user ${user}`,
+      'Run `phsync diagnose` as the user that runs the agent.',
+      facts,
+    );
+  }
+  return ok('state-directory', hasState ? path : `${path}, in which no agent has run yet`, facts);
+}
+
+function stateError(
+  { code, message }: PhsyncError,
+  unreadable: (why: string) => CheckResult,
+  facts: Record<string, string | number>,
+): CheckResult {
+  switch (code) {
+    case 'store-newer':
+      return failure('state-directory', message, 'Install the version of phsync that the agent last ran as.', facts);
+    case 'store-older':
+      return warning('state-directory', message, 'Start (or restart) the agent.', facts);
+    default:
+      return unreadable(message);
+  }
+}
+
+/** Free space where the directory lies. */
+export function checkSpace(path: string, statfs: typeof statfsSync = statfsSync): CheckResult {
+  let free: number;
+  try {
+    const { bavail, bsize } = statfs(path);
+    free = Number(bavail) * Number(bsize);
+  } catch (error) {
+    return skipped('disk-space', `the system does not tell: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  const text = `${Math.floor(free / MIB).toLocaleString('en-US')} MiB free`;
+  const facts = { freeBytes: free };
+  const advice =
+    'Make room on the file system of the state directory; nothing is lost, the agent goes on where it was.';
+  if (free < NO_SPACE) return failure('disk-space', `${text}: the agent cannot write its state`, advice, facts);
+  if (free < LITTLE_SPACE) return warning('disk-space', text, advice, facts);
+  return ok('disk-space', text, facts);
+}
+
+function checkAgent(path: string): { readonly agent: CheckResult; readonly agentRuns: boolean | undefined } {
+  let runs: boolean;
+  try {
+    runs = isLocked(join(path, LOCK_FILE));
+  } catch (error) {
+    if (error instanceof PhsyncError) throw error;
+    return { agent: skipped('agent', `cannot tell: ${(error as Error).message}`), agentRuns: undefined };
+  }
+  return {
+    agent: runs
+      ? ok('agent', 'an agent runs on the state directory', { running: true })
+      : ok('agent', 'no agent runs on the state directory at this moment', { running: false }),
+    agentRuns: runs,
+  };
+}

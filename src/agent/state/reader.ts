@@ -1,0 +1,167 @@
+/** The agent's state for those who only look, while an agent runs or not: a read-only connection, and no lock. */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type Database from 'better-sqlite3';
+import { PhsyncError } from '../../hasher/errors.js';
+import { sqlite } from '../../state/sqlite.js';
+import { migrations } from './migrations.js';
+import type { CycleCounts } from './rows.js';
+import { DATABASE_FILE } from './store.js';
+
+const BUSY_MS = 5000;
+
+export interface ConnectorSummary {
+  /** Milliseconds since 1970; undefined: not every object has been seen yet. */
+  readonly fullSyncAt: number | undefined;
+  readonly tenantId: string | undefined;
+  /** A cycle runs, or was cut off. */
+  readonly running: boolean;
+  /** Users deleted in the tenant since the last cycle that came to its end. */
+  readonly deletions: number;
+  /** Milliseconds since 1970: the end of the last cycle that came to its end. */
+  readonly completedAt: number | undefined;
+  /** Everything was told to nobody: the last cycles ran in staging mode. */
+  readonly staging: boolean;
+  /** Users whom the tenant has. */
+  readonly users: number;
+}
+
+export interface PastCycle extends CycleCounts {
+  /** Milliseconds since 1970. */
+  readonly started: number;
+  readonly finished: number;
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+}
+
+export interface RetrySummary {
+  readonly length: number;
+  /** The most tries that one object has had. */
+  readonly attempts: number;
+  /** Milliseconds since 1970. */
+  readonly nextTry: number | undefined;
+  /** Of the object that has waited longest. */
+  readonly firstFailure: number | undefined;
+  /** The most frequent first. */
+  readonly reasons: readonly { readonly reason: string; readonly code: string; readonly count: number }[];
+}
+
+export interface StateReader {
+  /** Undefined: no cycle of the connector has begun yet. */
+  connector(name: string): ConnectorSummary | undefined;
+  /** The newest first. */
+  cycles(connector: string, limit: number): PastCycle[];
+  retries(connector: string): RetrySummary;
+  close(): void;
+}
+
+/**
+ * Undefined where no agent has run on the directory yet.
+ * @throws PhsyncError `state-unreadable`, `store-newer`, `store-older` (no agent of this version has opened it yet),
+ *   `store-sqlite`
+ */
+export function openStateReader(stateDir: string): StateReader | undefined {
+  const file = join(stateDir, DATABASE_FILE);
+  if (!existsSync(file)) return undefined;
+  const SqliteDatabase = sqlite();
+  let database: Database.Database | undefined;
+  try {
+    database = new SqliteDatabase(file, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+    checkMigration(database, file);
+    return new Reader(database);
+  } catch (cause) {
+    database?.close();
+    if (cause instanceof PhsyncError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new PhsyncError('state-unreadable', `cannot read the state in ${file}: ${reason}`, {
+      cause,
+      facts: { file },
+    });
+  }
+}
+
+function checkMigration(database: Database.Database, file: string): void {
+  const migration = database.prepare('SELECT coalesce(max(number), 0) FROM migrations').pluck().get() as number;
+  const known = migrations.at(-1)!.number;
+  if (migration === known) return;
+  const [code, what] =
+    migration > known
+      ? ['store-newer', 'run the version of phsync that wrote it']
+      : ['store-older', 'an agent of this version brings it up to date when it starts'];
+  throw new PhsyncError(code, `${file} is at migration ${migration}, this version of phsync knows ${known}: ${what}`, {
+    facts: { file, migration, known },
+  });
+}
+
+class Reader implements StateReader {
+  readonly #db: Database.Database;
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+  }
+
+  connector(name: string): ConnectorSummary | undefined {
+    const row = this.#db
+      .prepare(
+        `SELECT full_sync_at AS fullSyncAt, tenant_id AS tenantId, running, deletions, completed_at AS completedAt, staging,
+          (SELECT count(*) FROM object WHERE connector = connector.id AND cloud_anchor IS NOT NULL) AS users
+         FROM connector WHERE name = ?`,
+      )
+      .get(name) as ConnectorRow | undefined;
+    if (row === undefined) return undefined;
+    const { fullSyncAt, tenantId, completedAt, running, staging, ...rest } = row;
+    return {
+      ...rest,
+      fullSyncAt: fullSyncAt ?? undefined,
+      tenantId: tenantId ?? undefined,
+      completedAt: completedAt ?? undefined,
+      running: running === 1,
+      staging: staging === 1,
+    };
+  }
+
+  cycles(connector: string, limit: number): PastCycle[] {
+    const rows = this.#db
+      .prepare(
+        `SELECT started, finished, pages, seen, in_scope AS inScope, created, updated, deleted,
+          credentials_sent AS credentialsSent, skipped, filtered, filtered_by_rule AS filteredByRule,
+          no_password AS noPassword, failed, pwd_last_set_only AS pwdLastSetOnly, error AS message, error_code AS code
+         FROM cycle WHERE connector = (SELECT id FROM connector WHERE name = ?) ORDER BY id DESC LIMIT ?`,
+      )
+      .all(connector, limit) as (Omit<PastCycle, 'error'> & { message: string | null; code: string | null })[];
+    return rows.map(({ message, code, ...cycle }) => ({
+      ...cycle,
+      error: message === null ? undefined : { code: code ?? 'unknown', message },
+    }));
+  }
+
+  retries(connector: string): RetrySummary {
+    const of = 'FROM retry WHERE connector = (SELECT id FROM connector WHERE name = ?)';
+    const { length, attempts, nextTry, firstFailure } = this.#db
+      .prepare(
+        `SELECT count(*) AS length, coalesce(max(attempts), 0) AS attempts, min(next_try) AS nextTry,
+          min(first_failure) AS firstFailure ${of}`,
+      )
+      .get(connector) as { length: number; attempts: number; nextTry: number | null; firstFailure: number | null };
+    const reasons = this.#db
+      .prepare(
+        `SELECT reason, code, count(*) AS count ${of} GROUP BY code, reason ORDER BY count(*) DESC, reason LIMIT 3`,
+      )
+      .all(connector) as RetrySummary['reasons'];
+    return { length, attempts, nextTry: nextTry ?? undefined, firstFailure: firstFailure ?? undefined, reasons };
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+interface ConnectorRow {
+  readonly fullSyncAt: number | null;
+  readonly tenantId: string | null;
+  readonly running: number;
+  readonly deletions: number;
+  readonly completedAt: number | null;
+  readonly staging: number;
+  readonly users: number;
+}
