@@ -52,6 +52,14 @@ const upsertSql = `
     deleted_at = NULL
   RETURNING object_id`;
 
+// The same for a user of whom every attribute came and who is likely new: without RETURNING, which took a fifth of the
+// time, since no row of that id is there but the one inserted.
+const insertSql = `
+  INSERT INTO users (object_id, source_anchor, upn_key, created_at, updated_at,
+    ${attributeColumns.map(([, column]) => column).join(', ')})
+  VALUES (?, ?, ?, ?, ?, ${attributeColumns.map(() => '?').join(', ')})
+  ON CONFLICT (source_anchor) DO NOTHING`;
+
 // The older-change rule lies in the statement, so that two agents cannot slip between a check and a write.
 const credentialSql = (column: string) => `
   INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, disable_expiration, updated_at)
@@ -109,6 +117,7 @@ export class SqliteStore implements TenantStore {
   readonly tenantId: string;
   readonly #database: Database.Database;
   readonly #now: () => Date;
+  readonly #insert: Database.Statement;
   readonly #upsert: Database.Statement;
   readonly #delete: Database.Statement;
   readonly #credentialByAnchor: Database.Statement;
@@ -122,8 +131,11 @@ export class SqliteStore implements TenantStore {
   readonly #savepoint: Database.Statement;
   readonly #rollback: Database.Statement;
   readonly #release: Database.Statement;
-  /** Reused for every upsert. */
+  /** Reused for every user. */
+  readonly #values: unknown[] = new Array(FLAGS_AT).fill(null);
   readonly #parameters: unknown[] = new Array(FLAGS_AT + attributeColumns.length + 1).fill(null);
+  /** The last user was new: so is the next one, most likely. */
+  #new = true;
 
   /** @throws PhsyncError `store-open` or `store-newer`. */
   constructor(file: string, { initialFeatures, now = () => new Date() }: SqliteStoreOptions) {
@@ -135,6 +147,7 @@ export class SqliteStore implements TenantStore {
       initialFeatures,
     );
     this.tenantId = prepare('SELECT tenant_id FROM tenant').pluck().get() as string;
+    this.#insert = prepare(insertSql);
     this.#upsert = prepare(upsertSql).pluck();
     this.#delete = prepare(
       'UPDATE users SET deleted_at = ?, updated_at = ? WHERE source_anchor = ? AND deleted_at IS NULL RETURNING object_id',
@@ -220,27 +233,41 @@ export class SqliteStore implements TenantStore {
     if (userPrincipalName === undefined && this.#anyByAnchor.get(sourceAnchor) === undefined) {
       return { status: 'userPrincipalNameMissing' };
     }
-    const parameters = this.#parameters;
-    parameters[0] = newObjectId(now);
-    parameters[1] = sourceAnchor;
-    parameters[2] = userPrincipalNameKey(userPrincipalName ?? '');
-    parameters[3] = parameters[4] = now;
+    const values = this.#values;
+    values[0] = newObjectId(now);
+    values[1] = sourceAnchor;
+    values[2] = userPrincipalNameKey(userPrincipalName ?? '');
+    values[3] = values[4] = now;
+    let all = true;
     for (let i = 0; i < attributeColumns.length; i++) {
       const value = attributes[attributeColumns[i]![0]];
-      parameters[ATTRIBUTES_AT + i] = toColumn(value);
-      parameters[FLAGS_AT + i] = value === undefined ? 0 : 1;
+      values[ATTRIBUTES_AT + i] = toColumn(value);
+      all &&= value !== undefined;
     }
-    parameters[FLAGS_AT + attributeColumns.length] = parameters[FLAGS_AT + USER_PRINCIPAL_NAME];
-    // The columns that are NOT NULL need a value even where the flag then keeps the stored one.
-    parameters[ATTRIBUTES_AT + USER_PRINCIPAL_NAME] ??= '';
-    parameters[ATTRIBUTES_AT + ACCOUNT_ENABLED] ??= 1;
     try {
-      return { status: 'stored', objectId: this.#upsert.get(parameters) as string };
+      const inserted = all && this.#new && this.#insert.run(values).changes === 1;
+      const objectId = inserted ? (values[0] as string) : this.#upsertUser(attributes);
+      this.#new = objectId === values[0];
+      return { status: 'stored', objectId };
     } catch (error) {
       // Only users_upn can be hit: the anchor's conflict is the update, and object ids are random.
       if (isSqlite(error, 'SQLITE_CONSTRAINT_UNIQUE')) return { status: 'duplicateUserPrincipalName' };
       throw error;
     }
+  }
+
+  /** With `#values` as they stand. @returns the object id: that of `#values`, or that of the user who was there. */
+  #upsertUser(attributes: UserAttributes): string {
+    const parameters = this.#parameters;
+    for (let i = 0; i < FLAGS_AT; i++) parameters[i] = this.#values[i];
+    for (let i = 0; i < attributeColumns.length; i++) {
+      parameters[FLAGS_AT + i] = attributes[attributeColumns[i]![0]] === undefined ? 0 : 1;
+    }
+    parameters[FLAGS_AT + attributeColumns.length] = parameters[FLAGS_AT + USER_PRINCIPAL_NAME];
+    // The columns that are NOT NULL need a value even where the flag then keeps the stored one.
+    parameters[ATTRIBUTES_AT + USER_PRINCIPAL_NAME] ??= '';
+    parameters[ATTRIBUTES_AT + ACCOUNT_ENABLED] ??= 1;
+    return this.#upsert.get(parameters) as string;
   }
 
   /**

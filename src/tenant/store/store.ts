@@ -98,10 +98,15 @@ export interface TenantStore {
   close(): Promise<void>;
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII has them
+const ASCII = /^[\x00-\x7f]*$/;
+
 /**
  * How user principal names are compared: lower case in composed form. In this order, since J with a caron is composed
  * in lower case only; and with one small sigma, since which of the two a capital becomes depends on its place.
  */
 export function userPrincipalNameKey(userPrincipalName: string): string {
+  // Nearly all of them; normalizing would take as long as all else that is done to a name.
+  if (ASCII.test(userPrincipalName)) return userPrincipalName.toLowerCase();
   return userPrincipalName.toLowerCase().normalize('NFC').replaceAll('\u03c2', '\u03c3');
 }
