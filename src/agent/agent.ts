@@ -8,6 +8,7 @@ import type { ConnectorConfig } from './config.js';
 import { runCycle } from './cycle.js';
 import type { EventSink } from './events/event.js';
 import { openLink, type TenantClient } from './link.js';
+import type { Patience } from './patience.js';
 import { createScope } from './scope.js';
 import type { DirectorySource } from './source.js';
 import { type CycleCounts, noCounts } from './state/rows.js';
@@ -23,6 +24,10 @@ export interface AgentParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly events: EventSink;
+  /** How the tenant is waited for; without it each call to it is made once. */
+  readonly patience?: Patience;
+  /** Switch the tenant's feature on again where it was on when this agent last sent something there. */
+  readonly healFeature?: boolean;
   /** Connects to a connector's directory, unless the signal is aborted; the agent closes it after the cycle. */
   readonly openSource: (connector: ConnectorConfig, signal: AbortSignal) => Promise<DirectorySource>;
   readonly onProgress?: (connector: string, counts: Readonly<CycleCounts>, total: number | undefined) => void;
@@ -63,8 +68,11 @@ export class Agent {
    * the state fails, once all connectors have ended.
    */
   async cycle(request: CycleRequest): Promise<CycleReport[]> {
-    const link = await openLink(this.#parts.client, request.signal);
-    const enabled = this.#parts.connectors.filter((connector) => connector.enabled);
+    const { client, events, patience, store, connectors, healFeature = false } = this.#parts;
+    const mayHeal = (tenantId: string) =>
+      healFeature && connectors.some(({ name }) => store.connector(name).tenantId === tenantId);
+    const link = await openLink(client, request.signal, { events, patience, mayHeal });
+    const enabled = connectors.filter((connector) => connector.enabled);
     const cycles = await Promise.allSettled(enabled.map((connector) => this.#cycleOf(connector, link, request)));
     return cycles.map((cycle) => {
       if (cycle.status === 'rejected') throw cycle.reason;

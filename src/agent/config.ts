@@ -43,6 +43,7 @@ function tenantSchema({ path, secret }: ConfigSchemas) {
       .strictObject({
         url: z
           .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+          .refine((url) => new URL(url).username === '', 'name user and password in keys of their own')
           .describe('Where the proxy is, e.g. http://proxy.contoso.com:3128.'),
         user: z.string().min(1).max(256).describe('Who asks the proxy, where it wants to know.').optional(),
         password: secret.describe("The proxy user's password.").optional(),
@@ -50,7 +51,14 @@ function tenantSchema({ path, secret }: ConfigSchemas) {
       .refine(({ user, password }) => (user === undefined) === (password === undefined), {
         message: 'expected both user and password, or neither',
       })
-      .describe('An HTTP proxy that CONNECTs to the tenant.')
+      .describe('An HTTP proxy that CONNECTs to the tenant; none without it, whatever HTTPS_PROXY says.')
+      .optional(),
+    healFeature: z
+      .boolean()
+      .describe(
+        "Switch the tenant's password hash synchronization on again where somebody switched it off after this agent had " +
+          'sent something there, as Entra Connect does; otherwise the agent stops sending and says so.',
+      )
       .optional(),
   });
 }

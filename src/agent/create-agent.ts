@@ -1,5 +1,6 @@
 /** Puts an agent together from its configuration: secrets, tenant client, hasher, state store. */
 
+import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
 import { createHasher } from '../hasher/create-hasher.js';
@@ -10,6 +11,7 @@ import { type Clock, systemClock } from './clock.js';
 import type { AgentConfig } from './config.js';
 import type { EventSink } from './events/event.js';
 import { EventLog } from './events/event-log.js';
+import { Patience } from './patience.js';
 import { openSource } from './sources/open-source.js';
 import { openStateStore } from './state/store.js';
 import { openTenantClient } from './tenant-client.js';
@@ -50,6 +52,8 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     clock,
     log,
     events,
+    patience: new Patience({ clock, log, random: () => randomInt(2 ** 32) / 2 ** 32 }),
+    healFeature: config.tenant.healFeature ?? false,
     openSource:
       options.openSource ?? ((connector, signal) => openSource(connector, { env, log, allowMd5InFips }, signal)),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),

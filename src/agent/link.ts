@@ -1,27 +1,40 @@
-/** What the cycle needs of the tenant, in batches of the size that the tenant takes. */
+/** What the cycle needs of the tenant, in batches of the size that the tenant takes, and with patience. */
 
 import { PhsyncError } from '../hasher/errors.js';
-import type { ProvisioningClient } from '../provisioning/client.js';
+import type { CallOptions, ProvisioningClient } from '../provisioning/client.js';
 import {
   type AzureADSyncObject,
   type AzureADSyncObjectResult,
   type CompanyConfiguration,
+  CredentialResult,
   DirSyncFeature,
   type SyncCredentialsChangeItem,
   type SyncCredentialsChangeResult,
 } from '../provisioning/types.js';
+import { Batches } from './batches.js';
+import { type EventSink, noEvents } from './events/event.js';
+import type { Patience } from './patience.js';
+import { errorFields, reportRefusal, withAdvice } from './tenant-errors.js';
 
 export type TenantClient = Pick<
   ProvisioningClient,
-  'getCompanyConfiguration' | 'provisionAzureADSyncObjects' | 'provisionCredentials'
+  'getCompanyConfiguration' | 'provisionAzureADSyncObjects' | 'provisionCredentials' | 'setCompanyDirsyncFeatures'
 >;
 
 /** What Microsoft's service takes at a time. */
 const DEFAULT_BATCH = 50;
 /** More than any page holds; what a tenant announces beyond it is not used. */
 const MAX_BATCH = 10_000;
-/** Batches of one page that are under way at the same time; their users differ, so their order does not matter. */
-const PARALLEL_BATCHES = 4;
+/** After these a call would end no better, and a timeout takes its time. */
+const HOPELESS: ReadonlySet<string> = new Set([
+  'provisioning-timeout',
+  'provisioning-access-denied',
+  'provisioning-not-activated',
+  'token-timeout',
+  'token-refused',
+]);
+/** A stop waits so long for the answers that are under way: then it is as if they had been lost. */
+const GRACE_MS = 8000;
 
 /** The tenant during one cycle. */
 export interface Link {
@@ -31,65 +44,131 @@ export interface Link {
   provisionCredentials(items: readonly SyncCredentialsChangeItem[]): Promise<SyncCredentialsChangeResult[]>;
 }
 
+export interface LinkOptions {
+  readonly events?: EventSink | undefined;
+  /** Without it each call is made once. */
+  readonly patience?: Patience | undefined;
+  /** May the agent switch the tenant's feature on again where it finds it off? */
+  readonly mayHeal?: ((tenantId: string) => boolean) | undefined;
+}
+
 /**
  * Asks the tenant for its configuration and opens a link of the right batch sizes.
  * @throws PhsyncError `tenant-feature-off` where password hash synchronization is not enabled in the tenant.
  */
-export async function openLink(client: TenantClient, signal: AbortSignal): Promise<Link> {
-  const company = await client.getCompanyConfiguration({ signal });
-  if ((company.dirSyncFeatures & DirSyncFeature.PasswordHashSync) === 0) {
-    throw new PhsyncError(
-      'tenant-feature-off',
-      `password hash synchronization is not enabled in the tenant ${company.tenantId} (DirSyncFeatures ` +
-        `${company.dirSyncFeatures} lacks the bit PasswordHashSync): no password was sent`,
-      { facts: { tenantId: company.tenantId, dirSyncFeatures: company.dirSyncFeatures } },
-    );
+export async function openLink(
+  client: TenantClient,
+  signal: AbortSignal,
+  { events = noEvents, patience, mayHeal = () => false }: LinkOptions = {},
+): Promise<Link> {
+  /** The first call that was given up: the cycle ends, and others get one try, for what they can still settle. */
+  let givenUp: PhsyncError | undefined;
+  async function call<T>(work: (options: CallOptions) => Promise<T>, first = false): Promise<T> {
+    if (givenUp !== undefined && HOPELESS.has(givenUp.code)) throw givenUp;
+    const attempt = () => (first ? work({ signal }) : withGrace(signal, work));
+    try {
+      return await (patience === undefined || givenUp !== undefined
+        ? attempt()
+        : patience.call(attempt, { stop: signal, first }));
+    } catch (error) {
+      const told = withAdvice(error);
+      // A fault may be about what was sent, which is for the sender of the batch to find out.
+      if (!(told instanceof PhsyncError) || told.code === 'provisioning-fault') throw told;
+      if (givenUp === undefined) reportRefusal(told, events);
+      givenUp ??= told;
+      throw told;
+    }
   }
+
+  let company = await call((options) => client.getCompanyConfiguration(options), true);
+  if ((company.dirSyncFeatures & DirSyncFeature.PasswordHashSync) === 0 && mayHeal(company.tenantId)) {
+    company = await heal(company, client, call, events);
+  }
+  if ((company.dirSyncFeatures & DirSyncFeature.PasswordHashSync) === 0) throw featureOff(company);
+
   const size = (announced: number | undefined) => Math.min(Math.max(announced ?? DEFAULT_BATCH, 1), MAX_BATCH);
-  const objectsPerBatch = size(company.limits?.objectsPerBatch);
-  const credentialsPerBatch = size(company.limits?.credentialsPerBatch);
-  // No signal from here on: what was begun is finished, so that its outcome gets known.
+  const objects = new Batches<AzureADSyncObject, AzureADSyncObjectResult>({
+    size: size(company.limits?.objectsPerBatch),
+    send: (batch) => call((options) => client.provisionAzureADSyncObjects(batch, options)),
+    refused: (_, { code, reason }) => ({
+      resultCode: `fault-${code}`,
+      resultErrorDescription: reason,
+      cloudAnchor: undefined,
+      sourceAnchor: undefined,
+    }),
+  });
+  const credentials = new Batches<SyncCredentialsChangeItem, SyncCredentialsChangeResult>({
+    size: size(company.limits?.credentialsPerBatch),
+    async send(batch) {
+      const count = batch.length;
+      events.emit(650, { count });
+      try {
+        const results = await call((options) => client.provisionCredentials(batch, options));
+        events.emit(651, { count, failed: results.filter(({ result }) => result !== CredentialResult.success).length });
+        return results;
+      } catch (error) {
+        events.emit(652, { count, ...errorFields(error) });
+        throw error;
+      }
+    },
+    refused: ({ cloudAnchor, sourceAnchor }, { reason }) => ({
+      cloudAnchor,
+      sourceAnchor,
+      result: CredentialResult.refusedAlone,
+      extendedErrorInformation: reason,
+    }),
+  });
   return {
     company,
-    provisionObjects: (objects) =>
-      inBatches(objects, objectsPerBatch, (batch) => client.provisionAzureADSyncObjects(batch)),
-    provisionCredentials: (items) =>
-      inBatches(items, credentialsPerBatch, (batch) => client.provisionCredentials(batch)),
+    provisionObjects: (items) => objects.send(items),
+    provisionCredentials: (items) => credentials.send(items),
   };
 }
 
-async function inBatches<T, R>(
-  items: readonly T[],
-  size: number,
-  send: (batch: readonly T[]) => Promise<readonly R[]>,
-): Promise<R[]> {
-  const results: R[] = new Array(items.length);
-  let next = 0;
-  let failed = false;
-  async function sendAll(): Promise<void> {
-    while (next < items.length && !failed) {
-      const from = next;
-      const batch = items.slice(from, from + size);
-      next += batch.length;
-      const answers = await send(batch);
-      if (answers.length !== batch.length) {
-        throw new PhsyncError(
-          'tenant-reply',
-          `the tenant answered a batch of ${batch.length} with ${answers.length} results`,
-          { facts: { sent: batch.length, results: answers.length } },
-        );
-      }
-      for (let i = 0; i < answers.length; i++) results[from + i] = answers[i]!;
-    }
-  }
-  const lanes = Array.from({ length: PARALLEL_BATCHES }, () =>
-    sendAll().catch((error: unknown) => {
-      failed = true;
-      throw error;
-    }),
+type Call = <T>(work: (options: CallOptions) => Promise<T>, first?: boolean) => Promise<T>;
+
+/** Entra Connect's self-healing: the company feature is on again, and nothing else of the bit set is touched. */
+async function heal(
+  company: CompanyConfiguration,
+  client: TenantClient,
+  call: Call,
+  events: EventSink,
+): Promise<CompanyConfiguration> {
+  const { tenantId, dirSyncFeatures } = company;
+  events.emit(660, { tenantId, dirSyncFeatures });
+  const features = dirSyncFeatures | DirSyncFeature.PasswordHashSync;
+  await call((options) => client.setCompanyDirsyncFeatures(features, options), true);
+  const after = await call((options) => client.getCompanyConfiguration(options), true);
+  const enabled = (after.dirSyncFeatures & DirSyncFeature.PasswordHashSync) !== 0;
+  events.emit(661, { tenantId, dirSyncFeatures: after.dirSyncFeatures, enabled });
+  return after;
+}
+
+function featureOff({ tenantId, dirSyncFeatures }: CompanyConfiguration): PhsyncError {
+  return new PhsyncError(
+    'tenant-feature-off',
+    `password hash synchronization is not enabled in the tenant ${tenantId} (DirSyncFeatures ${dirSyncFeatures} lacks ` +
+      'the bit PasswordHashSync): no password was sent. Enable it in the tenant; what changes until then is not lost',
+    { facts: { tenantId, dirSyncFeatures } },
   );
-  // All of them, not the first that fails: no batch may arrive after what is sent next.
-  const failure = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
-  if (failure !== undefined) throw failure.reason;
-  return results;
+}
+
+/**
+ * What was begun is finished after a stop, too, so that its outcome gets known; but a tenant that does not answer must
+ * not keep the stop waiting.
+ */
+async function withGrace<T>(stop: AbortSignal, work: (options: CallOptions) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onStop = () => {
+    timer = setTimeout(() => controller.abort(), GRACE_MS);
+  };
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop, { once: true });
+  try {
+    return await work({ signal: controller.signal });
+  } finally {
+    stop.removeEventListener('abort', onStop);
+    clearTimeout(timer);
+  }
 }

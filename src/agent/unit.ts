@@ -127,9 +127,12 @@ export async function sendUnit(
     const text = extendedErrorInformation === undefined ? '' : `: ${extendedErrorInformation}`;
     item.failure = {
       outcome: unknown ? Outcome.targetNotExported : Outcome.error,
-      reason: `the tenant did not take the password: result ${result}${text}`,
-      code: `tenant-${result}`,
-      lasting: result === CredentialResult.invalidCredential,
+      reason:
+        result === CredentialResult.refusedAlone
+          ? `the tenant did not take the password${text}`
+          : `the tenant did not take the password: result ${result}${text}`,
+      code: result === CredentialResult.refusedAlone ? 'tenant-fault' : `tenant-${result}`,
+      lasting: result === CredentialResult.invalidCredential || result === CredentialResult.refusedAlone,
     };
     if (unknown) {
       // At the next try the tenant shall first make the user whom it says it does not know.

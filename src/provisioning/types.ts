@@ -72,6 +72,8 @@ export const CredentialResult = {
   invalidCredential: 4,
   /** The service failed on this item alone: try again later. */
   temporaryFailure: 5,
+  /** Never on the wire: the service answered this item, sent alone, with a fault. */
+  refusedAlone: -1,
 } as const;
 
 export interface SyncCredentialsChangeResult {

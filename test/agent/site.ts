@@ -158,11 +158,12 @@ export function connector({ scope, ...overrides }: Overrides = {}): ConnectorCon
 }
 
 /** The client with some of its answers replaced; everything else really happens. */
-export function altered(client: ProvisioningClient, changes: Partial<TenantClient>): TenantClient {
+export function altered(client: TenantClient, changes: Partial<TenantClient>): TenantClient {
   return {
     getCompanyConfiguration: (options) => client.getCompanyConfiguration(options),
     provisionAzureADSyncObjects: (objects, options) => client.provisionAzureADSyncObjects(objects, options),
     provisionCredentials: (items, options) => client.provisionCredentials(items, options),
+    setCompanyDirsyncFeatures: (features, options) => client.setCompanyDirsyncFeatures(features, options),
     ...changes,
   };
 }

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { TenantClient } from '#src/agent/link.js';
-import { TestSite } from './site.js';
+import { altered, TestSite } from './site.js';
 
 let site: TestSite;
 beforeEach(async () => {
@@ -12,14 +11,12 @@ test('a state that belongs to another tenant is refused until it is sent as a wh
   const lab = site.lab({ users: 20 });
   const first = await site.sync(site.agent(lab));
   // The same tenant under another id: what a rebuilt one answers.
-  const client: TenantClient = {
+  const client = altered(site.client, {
     getCompanyConfiguration: async (options) => ({
       ...(await site.client.getCompanyConfiguration(options)),
       tenantId: '00000000-0000-0000-0000-00000000abcd',
     }),
-    provisionAzureADSyncObjects: (objects) => site.client.provisionAzureADSyncObjects(objects),
-    provisionCredentials: (items) => site.client.provisionCredentials(items),
-  };
+  });
   const rebuilt = site.agent(lab, { client });
   const refused = await site.try(rebuilt);
   expect(refused.error?.code).toBe('tenant-changed');
@@ -32,18 +29,13 @@ test('a state that belongs to another tenant is refused until it is sent as a wh
 
 test('a state of a first synchronization that was cut off belongs to its tenant, too', async () => {
   const lab = site.lab({ users: 20 });
-  const failing: TenantClient = {
-    getCompanyConfiguration: (options) => site.client.getCompanyConfiguration(options),
-    provisionAzureADSyncObjects: (objects) => site.client.provisionAzureADSyncObjects(objects),
-    provisionCredentials: () => Promise.reject(new Error('cut off')),
-  };
+  const failing = altered(site.client, { provisionCredentials: () => Promise.reject(new Error('cut off')) });
   expect((await site.try(site.agent(lab, { client: failing }))).error?.message).toBe('cut off');
-  const other: TenantClient = {
-    ...failing,
+  const other = altered(failing, {
     getCompanyConfiguration: async (options) => ({
       ...(await site.client.getCompanyConfiguration(options)),
       tenantId: '00000000-0000-0000-0000-00000000abcd',
     }),
-  };
+  });
   expect((await site.try(site.agent(lab, { client: other }))).error?.code).toBe('tenant-changed');
 });

@@ -3,7 +3,7 @@
 import { request } from 'undici';
 import { resolveSecret } from '../../config/secrets.js';
 import type { PhsyncError } from '../../hasher/errors.js';
-import { createAgent } from '../../provisioning/http.js';
+import { openDispatcher } from '../../provisioning/http.js';
 import { type CompanyConfiguration, DirSyncFeature } from '../../provisioning/types.js';
 import type { Clock } from '../clock.js';
 import type { AgentConfig } from '../config.js';
@@ -188,7 +188,7 @@ export function judgeCertificate(
 
 /** Any answer has a date, even one that refuses the method. */
 async function checkClock(url: string, ca: string | undefined, host: string, clock: Clock): Promise<CheckResult> {
-  const dispatcher = createAgent(ca);
+  const dispatcher = openDispatcher(ca);
   const before = clock.now();
   try {
     const { headers, body } = await request(url, { method: 'GET', dispatcher, headersTimeout: TIMEOUT_MS });
