@@ -4,7 +4,18 @@ import { Command } from 'commander';
 import { packageVersion } from './version.js';
 
 /** In the order of `phsync --help`. */
-export const names = ['demo', 'agent', 'tenant', 'hash', 'verify', 'info', 'bench', 'man', 'completion'] as const;
+export const names = [
+  'demo',
+  'agent',
+  'tenant',
+  'diagnose',
+  'hash',
+  'verify',
+  'info',
+  'bench',
+  'man',
+  'completion',
+] as const;
 export type CommandName = (typeof names)[number];
 
 const AFTER_HELP = `

@@ -1,9 +1,9 @@
 /** Checks of the tenant: reachable, its certificate, clocks, the agent's token and role, and its features. */
 
-import { request } from 'undici';
+import { type Dispatcher, request } from 'undici';
 import { resolveSecret } from '../../config/secrets.js';
 import type { PhsyncError } from '../../hasher/errors.js';
-import { openDispatcher } from '../../provisioning/http.js';
+import { openDispatcher, type ProxySettings } from '../../provisioning/http.js';
 import { type CompanyConfiguration, DirSyncFeature } from '../../provisioning/types.js';
 import type { Clock } from '../clock.js';
 import type { AgentConfig } from '../config.js';
@@ -71,9 +71,10 @@ async function walk(tenant: AgentConfig['tenant'], options: TenantOptions, resul
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const port = url.port === '' ? 443 : Number(url.port);
   const ca = tenant.ca === undefined ? undefined : await readCa(tenant.ca);
+  const proxy = await proxyOf(tenant, env);
   let report: TlsReport;
   try {
-    report = await probeTls({ host, port, ca, proxy: await proxyOf(tenant, env), timeoutMs: TIMEOUT_MS });
+    report = await probeTls({ host, port, ca, proxy, timeoutMs: TIMEOUT_MS });
   } catch (error) {
     results.push(unreachable(known(error), tenant));
     return undefined;
@@ -84,20 +85,20 @@ async function walk(tenant: AgentConfig['tenant'], options: TenantOptions, resul
   if (certificate.status === 'error') return undefined;
   const client = await openTenantClient(tenant, options);
   try {
-    results.push(await checkClock(client.client.url, ca, host, clock));
+    results.push(await checkClock(client.client.url, openDispatcher(ca, proxy), host, clock));
     return await ask(client, results);
   } finally {
     await client.close();
   }
 }
 
-async function proxyOf({ proxy }: AgentConfig['tenant'], env: Readonly<NodeJS.ProcessEnv>) {
+async function proxyOf(
+  { proxy }: AgentConfig['tenant'],
+  env: Readonly<NodeJS.ProcessEnv>,
+): Promise<ProxySettings | undefined> {
   if (proxy === undefined) return undefined;
-  if (proxy.password === undefined) return { url: proxy.url };
-  return {
-    url: proxy.url,
-    credentials: `${proxy.user}:${await resolveSecret(proxy.password, 'tenant.proxy.password', env)}`,
-  };
+  const { url, user } = proxy;
+  return { url, user, password: proxy.password && (await resolveSecret(proxy.password, 'tenant.proxy.password', env)) };
 }
 
 function unreachable({ code, message, facts }: PhsyncError, { url, proxy }: AgentConfig['tenant']): CheckResult {
@@ -187,8 +188,7 @@ export function judgeCertificate(
 }
 
 /** Any answer has a date, even one that refuses the method. */
-async function checkClock(url: string, ca: string | undefined, host: string, clock: Clock): Promise<CheckResult> {
-  const dispatcher = openDispatcher(ca);
+async function checkClock(url: string, dispatcher: Dispatcher, host: string, clock: Clock): Promise<CheckResult> {
   const before = clock.now();
   try {
     const { headers, body } = await request(url, { method: 'GET', dispatcher, headersTimeout: TIMEOUT_MS });

@@ -8,21 +8,15 @@ import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { PhsyncError } from '../../hasher/errors.js';
+import type { ProxySettings } from '../../provisioning/http.js';
 
 export interface TlsProbeOptions {
   readonly host: string;
   readonly port: number;
   /** PEM; the system's otherwise. */
   readonly ca: string | undefined;
-  readonly proxy?: TlsProxy | undefined;
+  readonly proxy?: ProxySettings | undefined;
   readonly timeoutMs: number;
-}
-
-export interface TlsProxy {
-  /** `http:` or `https:`. */
-  readonly url: string;
-  /** `user:password`. */
-  readonly credentials?: string | undefined;
 }
 
 export interface TlsReport {
@@ -83,7 +77,10 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** HTTP CONNECT (RFC 9110, 9.3.6). @throws PhsyncError `tenant-proxy` */
-function openThroughProxy({ url, credentials }: TlsProxy, { host, port, timeoutMs }: TlsProbeOptions): Promise<Socket> {
+function openThroughProxy(
+  { url, user, password }: ProxySettings,
+  { host, port, timeoutMs }: TlsProbeOptions,
+): Promise<Socket> {
   const { protocol, hostname, port: proxyPort } = new URL(url);
   const target = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
   const fail = (why: string) =>
@@ -97,9 +94,9 @@ function openThroughProxy({ url, credentials }: TlsProxy, { host, port, timeoutM
       path: target,
       headers: {
         host: target,
-        ...(credentials === undefined
+        ...(user === undefined
           ? {}
-          : { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
+          : { 'proxy-authorization': `Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}` }),
       },
       agent: false,
       timeout: timeoutMs,

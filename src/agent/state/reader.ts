@@ -21,6 +21,10 @@ export interface ConnectorSummary {
   readonly deletions: number;
   /** Milliseconds since 1970: the end of the last cycle that came to its end. */
   readonly completedAt: number | undefined;
+  /** The end of the last cycle without an error, stopped early or not; of those that are still kept. */
+  readonly succeededAt: number | undefined;
+  /** Milliseconds since 1970: when the tenant last answered on the connector's behalf, to a ping or to passwords. */
+  readonly heartbeatAt: number | undefined;
   /** Everything was told to nobody: the last cycles ran in staging mode. */
   readonly staging: boolean;
   /** Users whom the tenant has. */
@@ -103,18 +107,22 @@ class Reader implements StateReader {
   connector(name: string): ConnectorSummary | undefined {
     const row = this.#db
       .prepare(
-        `SELECT full_sync_at AS fullSyncAt, tenant_id AS tenantId, running, deletions, completed_at AS completedAt, staging,
-          (SELECT count(*) FROM object WHERE connector = connector.id AND cloud_anchor IS NOT NULL) AS users
+        `SELECT full_sync_at AS fullSyncAt, tenant_id AS tenantId, running, deletions, completed_at AS completedAt,
+          heartbeat_at AS heartbeatAt, staging,
+          (SELECT max(finished) FROM cycle WHERE cycle.connector = connector.id AND error IS NULL) AS succeededAt,
+          (SELECT count(*) FROM object WHERE object.connector = connector.id AND cloud_anchor IS NOT NULL) AS users
          FROM connector WHERE name = ?`,
       )
       .get(name) as ConnectorRow | undefined;
     if (row === undefined) return undefined;
-    const { fullSyncAt, tenantId, completedAt, running, staging, ...rest } = row;
+    const { fullSyncAt, tenantId, completedAt, heartbeatAt, succeededAt, running, staging, ...rest } = row;
     return {
       ...rest,
       fullSyncAt: fullSyncAt ?? undefined,
       tenantId: tenantId ?? undefined,
       completedAt: completedAt ?? undefined,
+      heartbeatAt: heartbeatAt ?? undefined,
+      succeededAt: succeededAt ?? undefined,
       running: running === 1,
       staging: staging === 1,
     };
@@ -162,6 +170,8 @@ interface ConnectorRow {
   readonly running: number;
   readonly deletions: number;
   readonly completedAt: number | null;
+  readonly heartbeatAt: number | null;
+  readonly succeededAt: number | null;
   readonly staging: number;
   readonly users: number;
 }

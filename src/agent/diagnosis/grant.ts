@@ -1,0 +1,52 @@
+/** The commands by which an administrator grants the two replication rights. */
+
+import { parseAccount } from '../sources/drs-account.js';
+
+/** controlAccessRight objects (MS-ADTS 5.1.3.2.1): name for people, rightsGuid. */
+export const REPLICATION_RIGHTS = [
+  { name: 'Replicating Directory Changes', guid: '1131f6aa-9c07-11d1-f79f-00c04fc2dcd2' },
+  { name: 'Replicating Directory Changes All', guid: '1131f6ad-9c07-11d1-f79f-00c04fc2dcd2' },
+] as const;
+
+export interface GrantCommands {
+  /** The account as the commands name it: `PHS\phs.sync`, or a UPN on Windows. */
+  readonly account: string;
+  /** For a command prompt on Windows, as a domain administrator. */
+  readonly dsacls: readonly string[];
+  /** For a shell on a Samba domain controller, as root. */
+  readonly sambaTool: readonly string[];
+}
+
+/** `phs.test` as `DC=phs,DC=test`. */
+export const domainDn = (domain: string): string =>
+  domain
+    .split('.')
+    .map((label) => `DC=${label}`)
+    .join(',');
+
+/**
+ * @param account `phs.sync`, `PHS\phs.sync` or `phs.sync@phs.test`
+ * @param netbiosName where it is known; else the account's own, or the first label of the DNS name, which most have
+ */
+export function grantCommands(account: string, domain: string, netbiosName: string | undefined): GrantCommands {
+  const { user, domain: given } = parseAccount(account, '');
+  const [name = user] = user.split('@');
+  const netbios = netbiosName ?? (given !== '' && !given.includes('.') ? given : domain.split('.')[0]!.toUpperCase());
+  const trustee = `${netbios}\\${name}`;
+  const head = domainDn(domain);
+  return {
+    account: trustee,
+    dsacls: REPLICATION_RIGHTS.map((right) => `dsacls "${head}" /G "${trustee}:CA;${right.name}"`),
+    // One line for both: the SID is looked up once.
+    sambaTool: [
+      `sid=$(samba-tool user show ${shellQuoted(name)} --attributes=objectSid | sed -n 's/^objectSid: //p')`,
+      ...REPLICATION_RIGHTS.map(
+        ({ guid }) => `samba-tool dsacl set --objectdn=${shellQuoted(head)} --sddl="(OA;;CR;${guid};;$sid)"`,
+      ),
+    ],
+  };
+}
+
+/** For a POSIX shell. */
+const shellQuoted = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

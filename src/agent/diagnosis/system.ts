@@ -1,0 +1,67 @@
+/** The diagnosis of the whole system: every check, those that wait for somebody side by side. */
+
+import { PhsyncError } from '../../hasher/errors.js';
+import type { Clock } from '../clock.js';
+import type { AgentConfig, ConnectorConfig } from '../config.js';
+import type { CheckResult } from './check.js';
+import { checkConfiguration, checkSecrets } from './configuration.js';
+import { checkConnectorState, checkEnabled, checkStaging } from './connector.js';
+import { checkControllers } from './controllers.js';
+import { checkFips, checkHasher, checkNode } from './runtime.js';
+import { checkStateDirectory } from './state-directory.js';
+import { checkTenant } from './tenant.js';
+
+export interface DiagnosisOptions {
+  readonly clock: Clock;
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+  /** This connector alone. */
+  readonly connector?: string | undefined;
+}
+
+/** The agent as a whole first, then connector by connector. @throws PhsyncError `usage-connector` */
+export async function diagnoseSystem(file: string, options: DiagnosisOptions): Promise<CheckResult[]> {
+  const { result, config } = await checkConfiguration(file);
+  if (config === undefined) return [result, checkNode(), await checkHasher(false)];
+  const connectors = chosen(config, options.connector);
+  const { clock, env } = options;
+  const { allowMd5InFips, tenant, stateDir, staging } = config;
+  const state = checkStateDirectory(stateDir);
+  try {
+    const [secrets, hasher, tenantChecks, controllers] = await Promise.all([
+      checkSecrets(config, env),
+      checkHasher(allowMd5InFips),
+      checkTenant(tenant, { env, clock }),
+      Promise.all(connectors.map((connector) => checkControllers(connector, { clock, env, allowMd5InFips }))),
+    ]);
+    const { reader, agentRuns } = state;
+    const anyEnabled = config.connectors.some(({ enabled }) => enabled);
+    const shared = { reader, agentRuns, company: tenantChecks.company, staging, now: clock.now() };
+    return [
+      result,
+      secrets,
+      checkNode(),
+      hasher,
+      checkFips(allowMd5InFips),
+      ...state.results,
+      ...tenantChecks.results,
+      checkStaging(staging),
+      ...connectors.flatMap((connector, i) => [
+        checkEnabled(connector, anyEnabled),
+        ...(connector.enabled ? [...checkConnectorState(connector, shared), ...controllers[i]!] : []),
+      ]),
+    ];
+  } finally {
+    state.reader?.close();
+  }
+}
+
+/** @throws PhsyncError `usage-connector` */
+export function chosen({ connectors }: AgentConfig, name: string | undefined): readonly ConnectorConfig[] {
+  if (name === undefined) return connectors;
+  const found = connectors.filter((connector) => connector.name === name);
+  if (found.length > 0) return found;
+  const names = connectors.map((connector) => connector.name).join(', ');
+  throw new PhsyncError('usage-connector', `--connector: no connector ${name}; expected one of ${names}`, {
+    facts: { connector: name },
+  });
+}

@@ -1,0 +1,58 @@
+/** A diagnosis for people: a line a check, and below each finding what to do. */
+
+import type { CheckResult, CheckStatus } from './check.js';
+
+const MARKS: Readonly<Record<CheckStatus, string>> = { ok: 'ok', warning: 'WARNING', error: 'ERROR', skipped: '-' };
+const MARK_WIDTH = 9;
+const WIDTH = 120;
+
+export interface Tally {
+  readonly ok: number;
+  readonly warning: number;
+  readonly error: number;
+  readonly skipped: number;
+}
+
+export function tally(results: readonly CheckResult[]): Tally {
+  const count = (status: CheckStatus) => results.filter((result) => result.status === status).length;
+  return { ok: count('ok'), warning: count('warning'), error: count('error'), skipped: count('skipped') };
+}
+
+/** Lines, without a line feed at the end. */
+export function diagnosisText(results: readonly CheckResult[]): string {
+  const lines: string[] = [];
+  let heading = '';
+  for (const result of results) {
+    const { connector, server, status, title, finding, advice } = result;
+    const under = [connector, server].filter((part) => part !== undefined).join(', ');
+    if (under !== heading && under !== '') lines.push('', under);
+    heading = under;
+    lines.push(...wrap(`${MARKS[status].padEnd(MARK_WIDTH)}${title}: ${oneLine(finding)}`));
+    if (advice !== undefined) lines.push(...wrap(`${' '.repeat(MARK_WIDTH)}-> ${oneLine(advice)}`));
+  }
+  const { warning, error } = tally(results);
+  lines.push(
+    '',
+    error + warning === 0 ? 'All is well.' : `${counted(error, 'error')}, ${counted(warning, 'warning')}.`,
+  );
+  return lines.join('\n');
+}
+
+const counted = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+const oneLine = (text: string) => text.replaceAll(/\s*[\r\n]+\s*/g, ' ');
+
+/** Words that are longer than a line stay whole: they are for copying. */
+function wrap(text: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  const indent = ' '.repeat(MARK_WIDTH + 2);
+  for (const word of text.split(/(?<=\S) /)) {
+    if (line !== '' && line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = indent + word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
