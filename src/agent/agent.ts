@@ -6,12 +6,13 @@ import { guidToText } from '../protocol/dtyp/guid.js';
 import type { Clock } from './clock.js';
 import type { ConnectorConfig } from './config.js';
 import { runCycle } from './cycle.js';
-import type { EventSink } from './events/event.js';
+import { type EventSink, ofConnector } from './events/event.js';
 import { openLink, type TenantClient } from './link.js';
 import type { Patience } from './patience.js';
 import { createScope } from './scope.js';
 import type { DirectorySource } from './source.js';
 import { type CycleCounts, noCounts } from './state/rows.js';
+import { stateError } from './state/state-errors.js';
 import type { StateStore } from './state/store.js';
 
 const RETRIES_LOGGED = 10;
@@ -93,7 +94,9 @@ export class Agent {
     let counts: Readonly<CycleCounts> = noCounts();
     let source: DirectorySource | undefined;
     let failure: Error | undefined;
+    const events = ofConnector(this.#parts.events, name);
     try {
+      store.checkRoom();
       source = await openSource(connector, signal);
       log.debug({ directory: source.description }, 'cycle starts');
       counts = await runCycle({
@@ -104,6 +107,7 @@ export class Agent {
         hasher,
         clock,
         log,
+        events,
         signal,
         full,
         allowDeletions,
@@ -112,7 +116,8 @@ export class Agent {
           onProgress?.(name, soFar, total);
         },
       });
-    } catch (error) {
+    } catch (cause) {
+      const error = stateError(cause);
       // A stop is no failure, and there is none that it hides: a cycle settles what it began and says what failed.
       if (source !== undefined || !signal.aborted) {
         failure = error instanceof Error ? error : new Error(String(error));
@@ -130,7 +135,15 @@ export class Agent {
       seconds: (finished - started) / 1000,
       error: failure && { code: codeOf(failure), message: failure.message },
     };
-    state.recordCycle(started, finished, counts, report.error);
+    if (report.error?.code.startsWith('state-')) {
+      events.emit(report.error.code === 'state-busy' ? 666 : 665, report.error);
+    }
+    try {
+      state.recordCycle(started, finished, counts, report.error);
+    } catch (error) {
+      // The cycle's own work is settled; a full disk has its event at the next cycle's start.
+      log.warn({ err: stateError(error) }, 'the outcome of the cycle could not be written down');
+    }
     if (failure === undefined) {
       const { error: _, connector: __, firstReason: ___, ...summary } = report;
       log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');

@@ -10,6 +10,7 @@ import { guidFromText, guidToText } from '../protocol/dtyp/guid.js';
 import type { Clock } from './clock.js';
 import { type DecisionContext, decide } from './decide.js';
 import { deletesUser, deletionThreshold, tooManyDeletions } from './deletions.js';
+import type { EventSink } from './events/event.js';
 import { Lane } from './lane.js';
 import type { Link } from './link.js';
 import { type Scope, UnseenOus } from './scope.js';
@@ -18,6 +19,7 @@ import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.j
 import { type CycleCounts, noCounts, Outcome, type RetryRow } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
 import { deriveUnit, type Item, type OutcomeHook, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
+import { type QueueChange, tellQueueChanges } from './unit-events.js';
 
 /** Units under way at the same time: one each being hashed, provisioned, sent and recorded. */
 const UNITS_IN_FLIGHT = 4;
@@ -38,6 +40,7 @@ export interface CycleOptions {
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly events: EventSink;
   /** Aborted: no more is pulled, what is under way is settled, and the cycle ends early without an error. */
   readonly signal: AbortSignal;
   /** Everything from the beginning, acknowledged or not. */
@@ -314,7 +317,7 @@ class Cycle {
 
   /** Takes its places in the lanes before anything is awaited, so that units keep their order in each. */
   #settle(unit: Unit, page: DirectoryPage | undefined): Promise<void> {
-    const { hasher, link, source, state, clock, onProgress, onOutcome } = this.#options;
+    const { hasher, link, source, state, clock, events, onProgress, onOutcome } = this.#options;
     const seen = page?.objects.length ?? 0;
     const containerMoved = this.#containerMoved;
     const deriving = deriveUnit(unit, hasher);
@@ -323,12 +326,13 @@ class Cycle {
     const provisioned = this.#provisioning.run(() => provisionUnit(unit, link, source.domain));
     const sent = this.#sending.run(async () => {
       const [derived] = await Promise.all([deriving, provisioned]);
-      await sendUnit(unit, derived, link, new Date(clock.now()));
+      await sendUnit(unit, derived, link, new Date(clock.now()), events);
     });
     const recorded = this.#recording.run(async () => {
       await sent;
+      let changes: readonly QueueChange[] = [];
       state.transaction(() => {
-        recordUnit(unit, state, this.#counts, clock.now(), onOutcome);
+        changes = recordUnit(unit, state, this.#counts, clock.now(), onOutcome);
         const deleted = unit.items.filter((item) => deletesUser(item) && item.failure === undefined).length;
         if (deleted > 0) state.deletions += deleted;
         if (page !== undefined) {
@@ -337,6 +341,7 @@ class Cycle {
           if (containerMoved) state.scopeDigest = '';
         }
       });
+      tellQueueChanges(changes, events);
       if (page !== undefined) {
         this.#counts.pages++;
         this.#counts.seen += seen;

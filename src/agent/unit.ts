@@ -9,10 +9,12 @@ import {
   type SyncOperation,
 } from '../provisioning/types.js';
 import type { Decision } from './decide.js';
+import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import type { DirectoryObject } from './source.js';
 import { type CycleCounts, type ObjectRow, Outcome, type OutcomeCode, type RetryFailure } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
+import { type QueueChange, tellCredentials } from './unit-events.js';
 import { type Domain, sourceAnchorOf, userProperties } from './user-properties.js';
 
 /** One object of a unit, with what was decided and what has become of it so far. */
@@ -85,6 +87,7 @@ export async function sendUnit(
   derived: OpenAndDeriveBatchResult | undefined,
   link: Link,
   now: Date,
+  events: EventSink,
 ): Promise<void> {
   if (derived === undefined) return;
   const items: Item[] = [];
@@ -118,6 +121,7 @@ export async function sendUnit(
   }
   if (items.length === 0) return;
   const results = await link.provisionCredentials(credentials);
+  tellCredentials(items, credentials, results, events);
   for (const [at, item] of items.entries()) {
     const { result, extendedErrorInformation } = results[at]!;
     // An older change than the tenant's is settled: the newer one is there.
@@ -154,14 +158,18 @@ function changeDateOf({ decision }: Item): Date | undefined {
  */
 export type OutcomeHook = (item: Item, row: ObjectRow | undefined, now: number) => void;
 
-/** Writes down what became of each item; runs inside a transaction. */
+/**
+ * Writes down what became of each item; runs inside a transaction. Returns what that did to the retry queue, to be told
+ * after it.
+ */
 export function recordUnit(
   unit: Unit,
   state: ConnectorState,
   counts: CycleCounts,
   now: number,
   onOutcome?: OutcomeHook,
-): void {
+): QueueChange[] {
+  const changes: QueueChange[] = [];
   for (const item of unit.items) {
     const { decision, known, guid, failure } = item;
     if (decision.kind === 'sync' || (decision.kind !== 'delete' && decision.inScope)) counts.inScope++;
@@ -172,13 +180,15 @@ export function recordUnit(
     }
     if (failure !== undefined) {
       counts.failed++;
-      state.retryQueue.put(guid, failure, now);
+      const { attempts, gaveUp } = state.retryQueue.put(guid, failure, now);
+      if (attempts === 1) changes.push({ kind: 'entered', item });
+      if (gaveUp) changes.push({ kind: 'gaveUp', item });
       const row = rowAfterFailure(item);
       if (row !== undefined) state.put(guid, row, now);
       onOutcome?.(item, row, now);
       continue;
     }
-    state.retryQueue.remove(guid);
+    if (state.retryQueue.remove(guid)) changes.push({ kind: 'left', item });
     switch (decision.kind) {
       case 'pass':
         if (decision.inScope) counts.skipped++;
@@ -202,6 +212,7 @@ export function recordUnit(
       }
     }
   }
+  return changes;
 }
 
 /** Why an object in scope sends no password. `none`: it came whole, and there was no password in it. */

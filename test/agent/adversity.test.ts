@@ -360,6 +360,7 @@ describe('when a cycle has failed, nothing of it is under way any more', () => {
     const agent = site.agent(lab, {
       connectors: [connector({ name: 'full disk' }), connector()],
       store: {
+        checkRoom: () => store.checkRoom(),
         connector(name: string) {
           if (name === 'full disk') throw new Error('database or disk is full');
           return store.connector(name);

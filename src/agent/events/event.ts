@@ -69,3 +69,17 @@ export interface EventSink {
 
 /** For those who do not listen. */
 export const noEvents: EventSink = { emit: () => undefined, forUsers: () => undefined };
+
+/** The same sink, with the connector's name in each event. */
+export function ofConnector(events: EventSink, connector: string): EventSink {
+  const named = ({ emit }: Pick<EventSink, 'emit'>): Pick<EventSink, 'emit'> => ({
+    emit: (number, fields) => emit(number, { connector, ...fields }),
+  });
+  return {
+    ...named({ emit: (number, fields) => events.emit(number, fields) }),
+    forUsers(count) {
+      const users = events.forUsers(count);
+      return users && named({ emit: (number, fields) => users.emit(number, fields) });
+    },
+  };
+}

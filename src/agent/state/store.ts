@@ -1,6 +1,7 @@
 /** The agent's memory: one SQLite file with cookies, what the tenant was told, and the retry queue. Never a secret. */
 
-import { join } from 'node:path';
+import { statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type DatabaseOptions, openDatabase } from '../../state/database.js';
@@ -10,6 +11,7 @@ import { EventStore } from './events.js';
 import { migrations } from './migrations.js';
 import { RetryQueue } from './retry-queue.js';
 import type { CycleCounts, ObjectRow, OutcomeCode } from './rows.js';
+import { checkRoom } from './state-errors.js';
 
 /** Its presence says that the directory is the agent's own. */
 export const DATABASE_FILE = 'agent.sqlite';
@@ -91,10 +93,21 @@ export class StateStore {
     this.#db.prepare('INSERT INTO probe VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at').run(now);
   }
 
+  /** @throws PhsyncError `state-full` where a cycle could not write down what it does. */
+  checkRoom(): void {
+    const directory = dirname(this.#db.name);
+    const { bavail, bsize } = statfsSync(directory);
+    checkRoom(directory, bavail * bsize);
+  }
+
   /** The state of one connector, made when it is new. */
   connector(name: string): ConnectorState {
-    this.#db.prepare('INSERT INTO connector (name) VALUES (?) ON CONFLICT DO NOTHING').run(name);
-    const id = this.#db.prepare('SELECT id FROM connector WHERE name = ?').pluck().get(name) as number;
+    const find = this.#db.prepare('SELECT id FROM connector WHERE name = ?').pluck();
+    const known = find.get(name) as number | undefined;
+    // Nothing is written for one that is known: the disk may be full.
+    if (known === undefined)
+      this.#db.prepare('INSERT INTO connector (name) VALUES (?) ON CONFLICT DO NOTHING').run(name);
+    const id = known ?? (find.get(name) as number);
     return new ConnectorState(this.#db, id);
   }
 
