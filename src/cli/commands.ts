@@ -9,6 +9,7 @@ export const names = [
   'agent',
   'tenant',
   'diagnose',
+  'permissions',
   'hash',
   'verify',
   'info',
