@@ -180,15 +180,15 @@ export function recordUnit(
     }
     if (failure !== undefined) {
       counts.failed++;
+      const row = rowAfterFailure(item);
+      // Before the queue, where the reason of the result that is replaced stands until now.
+      if (row !== undefined) state.put(guid, row, now);
       const { attempts, gaveUp } = state.retryQueue.put(guid, failure, now);
       if (attempts === 1) changes.push({ kind: 'entered', item });
       if (gaveUp) changes.push({ kind: 'gaveUp', item });
-      const row = rowAfterFailure(item);
-      if (row !== undefined) state.put(guid, row, now);
       onOutcome?.(item, row, now);
       continue;
     }
-    if (state.retryQueue.remove(guid)) changes.push({ kind: 'left', item });
     switch (decision.kind) {
       case 'pass':
         if (decision.inScope) counts.skipped++;
@@ -211,6 +211,7 @@ export function recordUnit(
         break;
       }
     }
+    if (state.retryQueue.remove(guid)) changes.push({ kind: 'left', item });
   }
   return changes;
 }

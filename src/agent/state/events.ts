@@ -1,6 +1,7 @@
-/** The event log of the last seven days in the agent's state, and the results of objects that newer ones replaced. */
+/** The event log of the last seven days in the agent's state. */
 
 import type Database from 'better-sqlite3';
+import { KEPT_MS, pruneResults } from './history.js';
 
 export interface StoredEvent {
   /** Milliseconds since 1970. */
@@ -19,8 +20,6 @@ export interface EventQuery {
   readonly since?: number;
 }
 
-/** Kept as long as Entra Connect keeps the results of its password synchronization. */
-export const KEPT_MS = 7 * 24 * 3600 * 1000;
 /** About 30 MB. An agent with ten connectors that changes passwords all day long writes fewer in seven days. */
 export const MAX_EVENTS = 100_000;
 /** Rows that one pruning takes away, so that the loop is not held up: some 10 ms. */
@@ -51,7 +50,7 @@ export class EventStore {
     return newestEvents(this.#db, limit, query);
   }
 
-  /** Takes away a part of what is too old or too much; true while more remains. */
+  /** Takes away a part of what is too old or too much, of the results of objects too; true while more remains. */
   prune(now: number): boolean {
     const old = this.#db
       .prepare('DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < ? ORDER BY at LIMIT ?)')
@@ -63,7 +62,8 @@ export class EventStore {
            WHERE id <= (SELECT max(id) FROM event) - ? ORDER BY id LIMIT ?)`,
       )
       .run(this.#maxEvents, PRUNED_AT_ONCE).changes;
-    return old === PRUNED_AT_ONCE || many === PRUNED_AT_ONCE;
+    const moreResults = pruneResults(this.#db, now);
+    return old === PRUNED_AT_ONCE || many === PRUNED_AT_ONCE || moreResults;
   }
 }
 

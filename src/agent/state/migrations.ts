@@ -113,6 +113,42 @@ export const migrations: readonly Migration[] = [
   -- The last time that the tenant answered on this connector's behalf: to a ping, or to its passwords.
   ALTER TABLE connector ADD COLUMN heartbeat_at INTEGER;
 
+  -- Results of an object that newer ones replaced, ten at most; the latest one is the object's row itself. Written by the
+  -- triggers: an object that is new has none, so that a first synchronization writes nothing here, and neither does a
+  -- full one that finds what it knew.
+  CREATE TABLE result (
+    id INTEGER PRIMARY KEY,
+    connector INTEGER NOT NULL REFERENCES connector (id),
+    guid BLOB NOT NULL,
+    outcome INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    -- Of the password that the tenant had then.
+    password_changed INTEGER,
+    reason TEXT
+  ) STRICT;
+  CREATE INDEX result_object ON result (connector, guid, id);
+  CREATE INDEX result_at ON result (at);
+
+  CREATE TRIGGER result_replaced BEFORE UPDATE ON object
+    WHEN old.outcome <> 0 AND old.settled IS NOT NULL
+      AND (new.outcome <> old.outcome OR new.password_version IS NOT old.password_version
+        OR new.password_changed IS NOT old.password_changed)
+  BEGIN
+    INSERT INTO result (connector, guid, outcome, at, password_changed, reason)
+      VALUES (old.connector, old.guid, old.outcome, old.settled, old.password_changed,
+        (SELECT reason FROM retry WHERE connector = old.connector AND guid = old.guid));
+    DELETE FROM result WHERE connector = old.connector AND guid = old.guid AND id <= (
+      SELECT id FROM result WHERE connector = old.connector AND guid = old.guid ORDER BY id DESC LIMIT 1 OFFSET 10);
+  END;
+  CREATE TRIGGER result_forgotten BEFORE DELETE ON object WHEN old.outcome <> 0 AND old.settled IS NOT NULL
+  BEGIN
+    INSERT INTO result (connector, guid, outcome, at, password_changed, reason)
+      VALUES (old.connector, old.guid, old.outcome, old.settled, old.password_changed,
+        (SELECT reason FROM retry WHERE connector = old.connector AND guid = old.guid));
+    DELETE FROM result WHERE connector = old.connector AND guid = old.guid AND id <= (
+      SELECT id FROM result WHERE connector = old.connector AND guid = old.guid ORDER BY id DESC LIMIT 1 OFFSET 10);
+  END;
+
   -- One row, which is written to learn whether the state can be written.
   CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
   `,

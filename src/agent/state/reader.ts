@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { PhsyncError } from '../../hasher/errors.js';
 import { sqlite } from '../../state/sqlite.js';
+import { type EventQuery, newestEvents, type StoredEvent } from './events.js';
+import { type ObjectResult, objectHistory } from './history.js';
 import { migrations } from './migrations.js';
 import type { CycleCounts } from './rows.js';
 import { DATABASE_FILE } from './store.js';
@@ -56,6 +58,10 @@ export interface StateReader {
   /** The newest first. */
   cycles(connector: string, limit: number): PastCycle[];
   retries(connector: string): RetrySummary;
+  /** The newest events that the query asks for, the newest first. */
+  events(limit: number, query?: EventQuery): StoredEvent[];
+  /** The last results of an object, the newest first. `guid`: 16 bytes as replication carries them. */
+  history(connector: string, guid: Uint8Array, limit: number): ObjectResult[];
   close(): void;
 }
 
@@ -157,6 +163,14 @@ class Reader implements StateReader {
       )
       .all(connector) as RetrySummary['reasons'];
     return { length, attempts, nextTry: nextTry ?? undefined, firstFailure: firstFailure ?? undefined, reasons };
+  }
+
+  events(limit: number, query?: EventQuery): StoredEvent[] {
+    return newestEvents(this.#db, limit, query);
+  }
+
+  history(connector: string, guid: Uint8Array, limit: number): ObjectResult[] {
+    return objectHistory(this.#db, connector, guid, limit);
   }
 
   close(): void {

@@ -8,6 +8,7 @@ import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { openStateDirectory } from '../../state/directory.js';
 import { type Lock, tryLock } from '../../state/lock.js';
 import { EventStore } from './events.js';
+import { KEPT_MS, type ObjectResult, objectHistory } from './history.js';
 import { migrations } from './migrations.js';
 import { RetryQueue } from './retry-queue.js';
 import type { CycleCounts, ObjectRow, OutcomeCode } from './rows.js';
@@ -17,8 +18,6 @@ import { checkRoom } from './state-errors.js';
 export const DATABASE_FILE = 'agent.sqlite';
 /** Locked while an agent runs. */
 export const LOCK_FILE = 'agent.lock';
-/** Outcomes of cycles are kept for seven days, as Entra Connect keeps its own. */
-const HISTORY_MS = 7 * 24 * 3600 * 1000;
 const MAX_ERROR = 300;
 
 const DATABASE_OPTIONS: DatabaseOptions = {
@@ -108,7 +107,7 @@ export class StateStore {
     if (known === undefined)
       this.#db.prepare('INSERT INTO connector (name) VALUES (?) ON CONFLICT DO NOTHING').run(name);
     const id = known ?? (find.get(name) as number);
-    return new ConnectorState(this.#db, id);
+    return new ConnectorState(this.#db, id, name);
   }
 
   close(): void {
@@ -120,14 +119,16 @@ export class StateStore {
 export class ConnectorState {
   readonly #db: Database.Database;
   readonly #id: number;
+  readonly #name: string;
   readonly #find: Database.Statement;
   readonly #put: Database.Statement;
   readonly #drop: Database.Statement;
   readonly retryQueue: RetryQueue;
 
-  constructor(db: Database.Database, id: number) {
+  constructor(db: Database.Database, id: number, name: string) {
     this.#db = db;
     this.#id = id;
+    this.#name = name;
     this.#find = db.prepare(
       `SELECT cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest, password_version AS passwordVersion,
         password_changed AS passwordChanged, outcome, source_anchor AS sourceAnchor, account_expires AS accountExpires
@@ -252,6 +253,11 @@ export class ConnectorState {
     return this.#find.get(this.#id, guid) as ObjectRow | undefined;
   }
 
+  /** The last results of an object, the newest first: eleven at most. */
+  history(guid: Uint8Array, limit: number): ObjectResult[] {
+    return objectHistory(this.#db, this.#name, guid, limit);
+  }
+
   /** `settled`: when this outcome came about, in milliseconds since 1970. */
   put(guid: Uint8Array, row: ObjectRow, settled: number): void {
     this.#put.run(
@@ -305,7 +311,7 @@ export class ConnectorState {
         error: error?.message.slice(0, MAX_ERROR) ?? null,
         errorCode: error?.code ?? null,
       });
-    this.#db.prepare('DELETE FROM cycle WHERE connector = ? AND finished < ?').run(this.#id, finished - HISTORY_MS);
+    this.#db.prepare('DELETE FROM cycle WHERE connector = ? AND finished < ?').run(this.#id, finished - KEPT_MS);
   }
 
   /** All of `work` or nothing of it. */
