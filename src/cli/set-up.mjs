@@ -75,30 +75,48 @@ function install() {
   say(`dependencies installed in ${seconds(began)}`);
 }
 
-function addon() {
-  const built = join(root, 'build', 'Release', 'phsync.node');
-  const failed = join(root, 'build', 'failed');
-  const sources = newest(
-    [join(root, 'binding.gyp'), join(root, 'native')],
-    (path) => !path.includes(`${join('native', 'test')}`),
-  );
-  if (age(built) > sources) return;
-  if (age(failed) > sources) {
-    say('the addon could not be built before, so the pure-JS fallback is used; remove the folder `build` to try again');
+/** Builds an addon; `lacking` is what is to be said where it cannot be. */
+function addon({ what, folder, sources, script, lacking }) {
+  const built = join(folder, 'build', 'Release', script === 'build:native' ? 'phsync.node' : 'phsync_gssapi.node');
+  const failed = join(folder, 'build', 'failed');
+  const newestSource = newest(sources, (path) => !/\/native\/(test|gssapi\/build)\//.test(path.replaceAll('\\', '/')));
+  if (age(built) > newestSource) return;
+  if (age(failed) > newestSource) {
+    say(`${what} could not be built before, so ${lacking}; remove the folder ${join(folder, 'build')} to try again`);
     return;
   }
   const began = Date.now();
-  say('building the native addon (node-gyp)');
+  say(`building ${what} (node-gyp)`);
   // Not --silent, by which node-gyp would keep what is missing to itself.
-  if (run(['run', '--loglevel=error', 'build:native'], { mayFail: true })) {
-    say(`addon built in ${seconds(began)}`);
+  if (run(['run', '--loglevel=error', script], { mayFail: true })) {
+    say(`${what} built in ${seconds(began)}`);
   } else {
     mkdirSync(dirname(failed), { recursive: true });
     writeFileSync(failed, '');
-    say(
-      'the addon could not be built (why stands above; it takes a C++17 compiler): the pure-JS fallback will be used',
-    );
+    say(`${what} could not be built (why stands above; it takes a C++17 compiler): ${lacking}`);
   }
+}
+
+function addons() {
+  const native = join(root, 'native');
+  const gssapi = join(native, 'gssapi');
+  addon({
+    what: 'the native addon',
+    folder: root,
+    sources: [join(root, 'binding.gyp'), ...readdirSync(native).map((name) => join(native, name))].filter(
+      (path) => path !== gssapi,
+    ),
+    script: 'build:native',
+    lacking: 'the pure-JS fallback is used',
+  });
+  if (process.platform !== 'linux') return;
+  addon({
+    what: 'the addon for Kerberos',
+    folder: gssapi,
+    sources: [gssapi, join(native, 'secure_zero.h')],
+    script: 'build:gssapi',
+    lacking: 'there is no Kerberos',
+  });
 }
 
 function typescript() {
@@ -114,5 +132,5 @@ function typescript() {
 }
 
 install();
-addon();
+addons();
 typescript();
