@@ -4,6 +4,7 @@ import type { PhsyncError } from '../../hasher/errors.js';
 import { NameFormat, NameStatus } from '../../protocol/drsr/crack-names.js';
 import type { DrsClient } from '../../protocol/drsr/drs-client.js';
 import type { Clock } from '../clock.js';
+import { accountName } from '../sources/drs-account.js';
 import { connectDrs, type DrsConnection, type DrsConnectionOptions, errorFacts } from '../sources/drs-connection.js';
 import { type DrsStage, drsError } from '../sources/drs-errors.js';
 import { type CheckId, type CheckResult, failure, known, ok, type Subject, skipped } from './check.js';
@@ -66,7 +67,8 @@ async function walk(options: DrsConnectionOptions, of: Subject, results: CheckRe
   const { client, peer } = connection;
   try {
     results.push(ok('dc-reachable', peer, { peer }, of));
-    results.push(ok('dc-logon', `${auth.user} (${auth.mechanism})`, { account: auth.user }, of));
+    const account = accountName(auth);
+    results.push(ok('dc-logon', `${account} (${auth.mechanism})`, { account }, of));
     const names = await at('domain', options, () => learnDomain(client, domain));
     if (names === undefined) {
       results.push(
@@ -166,11 +168,11 @@ function logonRefused({ code, message, facts }: PhsyncError, of: Subject): Check
 /** The two results of what `probeRights` found. */
 export function judgeRights(
   { getChanges, getChangesAll }: ReplicationRights,
-  { domain, auth }: Pick<DrsConnectionOptions, 'domain'> & { readonly auth: { readonly user: string } },
+  { domain, auth }: Pick<DrsConnectionOptions, 'domain'> & { readonly auth: Parameters<typeof accountName>[0] },
   netbiosName: string | undefined,
   of: Subject,
 ): CheckResult[] {
-  const { user } = auth;
+  const user = accountName(auth);
   const { dsacls } = grantCommands(user, domain, netbiosName);
   const judge = (id: CheckId, has: boolean, which: 0 | 1) => {
     const { name } = REPLICATION_RIGHTS[which];

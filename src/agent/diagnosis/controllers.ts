@@ -97,7 +97,7 @@ export async function connectionOptions(
     server,
     address,
     domain,
-    auth: { mechanism: auth.mechanism as 'ntlm', user: auth.user ?? '', password: password ?? '' },
+    auth: { ...auth, password },
     allowMd5InFips,
     timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },
   };

@@ -1,14 +1,11 @@
 /** One authenticated, sealed and bound connection to a domain controller's replication interface. */
 
-import { randomBytes } from 'node:crypto';
 import { DRSUAPI_INTERFACE, DrsClient } from '../../protocol/drsr/drs-client.js';
 import { EPM_INTERFACE, EPM_PORT, mapTcpPort } from '../../protocol/epm/endpoint-mapper.js';
 import { RpcClient } from '../../protocol/rpc/rpc-client.js';
-import type { SecurityContext } from '../../protocol/rpc/security-context.js';
-import { NtlmContext } from '../../protocol/ssp/ntlm/ntlm-context.js';
-import { SpnegoContext } from '../../protocol/ssp/spnego/spnego-context.js';
-import { parseAccount } from './drs-account.js';
+import { accountName } from './drs-account.js';
 import { type DrsErrorFacts, type DrsStage, drsError } from './drs-errors.js';
+import { type DrsAuth, openSecurity } from './drs-security.js';
 import { connectTcp, IDLE_TIMEOUT } from './tcp-transport.js';
 import { limitTime } from './time-limit.js';
 
@@ -23,31 +20,27 @@ export interface DrsConnectionOptions {
   readonly epmPort?: number | undefined;
   /** DNS name of the domain. */
   readonly domain: string;
-  readonly auth: {
-    /** Raw NTLM, or NTLM inside SPNEGO. */
-    readonly mechanism: 'ntlm' | 'negotiate';
-    /** `phs.sync`, `PHS\phs.sync` or `phs.sync@phs.test`. */
-    readonly user: string;
-    /** For a bare user name. Default: the directory's domain. */
-    readonly domain?: string | undefined;
-    readonly password: string;
-  };
+  readonly auth: DrsAuth;
   /** Whether NTLM may be spoken in FIPS mode. */
   readonly allowMd5InFips?: boolean | undefined;
   readonly timeouts?: { readonly connectMs?: number; readonly idleMs?: number } | undefined;
+  /** What an operator should hear of and that stops nothing. */
+  readonly onNotice?: ((notice: { readonly code: string; readonly message: string }) => void) | undefined;
 }
 
 export interface DrsConnection {
   readonly client: DrsClient;
   /** `dc1.phs.test (127.0.0.1:49153)` */
   readonly peer: string;
+  /** When the Kerberos ticket ends that it was made with; undefined: never (NTLM). */
+  readonly expires: Date | undefined;
   close(): void;
 }
 
 /**
  * Asks the endpoint mapper, connects, logs on and binds. Rejects with a PhsyncError that names the stage:
  * `dc-name-unknown`, `dc-unreachable`, `dc-connection-lost`, `dc-timeout`, `dc-no-replication-service`,
- * `dc-logon-failed`, `dc-weak-security`, `dc-protocol-error`, …; `config-fips` where FIPS mode forbids NTLM.
+ * `dc-weak-security`, `dc-protocol-error`, …; for the logon see `logonMeaning`; `config-fips` where FIPS mode forbids NTLM.
  */
 export async function connectDrs(options: DrsConnectionOptions, signal?: AbortSignal): Promise<DrsConnection> {
   const port = options.port ?? (await mapPort(options, signal));
@@ -56,23 +49,21 @@ export async function connectDrs(options: DrsConnectionOptions, signal?: AbortSi
   signal?.addEventListener('abort', abort, { once: true });
   try {
     // `connect` closes the transport when it fails.
-    const rpc = await at('logon', options, () =>
-      limitTime(
-        idleTimeoutOf(options),
-        () =>
-          RpcClient.connect(transport, {
-            interfaceId: DRSUAPI_INTERFACE.uuid,
-            version: DRSUAPI_INTERFACE,
-            security: securityContext(options),
-          }),
-        abort,
-      ),
-    );
+    const logOn = async () => {
+      const { context, expires } = await openSecurity(options);
+      const rpc = await RpcClient.connect(transport, {
+        interfaceId: DRSUAPI_INTERFACE.uuid,
+        version: DRSUAPI_INTERFACE,
+        security: context,
+      });
+      return { rpc, expires };
+    };
+    const { rpc, expires } = await at('logon', options, () => limitTime(idleTimeoutOf(options), logOn, abort));
     try {
       const client = await at('bind', options, () =>
         limitTime(idleTimeoutOf(options), () => DrsClient.bind(rpc), abort),
       );
-      return { client, peer: transport.peer, close: () => rpc.close() };
+      return { client, peer: transport.peer, expires, close: () => rpc.close() };
     } catch (error) {
       rpc.close();
       throw error;
@@ -91,7 +82,15 @@ export function idleTimeoutOf({ timeouts }: Pick<DrsConnectionOptions, 'timeouts
 }
 
 export function errorFacts(options: DrsConnectionOptions, stage: DrsStage): DrsErrorFacts {
-  return { server: options.server, domain: options.domain, account: options.auth.user, stage };
+  const { mechanism, keytab, credentialCache } = options.auth;
+  return {
+    server: options.server,
+    domain: options.domain,
+    account: accountName(options.auth),
+    mechanism,
+    credential: keytab !== undefined ? 'keytab' : credentialCache !== undefined ? 'cache' : 'password',
+    stage,
+  };
 }
 
 async function at<T>(stage: DrsStage, options: DrsConnectionOptions, run: () => Promise<T>): Promise<T> {
@@ -129,16 +128,4 @@ async function mapPort(options: DrsConnectionOptions, signal: AbortSignal | unde
     signal?.removeEventListener('abort', close);
     close();
   }
-}
-
-function securityContext({ server, domain, auth, allowMd5InFips }: DrsConnectionOptions): SecurityContext {
-  const ntlm = new NtlmContext({
-    ...parseAccount(auth.user, auth.domain ?? domain),
-    password: auth.password,
-    targetName: `ldap/${server}`,
-    random: randomBytes,
-    now: () => new Date(),
-    allowMd5InFips,
-  });
-  return auth.mechanism === 'negotiate' ? new SpnegoContext([ntlm]) : ntlm;
 }

@@ -3,6 +3,7 @@
 import { FIPS_CODE } from '../../crypto/fips.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { ProtocolError } from '../../protocol/errors.js';
+import { logonMeaning } from './logon-errors.js';
 
 /** Where it went wrong. */
 export type DrsStage = 'endpoint-mapper' | 'connect' | 'logon' | 'bind' | 'domain' | 'replicate' | 'object';
@@ -12,6 +13,9 @@ export interface DrsErrorFacts {
   readonly domain: string;
   /** As configured. */
   readonly account: string;
+  readonly mechanism?: 'ntlm' | 'negotiate' | 'kerberos' | undefined;
+  /** What it proves itself with. Default: a password. */
+  readonly credential?: 'password' | 'keytab' | 'cache' | undefined;
   readonly stage: DrsStage;
 }
 
@@ -78,21 +82,12 @@ export function drsError(error: unknown, facts: DrsErrorFacts): unknown {
   });
 }
 
-function statusText({ status, structure }: ProtocolError): string {
-  if (status === undefined) return '';
-  return structure === 'NegTokenResp' ? ` (negState ${status})` : ` (0x${status.toString(16).padStart(8, '0')})`;
-}
-
-function meaning(error: ProtocolError, { server, domain, account, stage }: DrsErrorFacts) {
+function meaning(error: ProtocolError, facts: DrsErrorFacts): { readonly code: string; readonly text: string } {
+  const { server, domain, account, stage } = facts;
   const during = `${server}, ${STAGES[stage]}`;
+  const logon = logonMeaning(error, facts);
+  if (logon !== undefined) return logon;
   switch (error.code) {
-    case 'logon-failure':
-      return {
-        code: 'dc-logon-failed',
-        text:
-          `${server} refused the logon of ${account}: check user name, domain and password, and that the account is ` +
-          `enabled, not locked or expired and need not change its password${statusText(error)}`,
-      };
     case 'replication-access-denied':
     case 'access-denied':
       return {

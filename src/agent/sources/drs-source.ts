@@ -27,8 +27,6 @@ import { limitTime } from './time-limit.js';
 export interface DrsSourceOptions extends DrsConnectionOptions {
   /** cMaxObjects, 1 to 10,000. Default 1000; Samba sends no more than that. */
   readonly pageSize?: number | undefined;
-  /** What an operator should hear of and that stops nothing. */
-  readonly onNotice?: ((notice: { readonly code: string; readonly message: string }) => void) | undefined;
 }
 
 const DEFAULT_PAGE_SIZE = 1000;
@@ -73,6 +71,8 @@ class DrsSource implements DirectorySource {
   readonly #pageSize: number;
   readonly #sessionKeys: Uint8Array[] = [];
   #connection: Promise<DrsConnection> | undefined;
+  /** Of the kept connection's ticket. */
+  #expires: Date | undefined;
   #closed = false;
   #domain: DirectorySource['domain'];
   /** DN of the domain's naming context. */
@@ -335,6 +335,7 @@ class DrsSource implements DirectorySource {
     signal?: AbortSignal,
   ): Promise<T> {
     signal?.throwIfAborted();
+    if (mayReconnect) this.#dropExpired();
     const kept = this.#connection;
     const current = this.#open(signal);
     const connection = await current;
@@ -363,6 +364,7 @@ class DrsSource implements DirectorySource {
     if (this.#connection === undefined) {
       const opening = connectDrs(this.#options, signal).then((connection) => {
         this.#keepSessionKey(connection.client.sessionKey());
+        this.#expires = connection.expires;
         return connection;
       });
       opening.catch(() => {
@@ -373,6 +375,18 @@ class DrsSource implements DirectorySource {
       this.#connection = opening;
     }
     return this.#connection;
+  }
+
+  /** What began with a ticket goes on without it; what begins anew does so with fresh tickets. */
+  #dropExpired(): void {
+    if (this.#expires === undefined || this.#expires.getTime() > Date.now()) return;
+    this.#expires = undefined;
+    const old = this.#connection;
+    this.#connection = undefined;
+    old?.then(
+      (connection) => connection.close(),
+      () => undefined,
+    );
   }
 
   #giveUp(opened: Promise<DrsConnection>, connection: DrsConnection): void {

@@ -37,17 +37,17 @@ async function openDrs(
   { env, log, allowMd5InFips }: OpenSourceOptions,
   signal: AbortSignal | undefined,
 ): Promise<DirectorySource> {
-  const { mechanism, user } = auth;
-  if (server === undefined || mechanism === 'kerberos' || user === undefined || auth.password === undefined) {
-    throw new PhsyncError('config-invalid', 'directory: expected server, user and password, and not kerberos', {});
+  if (server === undefined) {
+    throw new PhsyncError('config-invalid', 'directory: expected server', {});
   }
-  const password = await resolveSecret(auth.password, 'directory.auth.password', env);
+  const password =
+    auth.password === undefined ? undefined : await resolveSecret(auth.password, 'directory.auth.password', env);
   return createDrsSource(
     {
       server,
       address,
       domain,
-      auth: { mechanism, user, password },
+      auth: { ...auth, password },
       pageSize,
       allowMd5InFips,
       timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },

@@ -37,7 +37,7 @@ export class SpnegoContext implements SecurityContext {
       throw new RangeError('SPNEGO needs at least one mechanism');
     }
     this.#mechanisms = [first, ...others];
-    this.#mechTypes = encodeMechTypes(mechanisms.map((mechanism) => mechanism.oid));
+    this.#mechTypes = encodeMechTypes(mechanisms.flatMap(oidsOf));
     this.#chosen = first;
   }
 
@@ -127,15 +127,15 @@ export class SpnegoContext implements SecurityContext {
     const { supportedMech } = reply;
     if (!this.#answered) {
       this.#answered = true;
-      if (supportedMech !== undefined && supportedMech !== this.#chosen.oid) {
-        const chosen = this.#mechanisms.find((mechanism) => mechanism.oid === supportedMech);
+      if (supportedMech !== undefined && !oidsOf(this.#chosen).includes(supportedMech)) {
+        const chosen = this.#mechanisms.find((mechanism) => oidsOf(mechanism).includes(supportedMech));
         if (chosen === undefined) {
           throw malformed(`the server chose mechanism ${supportedMech}, which was not offered`);
         }
         this.#chosen = chosen;
         return chosen.step(undefined);
       }
-    } else if (supportedMech !== undefined && supportedMech !== this.#chosen.oid) {
+    } else if (supportedMech !== undefined && !oidsOf(this.#chosen).includes(supportedMech)) {
       throw malformed(`the server changed its choice to mechanism ${supportedMech}`);
     }
     return this.#chosen.complete && reply.responseToken === undefined
@@ -149,6 +149,10 @@ export class SpnegoContext implements SecurityContext {
     }
     return this.#chosen;
   }
+}
+
+function oidsOf({ oid, alternativeOids = [] }: Mechanism): string[] {
+  return [oid, ...alternativeOids];
 }
 
 function malformed(message: string): ProtocolError {
