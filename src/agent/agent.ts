@@ -139,7 +139,8 @@ export class Agent {
       events.emit(report.error.code === 'state-busy' ? 666 : 665, report.error);
     }
     try {
-      state.recordCycle(started, finished, counts, report.error);
+      // Each try waits five seconds for who holds the database.
+      if (report.error?.code !== 'state-busy') state.recordCycle(started, finished, counts, report.error);
     } catch (error) {
       // The cycle's own work is settled; a full disk has its event at the next cycle's start.
       log.warn({ err: stateError(error) }, 'the outcome of the cycle could not be written down');
