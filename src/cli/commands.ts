@@ -6,6 +6,7 @@ import { packageVersion } from './version.js';
 /** In the order of `phsync --help`. */
 export const names = [
   'demo',
+  'init',
   'agent',
   'tenant',
   'diagnose',

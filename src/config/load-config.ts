@@ -92,9 +92,15 @@ function toValue(document: Document, file: string): unknown {
   }
 }
 
-interface Finding {
+export interface Finding {
   readonly path: readonly PropertyKey[];
   readonly message: string;
+}
+
+/** What `schema` has against `value`, in the words of `loadConfig`; empty where it is taken. */
+export function findingsOf(schema: z.ZodType, value: unknown): readonly Finding[] {
+  const parsed = schema.safeParse(value);
+  return parsed.success ? [] : flatten(parsed.error.issues, schema);
 }
 
 /** One finding per unknown key, each at its own path, with the key that may have been meant; the rest as zod reports it. */
