@@ -22,6 +22,12 @@ export function nodeAt(path: Path): DescribedNode {
   throw new TypeError(`agent.yaml has no ${path.join('.')}`);
 }
 
+/** The keys of the mapping at `path`; of a directory, those of Active Directory. */
+export function keysAt(path: Path): readonly string[] {
+  const shapes = nodesAt(described, path).map(({ keys }) => keys.map(({ name }) => name));
+  return shapes.find((names) => names.includes('server')) ?? shapes[0] ?? [];
+}
+
 /** The value at `path`; undefined where there is none. */
 export function getAt(draft: unknown, path: Path): unknown {
   return path.reduce<unknown>((value, key) => (value as Draft | undefined)?.[key], draft);

@@ -2,7 +2,7 @@
 
 import { type CANCEL_SYMBOL, cancel, confirm, isCancel, log, password, select, text } from '@clack/prompts';
 import { PhsyncError } from '../../hasher/errors.js';
-import { complaintAt, type Draft, getAt, nodeAt, type Path, setAt } from './draft.js';
+import { complaintAt, type Draft, getAt, keysAt, nodeAt, type Path, setAt } from './draft.js';
 
 export interface Asked {
   /** In place of the schema's words. */
@@ -19,6 +19,9 @@ export interface Asked {
   readonly expected?: string;
 }
 
+/** `connectors.directory.domain`. */
+export const nameOf = (path: Path): string => path.filter((part) => typeof part === 'string').join('.');
+
 /** Ctrl-C, or the end of the input. */
 function given<Value>(answer: Value | typeof CANCEL_SYMBOL): Value {
   if (!isCancel(answer)) return answer;
@@ -27,10 +30,26 @@ function given<Value>(answer: Value | typeof CANCEL_SYMBOL): Value {
 }
 
 export class Interview {
+  readonly #asked = new Set<string>();
+
   constructor(readonly draft: Draft) {}
 
   #message(path: Path, message: string | undefined): string {
-    return `${path.filter((part) => typeof part === 'string').join('.')}: ${message ?? nodeAt(path).description ?? ''}`;
+    this.#asked.add(path.join('.'));
+    return `${nameOf(path)}: ${message ?? nodeAt(path).description ?? ''}`;
+  }
+
+  /** Asks for every plain value of the mapping at `path` that was not asked for yet, but for these. */
+  async rest(path: Path, except: readonly string[] = []): Promise<void> {
+    for (const name of keysAt(path)) {
+      const key: Path = [...path, name];
+      if (this.#asked.has(key.join('.')) || except.includes(name)) continue;
+      const { types, values } = nodeAt(key);
+      if (types.includes('boolean')) await this.flag(key);
+      else if (values.length > 1) await this.choice(key);
+      else if (types.includes('number') || types.includes('integer')) await this.number(key, { optional: true });
+      else if (types.includes('string') && values.length === 0) await this.text(key, { optional: true });
+    }
   }
 
   /** A line of text, kept at `path`; an empty one and the default take the key away. */
@@ -85,7 +104,7 @@ export class Interview {
     const node = nodeAt(path);
     const initialValue = (getAt(this.draft, path) ?? node.default) === true;
     const answer = given(await confirm({ message: this.#message(path, undefined), initialValue }));
-    setAt(this.draft, path, answer === node.default ? undefined : answer);
+    setAt(this.draft, path, answer === (node.default ?? false) ? undefined : answer);
   }
 
   /** One of the values that the schema allows; the default is not written. */

@@ -71,12 +71,19 @@ function mapping(node: DescribedNode, value: Readonly<Record<string, unknown>>, 
   );
 }
 
+/** For a key that has neither default nor example. */
+function exampleOf({ types, values, minimum }: DescribedNode): unknown {
+  if (values.length > 0) return values[0];
+  if (types.includes('boolean')) return true;
+  if (types.includes('number') || types.includes('integer')) return minimum ?? 1;
+  return types.includes('string') ? '…' : {};
+}
+
 function entry({ name, node }: DescribedKey, value: unknown, path: string): string[] {
   const choice = node.values.length > 1 ? ` One of ${node.values.join(', ')}.` : '';
   const head = [...(path.includes('.') ? [] : ['']), ...comment(`${node.description ?? ''}${choice}`)];
   if (value === undefined) {
-    const shown = node.default ?? EXAMPLES[path];
-    if (shown === undefined) throw new TypeError(`${path} has neither default nor example`);
+    const shown = node.default ?? EXAMPLES[path] ?? exampleOf(node);
     return [...head, `#${name}: ${inline(shown)}`];
   }
   if (!BLOCKS.has(path)) return [...head, `${name}: ${inline(value)}`];

@@ -3,7 +3,7 @@
 import { FILTER_ATTRIBUTES } from '../../agent/config/scope.js';
 import { ACCOUNT_EXPECTED, parseAccount } from './account.js';
 import { complaintAt, getAt, newConnector, type Path, setAt } from './draft.js';
-import type { Interview } from './interview.js';
+import { type Interview, nameOf } from './interview.js';
 import { applyAccount, deduce } from './options.js';
 import { DEFAULT_NAMES, type SecretFile, type SecretName } from './secrets.js';
 
@@ -42,15 +42,9 @@ export async function express(interview: Interview): Promise<SecretFile[]> {
 /** Asks for everything, with what is known already to be confirmed. */
 export async function custom(interview: Interview): Promise<SecretFile[]> {
   await interview.text(['stateDir']);
-  await interview.choice(['logLevel']);
-  await interview.flag(['staging']);
-  await interview.flag(['allowMd5InFips']);
-  if (
-    await interview.yes(
-      'monitor: /healthz, /readyz and /metrics on a loopback port?',
-      getAt(interview.draft, ['monitor']) !== undefined,
-    )
-  ) {
+  await interview.rest([]);
+  const monitored = getAt(interview.draft, ['monitor']) !== undefined;
+  if (await interview.yes('monitor: /healthz, /readyz and /metrics on a loopback port?', monitored)) {
     await interview.text(['monitor', 'host']);
     await interview.number(['monitor', 'port'], { example: '9464' });
   }
@@ -67,18 +61,18 @@ async function tenant(interview: Interview): Promise<SecretFile[]> {
   await interview.text(['tenant', 'ca'], { optional: true });
   await interview.text(['tenant', 'auth', 'clientId']);
   const files = await secret(interview, CLIENT_SECRET, 'clientSecret');
-  if (
-    !(await interview.yes(
-      'tenant.proxy: an HTTP proxy on the way to the tenant?',
-      getAt(interview.draft, ['tenant', 'proxy']) !== undefined,
-    ))
-  ) {
-    return files;
-  }
-  await interview.text(['tenant', 'proxy', 'url'], { example: 'http://proxy.contoso.com:3128' });
-  await interview.text(['tenant', 'proxy', 'user'], { optional: true });
-  if (getAt(interview.draft, ['tenant', 'proxy', 'user']) === undefined) return files;
-  return [...files, ...(await secret(interview, ['tenant', 'proxy', 'password'], 'proxyPassword'))];
+  files.push(...(await proxy(interview, ['tenant', 'proxy'])));
+  await interview.rest(['tenant']);
+  return files;
+}
+
+async function proxy(interview: Interview, at: Path): Promise<SecretFile[]> {
+  const given = getAt(interview.draft, at) !== undefined;
+  if (!(await interview.yes('tenant.proxy: an HTTP proxy on the way to the tenant?', given))) return [];
+  await interview.text([...at, 'url'], { example: 'http://proxy.contoso.com:3128' });
+  await interview.text([...at, 'user'], { optional: true });
+  if (getAt(interview.draft, [...at, 'user']) === undefined) return [];
+  return secret(interview, [...at, 'password'], 'proxyPassword');
 }
 
 async function connector(interview: Interview, at: Path, index: number): Promise<SecretFile[]> {
@@ -86,25 +80,19 @@ async function connector(interview: Interview, at: Path, index: number): Promise
   const directory: Path = [...at, 'directory'];
   await interview.text([...directory, 'domain'], { example: 'phs.test' });
   await interview.text([...at, 'name'], { initial: String(getAt(draft, [...directory, 'domain'])) });
-  await interview.flag([...at, 'enabled']);
-  await interview.number([...at, 'phaseSeconds']);
+  await interview.rest(at);
   await domainControllers(interview, directory);
   const auth: Path = [...directory, 'auth'];
   const mechanism = await interview.choice([...auth, 'mechanism']);
   await interview.text([...auth, 'user'], { example: 'phs.sync', optional: mechanism !== 'ntlm' });
   const name = index === 0 ? DEFAULT_NAMES.password.file : `${DEFAULT_NAMES.password.file}-${index + 1}`;
   const files = await directorySecret(interview, at, name);
-  if (mechanism !== 'ntlm') {
-    await interview.text([...auth, 'realm'], { optional: true });
-    await interview.flag([...auth, 'allowRc4']);
-  }
-  await interview.number([...directory, 'pageSize'], { optional: true });
-  await interview.number([...directory, 'timeoutSeconds'], { optional: true });
+  await interview.rest(auth, ['keytab', 'credentialCache', ...(mechanism === 'ntlm' ? ['realm', 'allowRc4'] : [])]);
+  await interview.rest(directory, ['server', 'address', 'site']);
   await interview.list([...at, 'scope', 'include'], { example: 'OU=Staff,DC=phs,DC=test' });
   await interview.list([...at, 'scope', 'exclude']);
   await conditions(interview, [...at, 'scope', 'cloudFiltered']);
-  await interview.choice([...at, 'scope', 'passwords']);
-  await interview.flag([...at, 'disableExpiredAccounts']);
+  await interview.rest([...at, 'scope']);
   return files;
 }
 
@@ -181,7 +169,7 @@ async function secretBy(
   file: string,
 ): Promise<SecretFile[]> {
   if (way === 'write') {
-    const typed = await interview.secret(`${path.filter((part) => typeof part === 'string').join('.')}:`);
+    const typed = await interview.secret(`${nameOf(path)}:`);
     setAt(interview.draft, path, { file: `./${file}` });
     return [{ name: file, secret: typed }];
   }
