@@ -60,6 +60,7 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
+    parts.store.configure(parts.connectors.map(({ name }) => name));
   }
 
   /**
@@ -111,6 +112,7 @@ export class Agent {
         signal,
         full,
         allowDeletions,
+        disableExpired: connector.disableExpiredAccounts,
         onProgress: (soFar, total) => {
           counts = soFar;
           onProgress?.(name, soFar, total);

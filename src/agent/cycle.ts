@@ -7,26 +7,25 @@ import type { Logger } from 'pino';
 import { PhsyncError } from '../hasher/errors.js';
 import type { Hasher } from '../hasher/types.js';
 import { guidFromText, guidToText } from '../protocol/dtyp/guid.js';
+import { DirSyncFeature } from '../provisioning/types.js';
+import { beginCycle } from './begin-cycle.js';
 import type { Clock } from './clock.js';
 import { type DecisionContext, decide } from './decide.js';
-import { deletesUser, deletionThreshold, tooManyDeletions } from './deletions.js';
+import { deletionThreshold } from './deletions.js';
 import type { EventSink } from './events/event.js';
-import { Lane } from './lane.js';
 import type { Link } from './link.js';
 import { type Scope, UnseenOus } from './scope.js';
 import { SeenFilter } from './seen-filter.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
 import { type CycleCounts, noCounts, Outcome, type RetryRow } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
-import { deriveUnit, type Item, type OutcomeHook, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
-import { type QueueChange, tellQueueChanges } from './unit-events.js';
+import type { Item, OutcomeHook } from './unit.js';
+import { UnitLine } from './unit-line.js';
 
-/** Units under way at the same time: one each being hashed, provisioned, sent and recorded. */
-const UNITS_IN_FLIGHT = 4;
 /** Pages are cut so far: what is under way decides how much memory a cycle takes. */
 const MAX_UNIT = 1000;
-/** Objects of the retry queue that are read and sent together. */
-const RETRY_UNIT = 200;
+/** Objects that are read one by one and sent together. */
+const READ_UNIT = 200;
 /** What a directory that goes on serving says of one object. */
 const OBJECT_REFUSALS: ReadonlySet<string> = new Set(['dc-access-denied', 'dc-replication-failed']);
 /** Where users lie. */
@@ -43,10 +42,12 @@ export interface CycleOptions {
   readonly events: EventSink;
   /** Aborted: no more is pulled, what is under way is settled, and the cycle ends early without an error. */
   readonly signal: AbortSignal;
-  /** Everything from the beginning, acknowledged or not. */
+  /** Everything from the beginning, acknowledged or not. A cycle that is cut off leaves the rest of it to the next. */
   readonly full?: boolean;
   /** Whatever the tenant's threshold of accidental deletions. */
   readonly allowDeletions?: boolean;
+  /** Accounts that have expired are disabled in the tenant. */
+  readonly disableExpired?: boolean;
   /** Of each object as its outcome is written down, inside the transaction. */
   readonly onOutcome?: OutcomeHook;
   /** After each page; `total` as the source knows it. */
@@ -55,79 +56,90 @@ export interface CycleOptions {
 
 /** Rejects with the first failure of source, hasher, tenant or state; what was settled until then stays settled. */
 export async function runCycle(options: CycleOptions): Promise<CycleCounts> {
-  return new Cycle(options).run();
+  const { full, recovering } = await beginCycle(options);
+  const cycle = new Cycle(options, full, recovering);
+  try {
+    return await cycle.run();
+  } finally {
+    cycle.release();
+  }
+}
+
+/** A unit that is being put together. */
+interface Draft {
+  items: Item[];
+  sessionKeys: readonly Uint8Array[];
 }
 
 class Cycle {
   readonly #options: CycleOptions;
   readonly #counts = noCounts();
-  readonly #provisioning = new Lane();
-  readonly #sending = new Lane();
-  readonly #recording = new Lane();
-  readonly #running = new Set<Promise<void>>();
-  /** GUIDs (as text) under way: an object that comes again waits for its first coming, whose outcome decides. */
-  readonly #busy = new Set<string>();
+  readonly #line: UnitLine;
+  readonly #usual: DecisionContext;
+  /** For an object of the retry queue, which leaves the queue with all that it waits for or not at all. */
+  readonly #waiting: DecisionContext;
   /** Where the state is empty at the start, looking for rows in vain would take a tenth of the time. */
-  #seen: SeenFilter | undefined;
-  #failure: { readonly cause: unknown } | undefined;
+  readonly #seen: SeenFilter | undefined;
+  readonly #recovering: boolean;
   #containerMoved = false;
-  #recovering = false;
   /** Set where the whole directory is looked at. */
   #unseenOus: UnseenOus | undefined;
-  #deletions = 0;
-  #deletionThreshold = Number.POSITIVE_INFINITY;
-  #total: number | undefined;
 
-  constructor(options: CycleOptions) {
+  constructor(options: CycleOptions, full: boolean, recovering: boolean) {
+    const { state, scope, source, link, clock, allowDeletions, disableExpired = false } = options;
+    const { dirSyncConfiguration, dirSyncFeatures } = link.company;
     this.#options = options;
+    this.#recovering = recovering;
+    this.#usual = {
+      scope,
+      domain: source.domain,
+      force: full,
+      full,
+      recovering,
+      fetched: false,
+      pwdLastSetCame: false,
+      forceChange: (dirSyncFeatures & DirSyncFeature.EnableUserForcePasswordChangeOnLogon) !== 0,
+      disableExpired,
+      now: clock.now(),
+      peer: (anchor, guid) => state.peer(anchor, guid),
+    };
+    this.#waiting = { ...this.#usual, force: true, recovering: true };
+    this.#seen = state.empty ? new SeenFilter() : undefined;
+    this.#unseenOus = state.cookie === undefined ? new UnseenOus(scope.rules) : undefined;
+    const due = state.deletions;
+    this.#line = new UnitLine(options, this.#counts, {
+      due,
+      threshold: allowDeletions
+        ? Number.POSITIVE_INFINITY
+        : deletionThreshold(dirSyncConfiguration.preventAccidentalDeletion, () => state.users + due),
+      unseenOus: () => this.#unseenOus?.names ?? [],
+    });
   }
 
   async run(): Promise<CycleCounts> {
-    const { state, scope, source, clock, signal, full, log, link, allowDeletions } = this.#options;
-    const { tenantId } = link.company;
-    if (!full && state.tenantId !== undefined && state.tenantId !== tenantId) {
-      throw otherTenant(state.tenantId, tenantId);
-    }
-    // Moved OUs ('') are nobody's slip in the configuration.
-    if (full || (state.scopeDigest !== '' && state.scopeDigest !== scope.digest)) await this.#checkScope();
-    this.#recovering = state.running;
-    this.#seen = state.empty ? new SeenFilter() : undefined;
-    state.transaction(() => {
-      state.running = true;
-      // From the first user on; a state that changes tenants does so only at the end of a full cycle.
-      state.tenantId ??= tenantId;
-      const rulesChanged = state.scopeDigest !== undefined && state.scopeDigest !== scope.digest;
-      if (rulesChanged) log.info('the scope rules changed, or an OU moved: looking at every object again');
-      if (full || rulesChanged) state.cookie = undefined;
-      // Somebody changed the rules, which moved OUs ('') do not say.
-      if (rulesChanged && state.scopeDigest !== '') state.deletions = 0;
-      state.scopeDigest = scope.digest;
-    });
-    this.#unseenOus = state.cookie === undefined ? new UnseenOus(scope.rules) : undefined;
-    this.#deletions = state.deletions;
-    if (!allowDeletions) {
-      const { preventAccidentalDeletion } = link.company.dirSyncConfiguration;
-      this.#deletionThreshold = deletionThreshold(preventAccidentalDeletion, () => state.users + state.deletions);
-    }
+    const { state, clock, signal, log } = this.#options;
     try {
-      if (state.retryQueue.size > 0) await this.#retry();
-      for await (const page of source.pages(state.cookie, signal)) {
-        await this.#takePage(page);
-        if (signal.aborted) break;
-      }
+      await this.#retry();
+      await this.#checkExpiry();
+      await this.#pull();
+      if (this.#containerMoved && !signal.aborted) await this.#pullAgain();
+      if (state.sweepFrom !== undefined && !signal.aborted) await this.#sweep(state.sweepFrom);
     } catch (cause) {
-      if (!signal.aborted) this.#failure ??= { cause };
+      if (!signal.aborted) this.#line.fail(cause);
     }
     // After a failure too: what is under way may still be settled.
-    await Promise.all(this.#running);
-    this.#throwIfFailed();
+    await this.#line.drain();
+    this.#line.throwIfFailed();
     state.transaction(() => {
       // Stopped before it has seen everything, it leaves the rest of making up for the one cut off to the next.
       state.running = signal.aborted && this.#recovering;
       if (signal.aborted) return;
-      state.tenantId = tenantId;
+      const now = clock.now();
       state.deletions = 0;
-      state.fullSyncAt ??= clock.now();
+      state.full = false;
+      state.sweepFrom = undefined;
+      state.fullSyncAt ??= now;
+      state.completedAt = now;
     });
     if (!signal.aborted) {
       for (const ou of this.#unseenOus?.names ?? []) {
@@ -137,100 +149,161 @@ class Cycle {
     return this.#counts;
   }
 
-  /** A mistyped OU would take every user of it out of the tenant: it is asked for before anything is done. */
-  async #checkScope(): Promise<void> {
-    const { scope, source } = this.#options;
-    // The simulated directory has users and no OUs.
-    if (source.kind === 'lab') return;
-    const { include, exclude } = scope.rules;
-    for (const dn of [...include, ...exclude]) {
-      const { objects } = await source.object({ dn });
-      if (objects.length > 0) continue;
-      throw new PhsyncError(
-        'scope-unknown',
-        `the scope names ${dn}, which ${source.description} does not have: nothing was sent or deleted`,
-        { facts: { dn } },
-      );
-    }
+  release(): void {
+    this.#line.releaseClaims();
   }
 
   async #retry(): Promise<void> {
     const { state, clock, signal } = this.#options;
+    if (state.retryQueue.size === 0) return;
     const now = clock.now();
-    const read = (last?: RetryRow) => state.retryQueue.due(now, last, RETRY_UNIT);
-    for (let rows = read(); rows.length > 0; rows = read(rows.at(-1))) {
-      const items: Item[] = [];
-      let sessionKeys: readonly Uint8Array[] = [];
-      for (const { guid } of rows) {
-        if (signal.aborted) return;
-        this.#busy.add(guidToText(guid));
-        const page = await this.#read(guid);
-        if ('failure' in page) {
-          items.push(page);
-          continue;
-        }
-        sessionKeys = page.sessionKeys;
-        const object = page.objects[0] ?? goneObject(guid);
-        const item = this.#decide(object, guid, { ...this.#waiting(), fetched: true });
-        if (item !== undefined) items.push(item);
-      }
-      await this.#start({ items, sessionKeys }, undefined);
+    const read = (last?: RetryRow) => state.retryQueue.due(now, last, READ_UNIT);
+    for (let rows = read(); rows.length > 0 && !signal.aborted; rows = read(rows.at(-1))) {
+      const guids = rows.map(({ guid }) => guid);
+      await this.#readAll(guids, this.#waiting);
     }
+  }
+
+  /** By the clock: nothing changes in the directory when an account expires. */
+  async #checkExpiry(): Promise<void> {
+    const { state, clock, disableExpired = false } = this.#options;
+    const now = clock.now();
+    await this.#readEach((last) => state.expiring(now, disableExpired, last, READ_UNIT));
+  }
+
+  async #pull(): Promise<void> {
+    const { source, state, signal } = this.#options;
+    for await (const page of source.pages(state.cookie, signal)) {
+      await this.#takePage(page);
+      if (signal.aborted) break;
+    }
+  }
+
+  /** What lies below a container that moved has not changed and did not come: everything is looked at, now. */
+  async #pullAgain(): Promise<void> {
+    const { state, scope, log } = this.#options;
+    await this.#line.drain();
+    this.#line.throwIfFailed();
+    log.info('an OU was moved or renamed: looking at every object again');
+    this.#containerMoved = false;
+    state.transaction(() => {
+      state.cookie = undefined;
+      state.scopeDigest = scope.digest;
+    });
+    this.#unseenOus = new UnseenOus(scope.rules);
+    await this.#pull();
+  }
+
+  /** Users whom a pass over the whole directory has not shown are looked up, and are gone where they are not found. */
+  async #sweep(since: number): Promise<void> {
+    const { state } = this.#options;
+    await this.#line.drain();
+    this.#line.throwIfFailed();
+    await this.#readEach((last) => state.unseen(since, last, READ_UNIT));
+  }
+
+  async #readEach(next: (last: Uint8Array | undefined) => Uint8Array[]): Promise<void> {
+    const { signal } = this.#options;
+    for (let guids = next(undefined); guids.length > 0 && !signal.aborted; guids = next(guids.at(-1))) {
+      await this.#readAll(guids, this.#usual);
+    }
+  }
+
+  /** Reads each object as it is now, and sends what becomes of them as one unit. */
+  async #readAll(guids: readonly Uint8Array[], context: DecisionContext): Promise<void> {
+    const { signal } = this.#options;
+    const draft: Draft = { items: [], sessionKeys: [] };
+    for (const guid of guids) {
+      if (signal.aborted) return;
+      const read = await this.#read(guid);
+      if ('failure' in read) {
+        await this.#waitFor(guidToText(guid), draft);
+        this.#push(draft, read);
+        continue;
+      }
+      draft.sessionKeys = read.sessionKeys;
+      const object = read.objects[0] ?? goneObject(guid);
+      await this.#addLater(draft, object, guid, { ...context, fetched: true });
+    }
+    await this.#flush(draft);
   }
 
   async #takePage(page: DirectoryPage): Promise<void> {
     const { state } = this.#options;
-    this.#total = page.total ?? this.#total;
-    let { sessionKeys } = page;
-    let items: Item[] = [];
-    const usual = this.#context(this.#options.full === true);
-    const waiting = this.#waiting();
+    this.#line.total = page.total ?? this.#line.total;
+    const draft: Draft = { items: [], sessionKeys: page.sessionKeys };
     for (const object of page.objects) {
-      if (this.#busy.has(object.guid)) {
-        await this.#start({ items, sessionKeys }, undefined);
-        items = [];
-        await Promise.all(this.#running);
-      }
       this.#unseenOus?.note(object.dn);
-      this.#containerMoved ||= await this.#isMovedContainer(object);
+      if (isMoved(object)) this.#containerMoved = (await this.#isContainer(object.guid)) || this.#containerMoved;
       const guid = guidFromText(object.guid);
-      const context = state.retryQueue.attempts(guid) > 0 ? waiting : usual;
-      let item = this.#decide(object, guid, context);
-      if (item === undefined) {
-        const fetched = await this.#read(guid);
-        if ('failure' in fetched) {
-          item = fetched;
-        } else {
-          // The newest list has every key of the connection, those of this page's envelopes too.
-          sessionKeys = fetched.sessionKeys;
-          // An object that is gone by now comes once more as a deleted one.
-          const whole = fetched.objects[0];
-          if (whole === undefined) continue;
-          item = this.#decide(whole, guid, { ...context, fetched: true });
-        }
-      }
-      if (
-        item === undefined ||
-        (item.decision.kind === 'pass' && !item.decision.inScope && state.retryQueue.size === 0)
-      )
-        continue;
-      items.push(item);
-      this.#busy.add(object.guid);
-      if (items.length >= MAX_UNIT) {
-        await this.#start({ items, sessionKeys }, undefined);
-        items = [];
-      }
+      const context = state.retryQueue.attempts(guid) > 0 ? this.#waiting : this.#usual;
+      if (!this.#addNow(draft, object, guid, context)) await this.#addLater(draft, object, guid, context);
+      if (draft.items.length >= MAX_UNIT) await this.#flush(draft);
     }
-    await this.#start({ items, sessionKeys }, page);
+    await this.#line.start(draft, page, this.#containerMoved);
   }
 
-  /**
-   * A container was renamed or moved, and with it all that lies below, which replication does not say: these objects
-   * did not change.
-   */
-  async #isMovedContainer({ guid, renamed, objectClass, rid, deleted }: DirectoryObject): Promise<boolean> {
-    // A new one comes with its class; accounts are no containers.
-    if (!renamed || objectClass !== undefined || rid !== 0 || deleted) return false;
+  /** False: it takes waiting, or a read of its own. */
+  #addNow(draft: Draft, object: DirectoryObject, guid: Uint8Array, context: DecisionContext): boolean {
+    if (this.#line.busy.has(object.guid)) return false;
+    const item = this.#decide(object, guid, context);
+    if (item === undefined || this.#line.claim(item) !== undefined) return false;
+    this.#push(draft, item);
+    return true;
+  }
+
+  async #addLater(draft: Draft, shown: DirectoryObject, guid: Uint8Array, usual: DecisionContext): Promise<void> {
+    await this.#waitFor(shown.guid, draft);
+    for (;;) {
+      let context = usual;
+      let item = this.#decide(shown, guid, context);
+      if (item === undefined) {
+        const read = await this.#read(guid);
+        if ('failure' in read) {
+          item = read;
+        } else {
+          // The newest list has every key of the connection, those of this page's envelopes too.
+          draft.sessionKeys = read.sessionKeys;
+          // An object that is gone by now comes once more as a deleted one.
+          const whole = read.objects[0];
+          if (whole === undefined) return;
+          context = { ...context, fetched: true, pwdLastSetCame: shown.pwdLastSet !== undefined };
+          item = this.#decide(whole, guid, context, shown);
+        }
+      }
+      if (item === undefined) return;
+      const taken = this.#line.claim(item);
+      if (taken === undefined) {
+        this.#push(draft, item);
+        return;
+      }
+      await this.#flush(draft);
+      await taken;
+    }
+  }
+
+  /** An object that comes again waits for its first coming, whose outcome decides. */
+  async #waitFor(guid: string, draft: Draft): Promise<void> {
+    if (!this.#line.busy.has(guid)) return;
+    await this.#flush(draft);
+    await this.#line.drain();
+  }
+
+  #push(draft: Draft, item: Item): void {
+    const { decision } = item;
+    if (decision.kind === 'pass' && !decision.inScope && this.#options.state.retryQueue.size === 0) return;
+    draft.items.push(item);
+    this.#line.busy.add(item.object.guid);
+  }
+
+  async #flush(draft: Draft): Promise<void> {
+    const { items, sessionKeys } = draft;
+    draft.items = [];
+    await this.#line.start({ items, sessionKeys }, undefined, false);
+  }
+
+  /** What lies below a container that was renamed or moved is elsewhere too, which replication does not say. */
+  async #isContainer(guid: string): Promise<boolean> {
     const page = await this.#read(guidFromText(guid));
     return 'failure' in page || CONTAINER_CLASSES.has(page.objects[0]?.objectClass ?? '');
   }
@@ -246,12 +319,15 @@ class Cycle {
     } catch (error) {
       if (!(error instanceof PhsyncError && OBJECT_REFUSALS.has(error.code))) throw error;
       const known = state.find(guid);
+      const object = goneObject(guid);
       return {
-        object: goneObject(guid),
+        object,
         guid,
+        shown: object,
         known,
         decision: { kind: 'remember', row: known, inScope: false },
         cloudAnchor: known?.cloudAnchor ?? null,
+        wasThere: false,
         provisioned: false,
         acknowledged: false,
         failure: { outcome: Outcome.error, reason: error.message, code: error.code, lasting: false },
@@ -260,7 +336,12 @@ class Cycle {
   }
 
   /** Undefined: the object must be read on its own. */
-  #decide(object: DirectoryObject, guid: Uint8Array, context: DecisionContext): Item | undefined {
+  #decide(
+    object: DirectoryObject,
+    guid: Uint8Array,
+    context: DecisionContext,
+    shown: DirectoryObject = object,
+  ): Item | undefined {
     const mayBeKnown = this.#seen === undefined || this.#seen.addAndTell(guid);
     const known = mayBeKnown ? this.#options.state.find(guid) : undefined;
     const decision = decide(object, known, context);
@@ -268,89 +349,21 @@ class Cycle {
     return {
       object,
       guid,
+      shown,
       known,
       decision,
       cloudAnchor: known?.cloudAnchor ?? null,
+      wasThere: false,
       provisioned: decision.kind === 'sync' && !decision.provision,
       acknowledged: false,
-      failure: undefined,
+      failure: 'refusal' in decision ? decision.refusal : undefined,
     };
   }
+}
 
-  #context(force: boolean): DecisionContext {
-    const { scope, source } = this.#options;
-    return { scope, domain: source.domain, force, recovering: this.#recovering, fetched: false };
-  }
-
-  /** For an object of the retry queue, which leaves the queue with all that it waits for or not at all. */
-  #waiting(): DecisionContext {
-    return { ...this.#context(true), recovering: true };
-  }
-
-  /**
-   * Sends the unit on its way, waiting for a free place first. `page`: the unit is the last of it.
-   * @throws PhsyncError `too-many-deletions`: nothing of this unit was sent
-   */
-  async #start(unit: Unit, page: DirectoryPage | undefined): Promise<void> {
-    if (unit.items.length === 0 && page === undefined) return;
-    while (this.#running.size >= UNITS_IN_FLIGHT) await Promise.race(this.#running);
-    this.#throwIfFailed();
-    const due = unit.items.filter(deletesUser).length;
-    if (due > 0 && this.#deletions + due > this.#deletionThreshold) {
-      throw tooManyDeletions(this.#deletions, due, this.#deletionThreshold, this.#unseenOus?.names ?? []);
-    }
-    this.#deletions += due;
-    const settled = this.#settle(unit, page)
-      .catch((cause: unknown) => {
-        this.#failure ??= { cause };
-      })
-      .finally(() => {
-        this.#running.delete(settled);
-        for (const { object } of unit.items) this.#busy.delete(object.guid);
-      });
-    this.#running.add(settled);
-  }
-
-  #throwIfFailed(): void {
-    if (this.#failure !== undefined) throw this.#failure.cause;
-  }
-
-  /** Takes its places in the lanes before anything is awaited, so that units keep their order in each. */
-  #settle(unit: Unit, page: DirectoryPage | undefined): Promise<void> {
-    const { hasher, link, source, state, clock, events, onProgress, onOutcome } = this.#options;
-    const seen = page?.objects.length ?? 0;
-    const containerMoved = this.#containerMoved;
-    const deriving = deriveUnit(unit, hasher);
-    // Awaited below, which may be after it has failed.
-    deriving.catch(() => undefined);
-    const provisioned = this.#provisioning.run(() => provisionUnit(unit, link, source.domain));
-    const sent = this.#sending.run(async () => {
-      const [derived] = await Promise.all([deriving, provisioned]);
-      await sendUnit(unit, derived, link, new Date(clock.now()), events);
-    });
-    const recorded = this.#recording.run(async () => {
-      await sent;
-      let changes: readonly QueueChange[] = [];
-      state.transaction(() => {
-        changes = recordUnit(unit, state, this.#counts, clock.now(), onOutcome);
-        const deleted = unit.items.filter((item) => deletesUser(item) && item.failure === undefined).length;
-        if (deleted > 0) state.deletions += deleted;
-        if (page !== undefined) {
-          state.cookie = page.cookie;
-          // No rules have this digest: the next cycle looks at every object again.
-          if (containerMoved) state.scopeDigest = '';
-        }
-      });
-      tellQueueChanges(changes, events);
-      if (page !== undefined) {
-        this.#counts.pages++;
-        this.#counts.seen += seen;
-        onProgress?.(this.#counts, this.#total);
-      }
-    });
-    // After a failure elsewhere too, nothing of it may reach the tenant any more once the cycle has ended.
-    return Promise.allSettled([deriving, provisioned, sent]).then(() => recorded);
-  }
+/** Of what is no account, and so may be a container: a new one comes with its class. */
+function isMoved({ renamed, objectClass, rid, deleted }: DirectoryObject): boolean {
+  return renamed === true && objectClass === undefined && rid === 0 && !deleted;
 }
 
 /** What is known of an object that the directory no longer has, or does not show: its GUID. */
@@ -375,13 +388,4 @@ function goneObject(guid: Uint8Array): DirectoryObject {
     passwordVersion: undefined,
     passwordChanged: undefined,
   };
-}
-
-function otherTenant(known: string, found: string): PhsyncError {
-  return new PhsyncError(
-    'tenant-changed',
-    `the agent's state belongs to the tenant ${known}, and this is ${found}, which was told nothing yet: run once with ` +
-      '--full to send it everything, or give it a stateDir of its own',
-    { facts: { known, found } },
-  );
 }

@@ -1,15 +1,38 @@
 /** What one replicated object asks for, given what the agent remembers of it. Pure: no clock, no I/O. */
 
+import { guidFromText } from '../protocol/dtyp/guid.js';
+import { decidePassword, type PasswordDecision } from './decide-password.js';
 import type { Scope } from './scope.js';
 import type { DirectoryObject } from './source.js';
-import { type ObjectRow, Outcome, RowFlag } from './state/rows.js';
-import { type Domain, dnDigestOf, fingerprintOf } from './user-properties.js';
+import { type ObjectRow, Outcome, type OutcomeCode, RowFlag } from './state/rows.js';
+import {
+  accountExpiry,
+  type Domain,
+  dnDigestOf,
+  fingerprintOf,
+  isDisabled,
+  sourceAnchorOf,
+} from './user-properties.js';
+
+/** Who else has the source anchor of an object, and is a user of the tenant's by it. */
+export interface Peer {
+  /** Of the same connector: two objects of one directory. */
+  readonly own: boolean;
+  readonly connector: number;
+  readonly guid: Uint8Array;
+  readonly cloudAnchor: string;
+  readonly disabled: boolean;
+  /** Milliseconds since 1970. */
+  readonly passwordChanged: number | null;
+}
 
 export interface DecisionContext {
   readonly scope: Scope;
   readonly domain: Domain;
   /** Send user and password even where the tenant acknowledged both: a full synchronization, or a retry. */
   readonly force: boolean;
+  /** A full synchronization: the directory is right, also where it shows an older password than was sent. */
+  readonly full: boolean;
   /**
    * The last cycle was cut off, or the object waits in the retry queue: the tenant may hold the user, though the state
    * knows nothing of it yet.
@@ -17,6 +40,25 @@ export interface DecisionContext {
   readonly recovering: boolean;
   /** The object was read on its own and is whole; asking again would give no more. */
   readonly fetched: boolean;
+  /** The change that the object was read for carried pwdLastSet: a 0 was set now, also where it was 0 before. */
+  readonly pwdLastSetCame: boolean;
+  /** The tenant's EnableUserForcePasswordChangeOnLogon: temporary passwords are sent, and marked so. */
+  readonly forceChange: boolean;
+  /** Accounts that have expired are disabled in the tenant. */
+  readonly disableExpired: boolean;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Who else has a source anchor (null: the objectGUID). */
+  readonly peer?: ((anchor: Uint8Array | null, guid: string) => Peer | undefined) | undefined;
+}
+
+/** What stands in the way of an object, whatever else is sent of it: goes to the retry queue. */
+export interface Refusal {
+  readonly outcome: OutcomeCode;
+  readonly code: string;
+  readonly reason: string;
+  /** Until somebody changes something. */
+  readonly lasting: boolean;
 }
 
 export type Decision =
@@ -24,18 +66,38 @@ export type Decision =
   | { readonly kind: 'pass'; readonly inScope: boolean }
   /** The page has only a part of what is needed: read the object on its own. */
   | { readonly kind: 'fetch' }
-  /** `row`: to be stored as it is; undefined: to be forgotten. */
-  | { readonly kind: 'remember'; readonly row: ObjectRow | undefined; readonly inScope: boolean }
+  /**
+   * `row`: to be stored as it is; undefined: to be forgotten. `handOver`: the tenant's user is this one's from now on,
+   * who must be looked at anew.
+   */
+  | {
+      readonly kind: 'remember';
+      readonly row: ObjectRow | undefined;
+      readonly inScope: boolean;
+      readonly refusal?: Refusal | undefined;
+      readonly handOver?: Peer | undefined;
+    }
   | { readonly kind: 'delete'; readonly row: ObjectRow | undefined }
-  /** `row` is what holds once all of it was acknowledged. */
-  | { readonly kind: 'sync'; readonly provision: boolean; readonly credential: boolean; readonly row: ObjectRow };
+  /**
+   * `row` is what holds once all of it was acknowledged. `forceChange`: the credential makes the user change it.
+   * `pwdLastSetOnly`: the password is the one that the tenant has.
+   */
+  | {
+      readonly kind: 'sync';
+      readonly provision: boolean;
+      readonly credential: boolean;
+      readonly forceChange: boolean;
+      readonly pwdLastSetOnly: boolean;
+      readonly row: ObjectRow;
+      readonly refusal?: Refusal | undefined;
+    };
 
 const PASS: Decision = { kind: 'pass', inScope: false };
 const UNCHANGED: Decision = { kind: 'pass', inScope: true };
 const FETCH: Decision = { kind: 'fetch' };
 
 export function decide(object: DirectoryObject, row: ObjectRow | undefined, context: DecisionContext): Decision {
-  if (object.deleted) return removal(row, undefined, context.recovering);
+  if (object.deleted) return removal(object, row, undefined, context.recovering, context);
   if (object.objectClass !== undefined) return decideWhole(object, row, context);
   // Without a RID it is no account; a read object without a class is one that we may not see.
   if (object.rid === 0 || context.fetched) return PASS;
@@ -43,19 +105,24 @@ export function decide(object: DirectoryObject, row: ObjectRow | undefined, cont
   if ((row.flags & RowFlag.inScope) === 0) {
     const misplaced = (row.flags & RowFlag.misplaced) !== 0;
     if (misplaced ? context.scope.placed(object.dn) : describesUser(object)) return FETCH;
-    return removal(row, row, misplaced && context.recovering);
+    return removal(object, row, row, misplaced && context.recovering, context);
   }
   if (!context.scope.placed(object.dn)) {
-    return removal(row, { ...OUTSIDE, flags: RowFlag.misplaced }, false);
+    return removal(object, row, { ...OUTSIDE, flags: RowFlag.misplaced }, false, context);
   }
   if (context.force || describesUser(object) || row.cloudAnchor === null || row.dnDigest !== dnDigestOf(object.dn)) {
     return FETCH;
   }
-  return withPassword(object, row, row, false, context);
+  const accountExpires = accountExpiry(object, row);
+  if (expiredFlag(accountExpires, context) !== (row.flags & RowFlag.expired)) return FETCH;
+  const after = accountExpires === row.accountExpires ? row : { ...row, accountExpires };
+  const password = decidePassword(object, row, after, context, undefined);
+  return password.kind === 'fetch' ? FETCH : combine(row, false, password, undefined);
 }
 
 function decideWhole(object: DirectoryObject, row: ObjectRow | undefined, context: DecisionContext): Decision {
-  const why = context.scope.why(object);
+  const { scope, domain } = context;
+  const why = scope.why(object);
   if (why === 'nameless' && !context.fetched) return FETCH;
   if (why !== undefined) {
     // The DN alone keeps them out, and another DN, which shows in no attribute, may bring them in.
@@ -63,88 +130,124 @@ function decideWhole(object: DirectoryObject, row: ObjectRow | undefined, contex
     const after = misplaced ? { ...OUTSIDE, flags: RowFlag.misplaced } : OUTSIDE;
     const mayBeThere = context.recovering && why !== 'class' && why !== 'system-account';
     // Contacts, containers and the like can never have a password: their changes are told apart without memory.
-    return removal(row, object.rid === 0 ? undefined : after, mayBeThere);
+    return removal(object, row, object.rid === 0 ? undefined : after, mayBeThere, context);
   }
-  const fingerprint = fingerprintOf(object, context.domain);
-  const provision = context.force || row === undefined || row.cloudAnchor === null || row.fingerprint !== fingerprint;
+  const anchor = anchorFor(object, row);
+  const peer = context.peer?.(anchor.bytes, object.guid);
+  const accountExpires = accountExpiry(object, row);
+  const expired = expiredFlag(accountExpires, context);
+  const disabled = isDisabled(object) ? RowFlag.disabled : 0;
+  const passwordOff = scope.sendsPassword(object) ? 0 : RowFlag.passwordOff;
+  const kept = (row?.flags ?? 0) & (RowFlag.mustChange | RowFlag.withheld | RowFlag.forced);
+  const changed = anchor.refusal === undefined ? 0 : RowFlag.anchorChanged;
+  const fingerprint = fingerprintOf(object, domain, disabled === 0 && expired === 0);
   const after: ObjectRow = {
     cloudAnchor: row?.cloudAnchor ?? null,
-    flags: ((row?.flags ?? 0) & RowFlag.mustChange) | RowFlag.inScope,
+    flags: kept | RowFlag.inScope | expired | disabled | passwordOff | changed,
     fingerprint,
     dnDigest: dnDigestOf(object.dn),
     passwordVersion: row?.passwordVersion ?? null,
     passwordChanged: row?.passwordChanged ?? null,
     outcome: row?.outcome ?? Outcome.none,
-    sourceAnchor: row?.sourceAnchor ?? null,
-    accountExpires: row?.accountExpires ?? null,
+    sourceAnchor: anchor.bytes,
+    accountExpires,
   };
-  return withPassword(object, row, after, provision, context);
+  if (peer !== undefined && (peer.own || (disabled !== 0 && !peer.disabled))) return standAside(after, row, peer);
+  // What is looked at now and then for the anchor's sake was sent before.
+  const again = context.full || (context.force && (changed === 0 || ((row?.flags ?? 0) & changed) === 0));
+  const provision = again || row === undefined || row.cloudAnchor === null || row.fingerprint !== fingerprint;
+  const password = decidePassword(object, row, after, again ? context : { ...context, force: false }, peer);
+  return password.kind === 'fetch' ? FETCH : combine(row, provision, password, anchor.refusal);
 }
 
-/** `after` is the row with everything but the password decided. */
-function withPassword(
-  object: DirectoryObject,
+function combine(
   row: ObjectRow | undefined,
-  after: ObjectRow,
   provision: boolean,
-  context: DecisionContext,
+  password: Exclude<PasswordDecision, { kind: 'fetch' }>,
+  anchorRefusal: Refusal | undefined,
 ): Decision {
-  let { flags } = after;
-  if (object.pwdLastSet !== undefined) {
-    flags = object.pwdLastSet === 0n ? flags | RowFlag.mustChange : flags & ~RowFlag.mustChange;
+  const { row: next, send } = password;
+  const refusal = anchorRefusal ?? password.refusal;
+  if (provision || send !== undefined) {
+    const credential = send !== undefined;
+    const { forceChange, pwdLastSetOnly } = send ?? NOTHING_SENT;
+    return { kind: 'sync', provision, credential, forceChange, pwdLastSetOnly, row: next, refusal };
   }
-  const mustChange = (flags & RowFlag.mustChange) !== 0;
-  const done = (outcome: ObjectRow['outcome'], credential: boolean): Decision => {
-    const changed = flags !== after.flags || outcome !== after.outcome;
-    const next = changed ? { ...after, flags, outcome } : after;
-    if (provision || credential) return { kind: 'sync', provision, credential, row: next };
-    return same(next, row) ? UNCHANGED : { kind: 'remember', row: next, inScope: true };
-  };
-  if (object.unicodePwd === undefined) {
-    // The flag was taken back without a new password: the one that was held back may go now.
-    if (!mustChange && after.outcome === Outcome.filteredByTarget && !context.fetched) return FETCH;
-    return done(after.outcome, false);
-  }
-  if (object.unicodePwd.length === 0) return done(Outcome.noPassword, false);
-  if (object.pwdLastSet === undefined && row === undefined && !context.fetched) return FETCH;
-  if (mustChange) return done(Outcome.filteredByTarget, false);
-  if (!context.force && !isNewer(object, row)) return done(Outcome.success, false);
-  const credentialRow: ObjectRow = {
-    ...after,
-    flags,
-    passwordVersion: object.passwordVersion ?? null,
-    passwordChanged: timeToSend(object, row),
-    outcome: Outcome.success,
-  };
-  return { kind: 'sync', provision, credential: true, row: credentialRow };
+  if (refusal === undefined && same(next, row)) return UNCHANGED;
+  return { kind: 'remember', row: next, inScope: true, refusal };
 }
 
-/** The DC's order: version, then originating time. Without metadata nothing can be said, and the password is sent. */
-function isNewer(object: DirectoryObject, row: ObjectRow | undefined): boolean {
-  const { passwordVersion: version, passwordChanged: changed } = object;
-  if (row === undefined || row.passwordVersion === null || version === undefined) return true;
-  if (version !== row.passwordVersion) return version > row.passwordVersion;
-  return changed === undefined || row.passwordChanged === null || changed.getTime() > row.passwordChanged;
-}
+const NOTHING_SENT = { forceChange: false, pwdLastSetOnly: false };
 
 /**
- * The tenant orders by time alone. A version that is newer, from a DC whose clock is behind, must not look older there
- * than what it acknowledged last.
+ * The source anchor: mS-DS-ConsistencyGuid where it is set, else objectGUID (`bytes` null). One that the tenant was
+ * told stays: Entra's sourceAnchor is immutable.
  */
-function timeToSend({ passwordChanged }: DirectoryObject, row: ObjectRow | undefined): number | null {
-  const time = passwordChanged?.getTime();
-  const last = row?.passwordChanged ?? null;
-  if (time === undefined || Number.isNaN(time)) return last;
-  return last === null ? time : Math.max(time, last);
+function anchorFor(
+  object: DirectoryObject,
+  row: ObjectRow | undefined,
+): { readonly bytes: Uint8Array | null; readonly refusal: Refusal | undefined } {
+  const { consistencyGuid } = object;
+  const bytes =
+    consistencyGuid === undefined ||
+    consistencyGuid.length === 0 ||
+    sameBytes(consistencyGuid, guidFromText(object.guid))
+      ? null
+      : consistencyGuid;
+  if (row === undefined || row.cloudAnchor === null || sameBytes(bytes, row.sourceAnchor)) {
+    return { bytes, refusal: undefined };
+  }
+  const text = (anchor: Uint8Array | null) => sourceAnchorOf(anchor ?? guidFromText(object.guid));
+  return {
+    bytes: row.sourceAnchor,
+    refusal: {
+      outcome: Outcome.anchorChanged,
+      code: 'source-anchor-changed',
+      reason:
+        `mS-DS-ConsistencyGuid makes the source anchor ${text(bytes)}, and the tenant knows the user as ` +
+        `${text(row.sourceAnchor)}: a source anchor is immutable and the change is not followed`,
+      lasting: true,
+    },
+  };
+}
+
+/** The tenant's user is somebody else's: another object of this directory, or an enabled account of another's. */
+function standAside(after: ObjectRow, row: ObjectRow | undefined, peer: Peer): Decision {
+  if (peer.own) {
+    const refusal: Refusal = {
+      outcome: Outcome.error,
+      code: 'source-anchor-taken',
+      reason: `another object of this directory has the source anchor ${sourceAnchorOf(after.sourceAnchor ?? peer.guid)}`,
+      lasting: true,
+    };
+    return { kind: 'remember', row: { ...after, cloudAnchor: null, fingerprint: null }, inScope: true, refusal };
+  }
+  const { cloudAnchor } = peer;
+  const aside = { ...after, cloudAnchor, fingerprint: null, outcome: Outcome.heldElsewhere };
+  return same(aside, row) ? UNCHANGED : { kind: 'remember', row: aside, inScope: true };
+}
+
+function expiredFlag(accountExpires: number | null, { disableExpired, now }: DecisionContext): number {
+  return disableExpired && accountExpires !== null && accountExpires <= now ? RowFlag.expired : 0;
 }
 
 /**
  * The object is no (longer a) user of the tenant's. `after`: what to remember of it; `mayBeThere`: delete it in the
- * tenant even where the state does not know it.
+ * tenant even where the state does not know it. Whom another connector still holds stays, and is that one's.
  */
-function removal(row: ObjectRow | undefined, after: ObjectRow | undefined, mayBeThere: boolean): Decision {
+function removal(
+  object: DirectoryObject,
+  row: ObjectRow | undefined,
+  after: ObjectRow | undefined,
+  mayBeThere: boolean,
+  context: DecisionContext,
+): Decision {
   const wasInScope = row !== undefined && (row.cloudAnchor !== null || (row.flags & RowFlag.inScope) !== 0);
-  if (wasInScope || mayBeThere) return { kind: 'delete', row: after };
+  if (wasInScope || mayBeThere) {
+    const handOver = context.peer?.(row?.sourceAnchor ?? null, object.guid);
+    if (handOver !== undefined) return { kind: 'remember', row: after, inScope: false, handOver };
+    return { kind: 'delete', row: after };
+  }
   return same(row, after) ? PASS : { kind: 'remember', row: after, inScope: false };
 }
 
@@ -171,19 +274,29 @@ function describesUser(object: DirectoryObject): boolean {
     object.sn !== undefined ||
     object.mail !== undefined ||
     object.userAccountControl !== undefined ||
-    object.isCriticalSystemObject !== undefined
+    object.isCriticalSystemObject !== undefined ||
+    object.consistencyGuid !== undefined ||
+    object.adminDescription !== undefined ||
+    object.attributes !== undefined
   );
 }
 
 function same(a: ObjectRow | undefined, b: ObjectRow | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return (
-    a.cloudAnchor === b.cloudAnchor &&
-    a.flags === b.flags &&
-    a.dnDigest === b.dnDigest &&
-    a.passwordVersion === b.passwordVersion &&
-    a.passwordChanged === b.passwordChanged &&
-    a.outcome === b.outcome &&
-    a.fingerprint === b.fingerprint
+    a === b ||
+    (a.cloudAnchor === b.cloudAnchor &&
+      a.flags === b.flags &&
+      a.dnDigest === b.dnDigest &&
+      a.passwordVersion === b.passwordVersion &&
+      a.passwordChanged === b.passwordChanged &&
+      a.outcome === b.outcome &&
+      a.fingerprint === b.fingerprint &&
+      a.accountExpires === b.accountExpires &&
+      sameBytes(a.sourceAnchor, b.sourceAnchor))
   );
+}
+
+function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === b || (a !== null && b !== null && Buffer.compare(a, b) === 0);
 }

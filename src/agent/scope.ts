@@ -1,6 +1,10 @@
-/** Who is synchronized: most derived class `user`, no account of the system's own, and the connector's OU rules. */
+/**
+ * Who is synchronized: most derived class `user`, no account of the system's own, what the connector's OU rules and
+ * conditions leave, and whose password of these. Comparisons ignore case, as the directory's own do.
+ */
 
 import { createHash } from 'node:crypto';
+import type { ConditionAttribute, FilterAttribute, FilterCondition, ScopeConfig } from './config/scope.js';
 import { isBelow, parseDn } from './dn.js';
 import type { DirectoryObject } from './source.js';
 
@@ -11,17 +15,25 @@ export type OutOfScope =
   | 'service-account'
   | 'conflict'
   | 'nameless'
+  /** adminDescription begins with `User_` or `Group_`. */
+  | 'admin-description'
+  /** One of the connector's conditions matches. */
+  | 'cloud-filtered'
   | 'organizational-unit';
 
 export interface ScopeRules {
   /** OUs by DN; empty: the whole domain. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  readonly cloudFiltered?: ScopeConfig['cloudFiltered'] | undefined;
+  readonly passwords?: ScopeConfig['passwords'] | undefined;
 }
 
 export interface Scope {
   /** Undefined: the object is synchronized. Needs a whole object: class and sAMAccountName. */
   why(object: DirectoryObject): OutOfScope | undefined;
+  /** False: the user is synchronized and the password is not (selective password hash synchronization). */
+  sendsPassword(object: DirectoryObject): boolean;
   /** The OU rules alone. */
   placed(dn: string): boolean;
   /** Changes whenever the rules do: a cookie made under other rules has passed by what is wanted now. */
@@ -39,7 +51,11 @@ export const ACCOUNT_DISABLED = 0x0002;
 // The names that Entra Connect's rule "In from AD - User Common" filters; krbtgt_<number> are the RODCs' own.
 const SERVICE_ACCOUNT = /^(?:krbtgt(?:_\d+)?$|support_388945a0$|aad_|msol_|cas_.*\}|systemmailbox\{)/i;
 
+// What was written back from the tenant, in the rule "In from AD - User Join"; for groups "In from AD - Group Join".
+const WRITTEN_BACK = /^(?:User|Group)_/i;
+
 export function createScope(rules: ScopeRules): Scope {
+  const { cloudFiltered = [], passwords = 'all' } = rules;
   const list = [
     ...rules.include.map((dn) => ({ parts: rdns(dn), wanted: true })),
     ...rules.exclude.map((dn) => ({ parts: rdns(dn), wanted: false })),
@@ -63,19 +79,70 @@ export function createScope(rules: ScopeRules): Scope {
       if (((object.userAccountControl ?? 0) & TRUST_ACCOUNTS) !== 0) return 'system-account';
       if (SERVICE_ACCOUNT.test(object.sAMAccountName)) return 'service-account';
       if (object.dn.includes('\\0ACNF:') || object.dn.includes('\nCNF:')) return 'conflict';
+      if (WRITTEN_BACK.test(object.adminDescription ?? '')) return 'admin-description';
+      if (cloudFiltered.some((condition) => matches(condition, object))) return 'cloud-filtered';
       return placed(object.dn) ? undefined : 'organizational-unit';
+    },
+    sendsPassword(object) {
+      if (passwords === 'all') return true;
+      const marked = sameText(object.adminDescription ?? '', passwords);
+      return passwords === 'PHSIncluded' ? marked : !marked;
     },
     placed,
     rules,
-    digest: createHash('sha256').update(JSON.stringify(list)).digest('hex').slice(0, 16),
+    digest: createHash('sha256')
+      .update(JSON.stringify([list, cloudFiltered.map((each) => JSON.stringify(each).toLowerCase()), passwords]))
+      .digest('hex')
+      .slice(0, 16),
   };
 }
+
+const sameText = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
+
+/** An attribute that is not there differs from everything, as NOTEQUAL of Entra Connect's rules has it. */
+function matches(condition: FilterCondition, object: DirectoryObject): boolean {
+  const { attribute, equals, notEquals, startsWith, contains, present } = condition;
+  const value = textOf(attribute, object);
+  if (equals !== undefined) return sameText(value, equals);
+  if (notEquals !== undefined) return !sameText(value, notEquals);
+  if (present !== undefined) return (value !== '') === present;
+  if (startsWith !== undefined) return value.toLowerCase().startsWith(startsWith.toLowerCase());
+  return value.toLowerCase().includes(contains!.toLowerCase());
+}
+
+/** '': not there. */
+function textOf(attribute: FilterAttribute, object: DirectoryObject): string {
+  switch (attribute) {
+    case 'adminDescription':
+    case 'displayName':
+    case 'mail':
+    case 'sAMAccountName':
+    case 'userPrincipalName':
+      return object[attribute] ?? '';
+    default:
+      return object.attributes?.get(attribute) ?? '';
+  }
+}
+
+/** What the conditions ask for that is no field of a DirectoryObject: it is replicated for their sake alone. */
+export function conditionAttributes({ cloudFiltered = [] }: Pick<ScopeRules, 'cloudFiltered'>): ConditionAttribute[] {
+  const names = new Set(cloudFiltered.map(({ attribute }) => attribute));
+  return [...names].filter((name): name is ConditionAttribute => !FIELDS.has(name)).sort();
+}
+
+const FIELDS: ReadonlySet<FilterAttribute> = new Set([
+  'adminDescription',
+  'displayName',
+  'mail',
+  'sAMAccountName',
+  'userPrincipalName',
+] as const satisfies Exclude<FilterAttribute, ConditionAttribute>[]);
 
 /** The OUs of the rules that a pass over the whole directory has not come across: mistyped, moved or renamed ones. */
 export class UnseenOus {
   #left: readonly { readonly dn: string; readonly parts: readonly string[] }[];
 
-  constructor({ include, exclude }: ScopeRules) {
+  constructor({ include, exclude }: Pick<ScopeRules, 'include' | 'exclude'>) {
     this.#left = [...include, ...exclude].map((dn) => ({ dn, parts: rdns(dn) }));
   }
 

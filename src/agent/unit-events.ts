@@ -3,8 +3,7 @@
 import type { SyncCredentialsChangeItem, SyncCredentialsChangeResult } from '../provisioning/types.js';
 import { CredentialResult } from '../provisioning/types.js';
 import type { EventSink } from './events/event.js';
-import type { Item } from './unit.js';
-import { sourceAnchorOf } from './user-properties.js';
+import { anchorOf, type Item } from './unit.js';
 
 /** What recording a unit did to the retry queue. */
 export interface QueueChange {
@@ -29,7 +28,7 @@ export function tellQueueChanges(changes: readonly QueueChange[], events: EventS
   const users = events.forUsers(moved.length);
   if (users !== undefined) {
     for (const { kind, item } of moved) {
-      const who = { anchor: sourceAnchorOf(item.guid), dn: item.object.dn };
+      const who = { anchor: anchorOf(item), dn: item.object.dn };
       if (kind === 'left') users.emit(606, who);
       else users.emit(605, { ...who, code: item.failure?.code, reason: item.failure?.reason });
     }
@@ -43,8 +42,9 @@ export function tellQueueChanges(changes: readonly QueueChange[], events: EventS
   if (moved.length > entered.length) events.emit(606, { count: moved.length - entered.length });
 }
 
-function nameOf({ object, guid }: Item): string {
-  return object.dn === '' ? sourceAnchorOf(guid) : object.dn;
+function nameOf(item: Item): string {
+  const { object } = item;
+  return object.dn === '' ? anchorOf(item) : object.dn;
 }
 
 /** 656 and 657 of users whose password was sent: one credential and one result an item. */

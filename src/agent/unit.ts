@@ -12,7 +12,14 @@ import type { Decision } from './decide.js';
 import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import type { DirectoryObject } from './source.js';
-import { type CycleCounts, type ObjectRow, Outcome, type OutcomeCode, type RetryFailure } from './state/rows.js';
+import {
+  type CycleCounts,
+  type ObjectRow,
+  Outcome,
+  type OutcomeCode,
+  type RetryFailure,
+  RowFlag,
+} from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
 import { type QueueChange, tellCredentials } from './unit-events.js';
 import { type Domain, sourceAnchorOf, userProperties } from './user-properties.js';
@@ -21,10 +28,14 @@ import { type Domain, sourceAnchorOf, userProperties } from './user-properties.j
 export interface Item {
   readonly object: DirectoryObject;
   readonly guid: Uint8Array;
+  /** What the page showed of it, where it was then read on its own. */
+  readonly shown: DirectoryObject;
   readonly known: ObjectRow | undefined;
   readonly decision: Exclude<Decision, { kind: 'fetch' }>;
   /** The user's anchor in the tenant; null: the tenant does not have the user. */
   cloudAnchor: string | null;
+  /** The tenant had the user who was deleted. */
+  wasThere: boolean;
   /** The tenant has the properties that were sent. */
   provisioned: boolean;
   /** The tenant has the password that was sent, or a newer one. */
@@ -60,7 +71,10 @@ export async function provisionUnit(unit: Unit, link: Link, domain: Domain): Pro
     const { resultCode, resultErrorDescription, cloudAnchor } = results[i]!;
     if (resultCode === 'Success') {
       item.provisioned = true;
-      if (item.decision.kind !== 'sync') continue;
+      if (item.decision.kind !== 'sync') {
+        item.wasThere = cloudAnchor !== undefined;
+        continue;
+      }
       item.cloudAnchor = cloudAnchor ?? item.cloudAnchor;
       if (item.cloudAnchor !== null) continue;
       item.failure = {
@@ -113,8 +127,8 @@ export async function sendUnit(
       changeDate: changeDateOf(item) ?? now,
       cloudAnchor: item.cloudAnchor,
       credentialData: `v1;PPH1_MD4,${salt},${derived.iterations},${digest};`,
-      forcePasswordChangeOnLogon: false,
-      sourceAnchor: sourceAnchorOf(item.guid),
+      forcePasswordChangeOnLogon: item.decision.kind === 'sync' && item.decision.forceChange,
+      sourceAnchor: anchorOf(item),
       windowsLegacyCredentials: undefined,
       windowsSupplementalCredentials: undefined,
     });
@@ -173,7 +187,10 @@ export function recordUnit(
   for (const item of unit.items) {
     const { decision, known, guid, failure } = item;
     if (decision.kind === 'sync' || (decision.kind !== 'delete' && decision.inScope)) counts.inScope++;
-    if (item.acknowledged) counts.credentialsSent++;
+    if (item.acknowledged) {
+      counts.credentialsSent++;
+      if (decision.kind === 'sync' && decision.pwdLastSetOnly) counts.pwdLastSetOnly++;
+    }
     if (decision.kind === 'sync' && decision.provision && item.provisioned) {
       if (known?.cloudAnchor) counts.updated++;
       else counts.created++;
@@ -192,14 +209,18 @@ export function recordUnit(
     switch (decision.kind) {
       case 'pass':
         if (decision.inScope) counts.skipped++;
+        // A pass at whose end the unseen are deleted must find that this one was seen.
+        if (known !== undefined && state.sweeping) state.touch(guid, now);
         break;
       case 'remember':
         if (decision.inScope) counts[withoutCredential(decision.row)]++;
+        if (decision.handOver !== undefined) state.handOver(decision.handOver, HANDED_OVER, now);
         write(state, item, decision.row, now);
         onOutcome?.(item, decision.row, now);
         break;
       case 'delete':
-        counts.deleted++;
+        // What makes up for a cycle that was cut off deletes also whom the tenant may never have had.
+        if (known?.cloudAnchor || item.wasThere) counts.deleted++;
         write(state, item, decision.row, now);
         onOutcome?.(item, decision.row, now);
         break;
@@ -228,20 +249,38 @@ function write(state: ConnectorState, { guid, known }: Item, row: ObjectRow | un
   else if (known !== undefined) state.drop(guid);
 }
 
+const HANDED_OVER: RetryFailure = {
+  code: 'handed-over',
+  reason: 'another connector no longer has the account of this source anchor: the user is sent again from here',
+  lasting: false,
+};
+
+/** What the tenant is told as source anchor: the one that it was told before, if it was. */
+export function anchorOf({ guid, known, decision }: Item): string {
+  const row = decision.kind === 'sync' ? decision.row : known;
+  return sourceAnchorOf(row?.sourceAnchor ?? guid);
+}
+
 /** Keeps what was acknowledged, before or now; a user who could not be deleted keeps the row that says so. */
 function rowAfterFailure({ decision, known, failure, cloudAnchor, provisioned, acknowledged }: Item) {
+  if (decision.kind === 'remember') return decision.row && { ...decision.row, outcome: failure!.outcome };
   if (decision.kind !== 'sync') return known;
-  const password = acknowledged ? decision.row : known;
+  const { row, credential } = decision;
+  const password = acknowledged ? row : known;
+  let flags = row.flags & ~(RowFlag.forced | RowFlag.expired);
+  flags |= (password?.flags ?? 0) & RowFlag.forced;
+  flags |= ((provisioned ? row : known)?.flags ?? 0) & RowFlag.expired;
+  if (credential && !acknowledged) flags |= RowFlag.withheld;
   return {
     cloudAnchor,
-    flags: decision.row.flags,
-    fingerprint: provisioned ? decision.row.fingerprint : null,
-    dnDigest: decision.row.dnDigest,
+    flags,
+    fingerprint: provisioned ? row.fingerprint : null,
+    dnDigest: row.dnDigest,
     passwordVersion: password?.passwordVersion ?? null,
     passwordChanged: password?.passwordChanged ?? null,
     outcome: failure!.outcome,
-    sourceAnchor: decision.row.sourceAnchor,
-    accountExpires: decision.row.accountExpires,
+    sourceAnchor: row.sourceAnchor,
+    accountExpires: row.accountExpires,
   };
 }
 
@@ -249,15 +288,18 @@ function sendsCredential({ decision }: Item): boolean {
   return decision.kind === 'sync' && decision.credential;
 }
 
-function syncObject({ object, guid, known, decision }: Item, domain: Domain): AzureADSyncObject {
-  const sourceAnchor = sourceAnchorOf(guid);
-  if (decision.kind === 'delete') {
+function syncObject(item: Item, domain: Domain): AzureADSyncObject {
+  const { object, known, decision } = item;
+  const sourceAnchor = anchorOf(item);
+  if (decision.kind !== 'sync') {
     const propertyValues = new Map([['SourceAnchor', sourceAnchor]]);
     if (known?.cloudAnchor) propertyValues.set('CloudAnchor', known.cloudAnchor);
     return { syncObjectType: 'User', syncOperation: 'Delete', propertyValues };
   }
   const syncOperation: SyncOperation = known?.cloudAnchor ? 'Set' : 'Add';
-  return { syncObjectType: 'User', syncOperation, propertyValues: userProperties(object, sourceAnchor, domain) };
+  const enabled = (decision.row.flags & (RowFlag.disabled | RowFlag.expired)) === 0;
+  const propertyValues = userProperties(object, sourceAnchor, domain, enabled);
+  return { syncObjectType: 'User', syncOperation, propertyValues };
 }
 
 function envelopeFailure(status: number): Pick<RetryFailure, 'reason' | 'code'> {

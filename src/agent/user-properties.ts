@@ -11,9 +11,9 @@ export interface Domain {
   readonly netbiosName: string | undefined;
 }
 
-/** SourceAnchor: base64 of objectGUID's 16 bytes. */
-export function sourceAnchorOf(guid: Uint8Array): string {
-  return Buffer.from(guid.buffer, guid.byteOffset, guid.byteLength).toString('base64');
+/** SourceAnchor: base64 of the bytes of mS-DS-ConsistencyGuid or objectGUID. */
+export function sourceAnchorOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
 /** A user without one signs in as Entra Connect would have it: account name at the domain. */
@@ -21,19 +21,33 @@ function principalName(object: DirectoryObject, domain: Domain): string {
   return object.userPrincipalName || `${object.sAMAccountName}@${domain.dnsName}`;
 }
 
-/** accountExpires takes no part: an account that expired in Active Directory stays enabled in the tenant. */
-function accountEnabled(object: DirectoryObject): boolean {
-  return ((object.userAccountControl ?? 0) & ACCOUNT_DISABLED) === 0;
+/** Disabled in the directory. */
+export function isDisabled(object: DirectoryObject): boolean {
+  return ((object.userAccountControl ?? 0) & ACCOUNT_DISABLED) !== 0;
+}
+
+const NEVER = 0x7fff_ffff_ffff_ffffn;
+
+/** When the account expires, in milliseconds since 1970, or null; as `known` where that did not come. */
+export function accountExpiry(
+  { accountExpires }: DirectoryObject,
+  known: { readonly accountExpires: number | null } | undefined,
+): number | null {
+  if (accountExpires === undefined) return known?.accountExpires ?? null;
+  // Nearly all: no date is made for them.
+  if (accountExpires === NEVER) return null;
+  return filetimeToDate(accountExpires)?.getTime() ?? null;
 }
 
 /**
  * All properties of a user; what the directory does not have is null, so that it is cleared. Of a text that was there
- * once, replication says ''.
+ * once, replication says ''. `enabled`: what the tenant shall think of the account.
  */
 export function userProperties(
   object: DirectoryObject,
   sourceAnchor: string,
   domain: Domain,
+  enabled: boolean,
 ): ReadonlyMap<string, PropertyValue> {
   // Set one by one: a list of pairs would cost twice the Map's memory, for every user.
   const values = new Map<string, PropertyValue>();
@@ -43,7 +57,7 @@ export function userProperties(
   values.set('givenName', object.givenName || null);
   values.set('surname', object.sn || null);
   values.set('mail', object.mail || null);
-  values.set('accountEnabled', accountEnabled(object));
+  values.set('accountEnabled', enabled);
   values.set('onPremisesSamAccountName', object.sAMAccountName ?? null);
   values.set('onPremisesDistinguishedName', object.dn);
   values.set('onPremiseSecurityIdentifier', object.sid === undefined ? null : accountSid(object.sid));
@@ -78,10 +92,9 @@ function accountSid(text: string): Uint8Array {
  * by its credential, not by sending the user again. Tells one state of one user from the next; against somebody who
  * looks for two states with the same fingerprint it is no protection, nor need it be.
  */
-export function fingerprintOf(object: DirectoryObject, domain: Domain): number {
-  const enabled = accountEnabled(object) ? '1' : '0';
+export function fingerprintOf(object: DirectoryObject, domain: Domain, enabled: boolean): number {
   // NUL stands in no attribute of these syntaxes, and \u0001 for "not there", which is not the same as empty.
-  let text = `${enabled}${object.dn}\0${object.sAMAccountName ?? '\u0001'}\0${principalName(object, domain)}`;
+  let text = `${enabled ? '1' : '0'}${object.dn}\0${object.sAMAccountName ?? '\u0001'}\0${principalName(object, domain)}`;
   text += `\0${object.displayName ?? '\u0001'}\0${object.givenName ?? '\u0001'}\0${object.sn ?? '\u0001'}`;
   text += `\0${object.mail ?? '\u0001'}\0${object.sid ?? '\u0001'}\0${domain.dnsName}\0${domain.netbiosName ?? ''}`;
   return digest53(text);
@@ -110,8 +123,12 @@ function digest53(text: string): number {
 let lastDay = Number.NaN;
 let lastDayText = '';
 
+/** As Entra Connect's rules write the FILETIME 0: the password must be changed at the next log-on. */
+export const MUST_CHANGE_TIMESTAMP = '16010101000000.0Z';
+
 /** `20190801164342.0Z`; null for "never". */
 function generalizedTime(filetime: bigint | undefined): string | null {
+  if (filetime === 0n) return MUST_CHANGE_TIMESTAMP;
   const date = filetime === undefined ? undefined : filetimeToDate(filetime);
   if (date === undefined) return null;
   const seconds = Math.floor(date.getTime() / 1000);

@@ -361,6 +361,7 @@ describe('when a cycle has failed, nothing of it is under way any more', () => {
       connectors: [connector({ name: 'full disk' }), connector()],
       store: {
         checkRoom: () => store.checkRoom(),
+        configure: (names: readonly string[]) => store.configure(names),
         connector(name: string) {
           if (name === 'full disk') throw new Error('database or disk is full');
           return store.connector(name);

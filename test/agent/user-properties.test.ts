@@ -6,8 +6,8 @@ import { dateToFiletime } from '#src/protocol/dtyp/time.js';
 import { directoryObject } from './objects.js';
 
 const domain = { dnsName: 'phs.test', netbiosName: 'PHS' };
-const properties = (attributes: Parameters<typeof directoryObject>[0]) =>
-  userProperties(directoryObject(attributes), 'anchor==', domain);
+const properties = (attributes: Parameters<typeof directoryObject>[0], enabled = true) =>
+  userProperties(directoryObject(attributes), 'anchor==', domain, enabled);
 
 describe('what the tenant is told of a user', () => {
   test('every property, null for what the directory does not have', () => {
@@ -38,9 +38,8 @@ describe('what the tenant is told of a user', () => {
     for (const name of ['displayName', 'givenName', 'surname', 'mail']) expect(none.get(name), name).toBeNull();
   });
 
-  test('disabled is not enabled; expired in Active Directory still is', () => {
-    expect(properties({ userAccountControl: 0x202 }).get('accountEnabled')).toBe(false);
-    expect(properties({ accountExpires: 1n }).get('accountEnabled')).toBe(true);
+  test.each([true, false])('enabled: %s', (enabled) => {
+    expect(properties({}, enabled).get('accountEnabled')).toBe(enabled);
   });
 
   test.each([
@@ -54,8 +53,9 @@ describe('what the tenant is told of a user', () => {
     expect(properties({ pwdLastSet: dateToFiletime(new Date(time)) }).get('lastPasswordChangeTimestamp')).toBe(text);
   });
 
-  test('pwdLastSet 0 is no time', () => {
-    expect(properties({ pwdLastSet: 0n }).get('lastPasswordChangeTimestamp')).toBeNull();
+  test('pwdLastSet 0, must change at next log-on, is the beginning of FILETIME; never is none', () => {
+    expect(properties({ pwdLastSet: 0n }).get('lastPasswordChangeTimestamp')).toBe('16010101000000.0Z');
+    expect(properties({ pwdLastSet: undefined }).get('lastPasswordChangeTimestamp')).toBeNull();
   });
 
   test('SIDs of several domains by turns', () => {
@@ -79,7 +79,8 @@ describe('what the tenant is told of a user', () => {
 });
 
 describe('the fingerprint', () => {
-  const of = (attributes: Parameters<typeof directoryObject>[0]) => fingerprintOf(directoryObject(attributes), domain);
+  const of = (attributes: Parameters<typeof directoryObject>[0], enabled = true) =>
+    fingerprintOf(directoryObject(attributes), domain, enabled);
 
   test('changes with every property that is sent, and with no other', () => {
     const all = [
@@ -94,9 +95,9 @@ describe('the fingerprint', () => {
       { givenName: 'Able', sn: 'Ann' },
       { sn: undefined },
       { mail: 'ann@phs.test' },
-      { userAccountControl: 0x202 },
       { sid: 'S-1-5-21-1-2-3-1106' },
-    ].map(of);
+    ].map((attributes) => of(attributes));
+    all.push(of({}, false));
     expect(new Set(all).size).toBe(all.length);
     expect(all.every(Number.isSafeInteger)).toBe(true);
     expect(of({ pwdLastSet: 0n, accountExpires: 5n, passwordVersion: 9, unicodePwd: undefined })).toBe(all[0]);

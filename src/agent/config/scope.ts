@@ -19,9 +19,29 @@ export const FILTER_ATTRIBUTES = [
   'sAMAccountName',
   'title',
   'userPrincipalName',
-  ...Array.from({ length: 15 }, (_, i) => `extensionAttribute${i + 1}` as const),
+  'extensionAttribute1',
+  'extensionAttribute2',
+  'extensionAttribute3',
+  'extensionAttribute4',
+  'extensionAttribute5',
+  'extensionAttribute6',
+  'extensionAttribute7',
+  'extensionAttribute8',
+  'extensionAttribute9',
+  'extensionAttribute10',
+  'extensionAttribute11',
+  'extensionAttribute12',
+  'extensionAttribute13',
+  'extensionAttribute14',
+  'extensionAttribute15',
 ] as const;
 export type FilterAttribute = (typeof FILTER_ATTRIBUTES)[number];
+
+/** Those that are no fields of a DirectoryObject: they are replicated for the conditions' sake alone. */
+export type ConditionAttribute = Exclude<
+  FilterAttribute,
+  'adminDescription' | 'displayName' | 'mail' | 'sAMAccountName' | 'userPrincipalName'
+>;
 
 const text = z.string().min(1).max(1024);
 

@@ -7,9 +7,10 @@ import { guidToText } from '../../protocol/dtyp/guid.js';
 import { ridOf, sidToText } from '../../protocol/dtyp/sid.js';
 import { ProtocolError } from '../../protocol/errors.js';
 import { utf16le } from '../../protocol/ndr/ndr-reader.js';
+import type { ConditionAttribute } from '../config/scope.js';
 import type { DirectoryObject } from '../source.js';
 
-/** What the agent asks for: OID → name. */
+/** What the agent always asks for: OID → name. */
 export const WANTED_ATTRIBUTES: ReadonlyMap<string, AttributeName> = new Map(
   (
     [
@@ -30,18 +31,29 @@ export const WANTED_ATTRIBUTES: ReadonlyMap<string, AttributeName> = new Map(
       'userPrincipalName',
       'mail',
       'isCriticalSystemObject',
+      'mS-DS-ConsistencyGuid',
+      'adminDescription',
     ] satisfies AttributeName[]
   ).map((name) => [ATTRIBUTE_OIDS[name], name]),
 );
+
+/** And with what the scope's conditions ask for besides. */
+export function wantedAttributes(more: readonly AttributeName[]): ReadonlyMap<string, AttributeName> {
+  return new Map([...WANTED_ATTRIBUTES, ...more.map((name) => [ATTRIBUTE_OIDS[name], name] as const)]);
+}
 
 const NO_BYTES = new Uint8Array(0);
 const TOP = '2.5.6.0';
 
 /**
- * A text attribute that was removed comes as '', one that did not change as undefined.
+ * `conditions`: what to take besides the fields. A text attribute that was removed comes as '', one that did not change as undefined.
  * @throws ProtocolError `malformed` when a value is not what its attribute's syntax says.
  */
-export function toDirectoryObject(object: ReplicatedObject<AttributeName>, prefixes: PrefixTable): DirectoryObject {
+export function toDirectoryObject(
+  object: ReplicatedObject<AttributeName>,
+  prefixes: PrefixTable,
+  conditions: readonly ConditionAttribute[] = [],
+): DirectoryObject {
   const { attributes, name } = object;
   const values = (attribute: AttributeName) => attributes.get(attribute)?.values;
   const malformed = (attribute: string, expected: string) =>
@@ -74,6 +86,7 @@ export function toDirectoryObject(object: ReplicatedObject<AttributeName>, prefi
     throw malformed('objectSid', 'a SID');
   }
   const unicodePwd = attributes.get('unicodePwd');
+  const guid = values('mS-DS-ConsistencyGuid');
   const critical = number('isCriticalSystemObject');
   return {
     guid: guidToText(name.guid),
@@ -94,10 +107,25 @@ export function toDirectoryObject(object: ReplicatedObject<AttributeName>, prefi
     isCriticalSystemObject: critical === undefined ? undefined : critical !== 0,
     pwdLastSet: time('pwdLastSet'),
     accountExpires: time('accountExpires'),
+    consistencyGuid: guid && (guid[0] ?? NO_BYTES),
+    adminDescription: text('adminDescription'),
+    attributes: conditions.length === 0 ? undefined : textsOf(conditions, text),
     unicodePwd: unicodePwd && (unicodePwd.values[0] ?? NO_BYTES),
     passwordVersion: unicodePwd?.metaData?.version,
     passwordChanged: unicodePwd?.metaData?.timeChanged,
   };
+}
+
+function textsOf(
+  names: readonly ConditionAttribute[],
+  text: (name: AttributeName) => string | undefined,
+): ReadonlyMap<string, string> | undefined {
+  const texts = new Map<string, string>();
+  for (const name of names) {
+    const value = text(name);
+    if (value !== undefined) texts.set(name, value);
+  }
+  return texts.size === 0 ? undefined : texts;
 }
 
 /** ATTRTYPs of classes, the most derived first; where `top` comes first, the list runs the other way. */

@@ -11,6 +11,7 @@ import type { AttributeName } from '../../protocol/drsr/schema.js';
 import { NO_USN } from '../../protocol/drsr/vectors.js';
 import { guidFromText } from '../../protocol/dtyp/guid.js';
 import { ProtocolError } from '../../protocol/errors.js';
+import type { ConditionAttribute } from '../config/scope.js';
 import type { Cookie, DirectoryPage, DirectorySource } from '../source.js';
 import {
   connectDrs,
@@ -20,13 +21,15 @@ import {
   idleTimeoutOf,
 } from './drs-connection.js';
 import { type DrsStage, drsError, isConnectionLost, isRefusal } from './drs-errors.js';
-import { toDirectoryObject, WANTED_ATTRIBUTES } from './drs-object.js';
+import { toDirectoryObject, wantedAttributes } from './drs-object.js';
 import { StandstillGuard } from './drs-standstill.js';
 import { limitTime } from './time-limit.js';
 
 export interface DrsSourceOptions extends DrsConnectionOptions {
   /** cMaxObjects, 1 to 10,000. Default 1000; Samba sends no more than that. */
   readonly pageSize?: number | undefined;
+  /** Text attributes that the scope's conditions ask for. */
+  readonly conditionAttributes?: readonly ConditionAttribute[] | undefined;
 }
 
 const DEFAULT_PAGE_SIZE = 1000;
@@ -69,6 +72,7 @@ class DrsSource implements DirectorySource {
   readonly kind = 'drs';
   readonly #options: DrsSourceOptions;
   readonly #pageSize: number;
+  readonly #attributes: ReadonlyMap<string, AttributeName>;
   readonly #sessionKeys: Uint8Array[] = [];
   #connection: Promise<DrsConnection> | undefined;
   /** Of the kept connection's ticket. */
@@ -83,6 +87,7 @@ class DrsSource implements DirectorySource {
   constructor(options: DrsSourceOptions, pageSize: number) {
     this.#options = options;
     this.#pageSize = pageSize;
+    this.#attributes = wantedAttributes(options.conditionAttributes ?? []);
     this.#domain = { dnsName: options.domain, netbiosName: undefined };
   }
 
@@ -195,7 +200,7 @@ class DrsSource implements DirectorySource {
   }
 
   #startAt(cookie: Cookie | undefined): ReplicationCookie {
-    const attributes = [...WANTED_ATTRIBUTES.keys()];
+    const attributes = [...this.#attributes.keys()];
     const beginning = {
       ncDn: this.#ncDn,
       ncGuid: undefined,
@@ -262,7 +267,7 @@ class DrsSource implements DirectorySource {
     const { objects, prefixTable, cNumNcSizeObjects } = reply;
     try {
       return {
-        objects: objects.map((object) => toDirectoryObject(object, prefixTable)),
+        objects: objects.map((object) => toDirectoryObject(object, prefixTable, this.#options.conditionAttributes)),
         sessionKeys: [...this.#sessionKeys],
         cookie,
         more: reply.fMoreData,
@@ -283,7 +288,7 @@ class DrsSource implements DirectorySource {
       stage,
       mayReconnect,
       async (client) => {
-        const reply = await client.getNCChanges(request, WANTED_ATTRIBUTES);
+        const reply = await client.getNCChanges(request, this.#attributes);
         this.#keepSessionKey(client.sessionKey());
         const { ulExtendedOp } = request;
         if (ulExtendedOp !== ExtendedOperation.none && reply.ulExtendedRet !== EXOP_SUCCESS) {

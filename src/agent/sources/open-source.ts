@@ -4,8 +4,9 @@ import type { Logger } from 'pino';
 import { resolveSecret } from '../../config/secrets.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { ConnectorConfig, DrsDirectoryConfig } from '../config.js';
+import { conditionAttributes } from '../scope.js';
 import type { DirectorySource } from '../source.js';
-import { createDrsSource } from './drs-source.js';
+import { createDrsSource, type DrsSourceOptions } from './drs-source.js';
 import { LabDirectory, LabSource } from './lab-source.js';
 
 export interface OpenSourceOptions {
@@ -18,7 +19,7 @@ export interface OpenSourceOptions {
 
 /** Rejects with a PhsyncError `config-…` or `dc-…`. */
 export async function openSource(
-  { name, directory }: ConnectorConfig,
+  { name, directory, scope }: ConnectorConfig,
   options: OpenSourceOptions,
   signal?: AbortSignal,
 ): Promise<DirectorySource> {
@@ -28,12 +29,13 @@ export async function openSource(
       new LabDirectory({ users, seed, domain, changesPerMinute, ...(journal === undefined ? {} : { journal }) }),
     );
   }
-  return openDrs(name, directory, options, signal);
+  return openDrs(name, directory, conditionAttributes(scope), options, signal);
 }
 
 async function openDrs(
   connector: string,
   { server, address, domain, auth, pageSize, timeoutSeconds }: DrsDirectoryConfig,
+  conditions: DrsSourceOptions['conditionAttributes'],
   { env, log, allowMd5InFips }: OpenSourceOptions,
   signal: AbortSignal | undefined,
 ): Promise<DirectorySource> {
@@ -49,6 +51,7 @@ async function openDrs(
       domain,
       auth: { ...auth, password },
       pageSize,
+      conditionAttributes: conditions,
       allowMd5InFips,
       timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },
       onNotice: ({ code, message }) => log.warn({ connector, code }, message),

@@ -7,11 +7,13 @@ import { PhsyncError } from '../../hasher/errors.js';
 import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { openStateDirectory } from '../../state/directory.js';
 import { type Lock, tryLock } from '../../state/lock.js';
+import type { Peer } from '../decide.js';
 import { EventStore } from './events.js';
 import { KEPT_MS, type ObjectResult, objectHistory } from './history.js';
 import { migrations } from './migrations.js';
+import { AnchorClaims, SourceAnchors } from './peers.js';
 import { RetryQueue } from './retry-queue.js';
-import type { CycleCounts, ObjectRow, OutcomeCode } from './rows.js';
+import { type CycleCounts, type ObjectRow, type OutcomeCode, type RetryFailure, RowFlag } from './rows.js';
 import { checkRoom } from './state-errors.js';
 
 /** Its presence says that the directory is the agent's own. */
@@ -19,6 +21,9 @@ export const DATABASE_FILE = 'agent.sqlite';
 /** Locked while an agent runs. */
 export const LOCK_FILE = 'agent.lock';
 const MAX_ERROR = 300;
+
+/** Before a connector's name: its state in staging mode. No name of a connector begins so. */
+export const STAGING_PREFIX = 'staging:';
 
 const DATABASE_OPTIONS: DatabaseOptions = {
   migrations,
@@ -34,14 +39,14 @@ const DATABASE_OPTIONS: DatabaseOptions = {
 
 /**
  * Opens (or makes) `agent.sqlite` in the directory, mode 0600 in a directory of mode 0700. A second process is kept
- * out for as long as the first lives, however that ends. Throws PhsyncError `state-directory`, `state-in-use`,
- * `store-newer`, `store-open`.
+ * out for as long as the first lives, however that ends. In staging mode the connectors' state is one beside the real
+ * one, which stays as it is. Throws PhsyncError `state-directory`, `state-in-use`, `store-newer`, `store-open`.
  */
-export function openStateStore(stateDir: string): StateStore {
+export function openStateStore(stateDir: string, { staging = false }: { readonly staging?: boolean } = {}): StateStore {
   openStateDirectory(stateDir, DATABASE_FILE);
   const lock = takeLock(join(stateDir, LOCK_FILE));
   try {
-    return new StateStore(openDatabase(join(stateDir, DATABASE_FILE), DATABASE_OPTIONS), lock);
+    return new StateStore(openDatabase(join(stateDir, DATABASE_FILE), DATABASE_OPTIONS), lock, staging);
   } catch (error) {
     lock.release();
     throw error;
@@ -79,12 +84,19 @@ function takeLock(file: string): Lock {
 export class StateStore {
   readonly #db: Database.Database;
   readonly #lock: Lock;
+  readonly #staging: boolean;
+  readonly #connectors = new Map<string, ConnectorState>();
+  #configured: ReadonlySet<number> = new Set();
   readonly events: EventStore;
+  readonly anchors: SourceAnchors;
+  readonly claims = new AnchorClaims();
 
-  constructor(db: Database.Database, lock: Lock) {
+  constructor(db: Database.Database, lock: Lock, staging: boolean) {
     this.#db = db;
     this.#lock = lock;
+    this.#staging = staging;
     this.events = new EventStore(db);
+    this.anchors = new SourceAnchors(db);
   }
 
   /** Writes a row, to learn whether that works. Throws what SQLite throws. */
@@ -99,15 +111,59 @@ export class StateStore {
     checkRoom(directory, bavail * bsize);
   }
 
-  /** The state of one connector, made when it is new. */
+  /**
+   * Which connectors there are: the others' users count where two have the same source anchor. Before it is called,
+   * each connector stands alone.
+   */
+  configure(names: readonly string[]): void {
+    this.#configured = new Set(names.map((name) => this.connector(name).id));
+  }
+
+  /** The state of one connector, made when it is new. In staging mode it is one beside the real one. */
   connector(name: string): ConnectorState {
-    const find = this.#db.prepare('SELECT id FROM connector WHERE name = ?').pluck();
-    const known = find.get(name) as number | undefined;
-    // Nothing is written for one that is known: the disk may be full.
-    if (known === undefined)
-      this.#db.prepare('INSERT INTO connector (name) VALUES (?) ON CONFLICT DO NOTHING').run(name);
-    const id = known ?? (find.get(name) as number);
-    return new ConnectorState(this.#db, id, name);
+    const known = this.#connectors.get(name);
+    if (known !== undefined) return known;
+    const idOf = (row: string) => {
+      const find = this.#db.prepare('SELECT id FROM connector WHERE name = ? AND staging = ?').pluck();
+      const staging = this.#staging ? 1 : 0;
+      const known = find.get(row, staging) as number | undefined;
+      // Nothing is written for one that is known: the disk may be full.
+      if (known !== undefined) return known;
+      this.#db
+        .prepare(
+          'INSERT INTO connector (name, staging) VALUES (?, ?) ON CONFLICT DO UPDATE SET staging = excluded.staging',
+        )
+        .run(row, staging);
+      return find.get(row, staging) as number;
+    };
+    // In staging mode too: the real one says so.
+    let row = name;
+    let id = idOf(row);
+    if (this.#staging) {
+      row = `${STAGING_PREFIX}${name}`;
+      id = idOf(row);
+    }
+    const state = new ConnectorState(this.#db, id, row, this);
+    this.#connectors.set(name, state);
+    return state;
+  }
+
+  /** The connectors whose objects count, when the one with this id asks. */
+  peersOf(id: number): ReadonlySet<number> {
+    return this.#configured.has(id) ? this.#configured : new Set([id]);
+  }
+
+  retryQueueOf(id: number): RetryQueue | undefined {
+    return this.#states().find((state) => state.id === id)?.retryQueue;
+  }
+
+  /** After a transaction that was rolled back. */
+  recount(): void {
+    for (const state of this.#states()) state.retryQueue.recount();
+  }
+
+  #states(): ConnectorState[] {
+    return [...this.#connectors.values()];
   }
 
   close(): void {
@@ -120,15 +176,19 @@ export class ConnectorState {
   readonly #db: Database.Database;
   readonly #id: number;
   readonly #name: string;
+  readonly #store: StateStore;
   readonly #find: Database.Statement;
   readonly #put: Database.Statement;
   readonly #drop: Database.Statement;
+  readonly #touch: Database.Statement;
   readonly retryQueue: RetryQueue;
+  #sweeping: boolean;
 
-  constructor(db: Database.Database, id: number, name: string) {
+  constructor(db: Database.Database, id: number, name: string, store: StateStore) {
     this.#db = db;
     this.#id = id;
     this.#name = name;
+    this.#store = store;
     this.#find = db.prepare(
       `SELECT cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest, password_version AS passwordVersion,
         password_changed AS passwordChanged, outcome, source_anchor AS sourceAnchor, account_expires AS accountExpires
@@ -145,7 +205,13 @@ export class ConnectorState {
         account_expires = excluded.account_expires, settled = excluded.settled`,
     );
     this.#drop = db.prepare('DELETE FROM object WHERE connector = ? AND guid = ?');
+    this.#touch = db.prepare('UPDATE object SET settled = ? WHERE connector = ? AND guid = ?');
     this.retryQueue = new RetryQueue(db, id);
+    this.#sweeping = this.sweepFrom !== undefined;
+  }
+
+  get id(): number {
+    return this.#id;
   }
 
   get cookie(): Uint8Array | undefined {
@@ -217,6 +283,12 @@ export class ConnectorState {
 
   set sweepFrom(value: number | undefined) {
     this.#set('sweep_from', value ?? null);
+    this.#sweeping = value !== undefined;
+  }
+
+  /** Whether `sweepFrom` is set: asked for every object. */
+  get sweeping(): boolean {
+    return this.#sweeping;
   }
 
   /** When the tenant last answered on this connector's behalf, in milliseconds since 1970. */
@@ -274,6 +346,59 @@ export class ConnectorState {
       row.accountExpires,
       settled,
     );
+    if (row.sourceAnchor !== null) this.#store.anchors.any = true;
+  }
+
+  /** The object is as it was, and was seen. */
+  touch(guid: Uint8Array, settled: number): void {
+    this.#touch.run(settled, this.#id, guid);
+  }
+
+  /** Users of the tenant's of whom nothing was settled since then, by their GUIDs, behind `last`. */
+  unseen(since: number, last: Uint8Array | undefined, limit: number): Uint8Array[] {
+    return this.#db
+      .prepare(
+        `SELECT guid FROM object WHERE connector = ? AND guid > ? AND (flags & ${RowFlag.inScope} OR cloud_anchor IS NOT NULL)
+          AND (settled IS NULL OR settled < ?) ORDER BY guid LIMIT ?`,
+      )
+      .pluck()
+      .all(this.#id, last ?? new Uint8Array(0), since, limit) as Uint8Array[];
+  }
+
+  /**
+   * Users of whom the tenant must be told that their account has expired, or (where such accounts stay enabled) that it
+   * is enabled; by their GUIDs, behind `last`.
+   */
+  expiring(now: number, disableExpired: boolean, last: Uint8Array | undefined, limit: number): Uint8Array[] {
+    const { inScope, expired } = RowFlag;
+    const which = disableExpired
+      ? `account_expires <= @now AND flags & ${inScope | expired} = ${inScope}`
+      : `account_expires IS NOT NULL AND flags & ${expired}`;
+    return this.#db
+      .prepare(
+        `SELECT guid FROM object INDEXED BY object_expires WHERE connector = @id AND ${which} AND guid > @last ORDER BY guid LIMIT @limit`,
+      )
+      .pluck()
+      .all({ id: this.#id, now, last: last ?? new Uint8Array(0), limit }) as Uint8Array[];
+  }
+
+  /** Who else has this source anchor (null: the objectGUID), and is a user of the tenant's by it. */
+  peer(anchor: Uint8Array | null, guid: string): Peer | undefined {
+    return this.#store.anchors.peer(anchor, guid, this.#id, this.#store.peersOf(this.#id));
+  }
+
+  /** Other connectors may tell the tenant of the same users. */
+  get hasPeers(): boolean {
+    return this.#store.peersOf(this.#id).size > 1;
+  }
+
+  get claims(): AnchorClaims {
+    return this.#store.claims;
+  }
+
+  /** The tenant's user is the peer's now, who is looked at anew. */
+  handOver({ connector, guid }: Peer, why: RetryFailure, now: number): void {
+    (this.#store.retryQueueOf(connector) ?? new RetryQueue(this.#db, connector)).put(guid, why, now);
   }
 
   drop(guid: Uint8Array): void {
@@ -319,7 +444,7 @@ export class ConnectorState {
     try {
       this.#db.transaction(work).immediate();
     } catch (error) {
-      this.retryQueue.recount();
+      this.#store.recount();
       throw error;
     }
   }

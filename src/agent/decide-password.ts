@@ -1,0 +1,144 @@
+/** Whether an object's password goes to the tenant, how it is marked, and what is remembered of it. Pure. */
+
+import type { DecisionContext, Peer, Refusal } from './decide.js';
+import type { DirectoryObject } from './source.js';
+import { type ObjectRow, Outcome, type OutcomeCode, RowFlag } from './state/rows.js';
+
+/**
+ * Longer than replication between sites takes (three hours are its default): an older version with a newer time that
+ * still stands there after it is no conflict which replication would settle, but a directory that was restored.
+ */
+export const RESTORED_AFTER_MS = 6 * 3_600_000;
+
+export type PasswordDecision =
+  | { readonly kind: 'fetch' }
+  | {
+      readonly kind: 'done';
+      readonly row: ObjectRow;
+      /** Undefined: no credential. */
+      readonly send: { readonly forceChange: boolean; readonly pwdLastSetOnly: boolean } | undefined;
+      readonly refusal: Refusal | undefined;
+    };
+
+const FETCH: PasswordDecision = { kind: 'fetch' };
+
+/** `after` is the row with everything but the password decided; `row` the one that is stored. */
+export function decidePassword(
+  object: DirectoryObject,
+  row: ObjectRow | undefined,
+  after: ObjectRow,
+  context: DecisionContext,
+  peer: Peer | undefined,
+): PasswordDecision {
+  let { flags } = after;
+  if (object.pwdLastSet !== undefined) {
+    flags = object.pwdLastSet === 0n ? flags | RowFlag.mustChange : flags & ~RowFlag.mustChange;
+  }
+  const { unicodePwd } = object;
+  const mustChange = (flags & RowFlag.mustChange) !== 0;
+  const forceChange = mustChange && context.forceChange;
+  const barred = barredBy(flags, forceChange);
+  const inTenant = after.passwordVersion !== null || after.passwordChanged !== null;
+  /** The tenant has the password, but not as it should be marked; or 0 was set once more. */
+  const marked =
+    inTenant &&
+    (((flags & RowFlag.forced) !== 0) !== forceChange ||
+      (forceChange &&
+        (context.pwdLastSetCame || (object.objectClass === undefined && object.pwdLastSet !== undefined))));
+
+  if (unicodePwd === undefined) {
+    if (barred !== undefined) return done(after, flags, after.outcome === Outcome.noPassword ? after.outcome : barred);
+    // What held it back is gone, or the mark differs: it takes the envelope to send the password.
+    if (!context.fetched && ((flags & RowFlag.withheld) !== 0 || marked)) return FETCH;
+    return done(after, flags, released(after.outcome));
+  }
+  if (unicodePwd.length === 0) return done(after, flags & ~(RowFlag.withheld | RowFlag.forced), Outcome.noPassword);
+  if (object.pwdLastSet === undefined && row === undefined && !context.fetched) return FETCH;
+
+  const order = orderOf(object, row, peer);
+  if (barred !== undefined) {
+    const waits = order === 'newer' || order === 'conflict';
+    return done(after, waits ? flags | RowFlag.withheld : flags & ~RowFlag.withheld, barred);
+  }
+  const restored = context.full || (order === 'conflict' && isSettled(object, context.now));
+  if (!restored && order === 'conflict') return done(after, flags, after.outcome, conflict(object, row!));
+  const newer = order === 'newer' || restored;
+  if (!newer && !((context.force || marked) && order === 'same')) {
+    return done(after, flags & ~RowFlag.withheld, Outcome.success);
+  }
+  flags = forceChange ? flags | RowFlag.forced : flags & ~RowFlag.forced;
+  return {
+    kind: 'done',
+    row: {
+      ...after,
+      flags: flags & ~RowFlag.withheld,
+      passwordVersion: object.passwordVersion ?? null,
+      passwordChanged: timeToSend(object, row),
+      outcome: Outcome.success,
+    },
+    send: { forceChange, pwdLastSetOnly: !newer && !context.force },
+    refusal: undefined,
+  };
+}
+
+function barredBy(flags: number, forceChange: boolean): OutcomeCode | undefined {
+  if ((flags & RowFlag.passwordOff) !== 0) return Outcome.filteredByRule;
+  return (flags & RowFlag.mustChange) !== 0 && !forceChange ? Outcome.filteredByTarget : undefined;
+}
+
+/** Nothing holds the password back any more, and the tenant has it. */
+function released(outcome: OutcomeCode): OutcomeCode {
+  return outcome === Outcome.filteredByTarget || outcome === Outcome.filteredByRule ? Outcome.success : outcome;
+}
+
+function done(after: ObjectRow, flags: number, outcome: OutcomeCode, refusal?: Refusal): PasswordDecision {
+  const row = flags === after.flags && outcome === after.outcome ? after : { ...after, flags, outcome };
+  return { kind: 'done', row, send: undefined, refusal };
+}
+
+/**
+ * The DC's order: version, then originating time. Without metadata nothing can be said, and the password is sent.
+ * Versions of two directories do not compare: between those it is the time alone.
+ */
+function orderOf(
+  { passwordVersion: version, passwordChanged }: DirectoryObject,
+  row: ObjectRow | undefined,
+  peer: Peer | undefined,
+): 'newer' | 'same' | 'older' | 'conflict' {
+  const changed = passwordChanged?.getTime();
+  if (peer !== undefined && peer.passwordChanged !== null && changed !== undefined && changed < peer.passwordChanged) {
+    return 'older';
+  }
+  if (row === undefined || row.passwordVersion === null || version === undefined) return 'newer';
+  const later = changed === undefined || row.passwordChanged === null || changed > row.passwordChanged;
+  if (version === row.passwordVersion) return later ? 'newer' : 'same';
+  if (version > row.passwordVersion) return 'newer';
+  return later ? 'conflict' : 'older';
+}
+
+function isSettled({ passwordChanged }: DirectoryObject, now: number): boolean {
+  return passwordChanged !== undefined && now - passwordChanged.getTime() >= RESTORED_AFTER_MS;
+}
+
+function conflict({ passwordVersion }: DirectoryObject, row: ObjectRow): Refusal {
+  return {
+    outcome: row.outcome,
+    code: 'password-order',
+    reason:
+      `the domain controller shows version ${passwordVersion} of unicodePwd with a later time than version ` +
+      `${row.passwordVersion}, which was sent: it has not caught up, or was restored; what stands there after six ` +
+      'hours is sent (all at once: phsync agent --once --full)',
+    lasting: false,
+  };
+}
+
+/**
+ * The tenant orders by time alone. A version that is newer, from a DC whose clock is behind, must not look older there
+ * than what it acknowledged last.
+ */
+function timeToSend({ passwordChanged }: DirectoryObject, row: ObjectRow | undefined): number | null {
+  const time = passwordChanged?.getTime();
+  const last = row?.passwordChanged ?? null;
+  if (time === undefined || Number.isNaN(time)) return last;
+  return last === null ? time : Math.max(time, last);
+}
