@@ -1,6 +1,6 @@
 /** Data-contract types as pairs of writer and reader, so that client and server share one description of each. */
 
-import type { NbfxReader } from '../protocol/nbfx/reader.js';
+import type { NbfxReader, Stretch } from '../protocol/nbfx/reader.js';
 import { type NbfxWriter, prepare } from '../protocol/nbfx/writer.js';
 
 export const XSI_NAMESPACE = 'http://www.w3.org/2001/XMLSchema-instance';
@@ -114,7 +114,7 @@ export function record<T extends object>(structure: string, members: Members<T>)
     requiredBits |= member.required ? 1 << index : 0;
   }
 
-  return {
+  const type: ContractType<T> = {
     write(writer, value) {
       for (const member of list) {
         const inner = value[member.key] as unknown;
@@ -129,17 +129,38 @@ export function record<T extends object>(structure: string, members: Members<T>)
     },
     read(reader) {
       const value: T = { ...template };
+      const habits = reader.keep(type, () => list.map((): Habit => ({ start: undefined, nil: undefined })));
       let seen = 0;
       let expected = 0;
-      while (reader.nextChild()) {
+      for (;;) {
+        const habit = habits[expected];
         let index = expected;
-        if (list[expected]?.name !== reader.localName) {
-          const found = indexByName.get(reader.localName);
-          if (found === undefined) {
-            reader.skip();
-            continue;
+        let nil = false;
+        if (habit?.start !== undefined && reader.repeats(habit.start)) {
+          // It stands on the member's start, as it did then.
+        } else if (habit?.nil !== undefined && reader.repeats(habit.nil)) {
+          nil = true;
+        } else {
+          const mark = reader.mark();
+          if (!reader.nextChild()) {
+            break;
           }
-          index = found;
+          if (list[expected]?.name !== reader.localName) {
+            const found = indexByName.get(reader.localName);
+            if (found === undefined) {
+              reader.skip();
+              continue;
+            }
+            index = found;
+          }
+          nil = !list[index]!.required && isNil(reader);
+          if (nil) {
+            reader.skip();
+            habits[index]!.nil = reader.stretchFrom(mark);
+          } else {
+            // A start with attributes might mean more to what reads the content.
+            habits[index]!.start = reader.attributeCount === 0 ? reader.stretchFrom(mark) : undefined;
+          }
         }
         expected = index + 1;
         const member = list[index]!;
@@ -147,9 +168,7 @@ export function record<T extends object>(structure: string, members: Members<T>)
           throw reader.error('provisioning-structure', structure, `${member.name} stands twice`);
         }
         seen |= 1 << index;
-        if (!member.required && isNil(reader)) {
-          reader.skip();
-        } else {
+        if (!nil) {
           value[member.key] = member.type.read(reader) as T[keyof T & string];
         }
       }
@@ -160,6 +179,13 @@ export function record<T extends object>(structure: string, members: Members<T>)
       return value;
     },
   };
+  return type;
+}
+
+/** How a member stood the last time in this message: its start, or all of it where it is nil. */
+interface Habit {
+  start: Stretch | undefined;
+  nil: Stretch | undefined;
 }
 
 /** A list of elements of one name; others are passed over. */
@@ -179,6 +205,8 @@ export function listOf<T>(
       }
     },
     read(reader) {
+      // What is read of a batch is done with together.
+      reader.shareTexts();
       const items: T[] = [];
       while (reader.nextChild()) {
         if (reader.localName !== itemName) {

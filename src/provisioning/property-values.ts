@@ -1,9 +1,10 @@
 /** KeyValueOfstringanyType: the typed properties of an AzureADSyncObject, by name. */
 
-import type { NbfxReader } from '../protocol/nbfx/reader.js';
+import type { ProtocolError } from '../protocol/errors.js';
+import type { NbfxReader, Stretch } from '../protocol/nbfx/reader.js';
 import { type NbfxWriter, prepare } from '../protocol/nbfx/writer.js';
 import { type ContractType, isNil, listOf, XSI_NAMESPACE } from './contract-types.js';
-import type { PropertyValue } from './types.js';
+import { type Properties, PropertyList, PropertyNames, type PropertyValue } from './properties.js';
 
 export const XSD_NAMESPACE = 'http://www.w3.org/2001/XMLSchema';
 export const ARRAYS_NAMESPACE = 'http://schemas.microsoft.com/2003/10/Serialization/Arrays';
@@ -14,6 +15,8 @@ const MAX_STRINGS = 50_000;
 const MAX_BINARIES = 1000;
 /** Property names whose records are kept ready; a sender uses a few dozen. */
 const MAX_PREPARED_KEYS = 512;
+/** Of one place among the properties: its value is there or not, and may be of a type or two. */
+const MAX_OPENINGS = 4;
 
 const base64Binary: ContractType<Uint8Array> = {
   write: (writer, value) => writer.bytes(value),
@@ -125,22 +128,21 @@ function writeValue(writer: NbfxWriter, value: PropertyValue, type: TypeName): v
   }
 }
 
-function readValue(reader: NbfxReader): PropertyValue {
+/** What a Value element says of its content. */
+type Content = 'text' | 'nil' | 'boolean' | 'integer' | 'long' | 'number' | 'bytes' | 'texts' | 'byteses';
+
+/** Of the Value whose start was just read. */
+function contentOf(reader: NbfxReader): Content {
   if (reader.attributeCount === 0) {
-    return reader.readText();
+    return 'text';
   }
   if (!reader.qnameAttribute(XSI_NAMESPACE, 'type')) {
-    if (isNil(reader)) {
-      reader.skip();
-      return null;
-    }
-    return reader.readText();
+    return isNil(reader) ? 'nil' : 'text';
   }
   const type = reader.qnameLocalName;
   const namespace = reader.qnameNamespace;
   if (isNil(reader)) {
-    reader.skip();
-    return null;
+    return 'nil';
   }
   if (namespace === XSD_NAMESPACE) {
     switch (type) {
@@ -150,38 +152,62 @@ function readValue(reader: NbfxReader): PropertyValue {
       case 'time':
       case 'duration':
       case 'anyURI':
-        return reader.readText();
+        return 'text';
       case 'boolean':
-        return reader.readBoolean();
+        return 'boolean';
       case 'int':
       case 'short':
       case 'byte':
       case 'unsignedByte':
       case 'unsignedShort':
       case 'unsignedInt':
-        return reader.readInteger();
+        return 'integer';
       case 'base64Binary':
-        return reader.readBytes();
+        return 'bytes';
       case 'long':
       case 'unsignedLong':
       case 'integer':
-        return readLong(reader);
+        return 'long';
       case 'double':
       case 'float':
       case 'decimal':
-        return readNumber(reader);
+        return 'number';
     }
   } else if (namespace === ARRAYS_NAMESPACE) {
     if (type === 'ArrayOfstring') {
-      return arrayOfString.read(reader);
+      return 'texts';
     }
     if (type === 'ArrayOfbase64Binary') {
-      return arrayOfBase64.read(reader);
+      return 'byteses';
     }
   } else if (type === 'guid' && namespace === 'http://schemas.microsoft.com/2003/10/Serialization/') {
-    return reader.readText();
+    return 'text';
   }
   throw reader.error('provisioning-structure', 'KeyValueOfstringanyType', 'a value of a type that is not supported');
+}
+
+function readContent(reader: NbfxReader, content: Content): PropertyValue {
+  switch (content) {
+    case 'text':
+      return reader.readText();
+    case 'nil':
+      reader.skip();
+      return null;
+    case 'boolean':
+      return reader.readBoolean();
+    case 'integer':
+      return reader.readInteger();
+    case 'bytes':
+      return reader.readBytes();
+    case 'long':
+      return readLong(reader);
+    case 'number':
+      return readNumber(reader);
+    case 'texts':
+      return arrayOfString.read(reader);
+    case 'byteses':
+      return arrayOfBase64.read(reader);
+  }
 }
 
 /** A number where it holds the integer exactly, else its digits. */
@@ -206,10 +232,47 @@ function readNumber(reader: NbfxReader): number {
   return Number(lexical);
 }
 
-/** The map in the order given; a name that stands twice is refused. */
-export const propertyValues: ContractType<ReadonlyMap<string, PropertyValue>> = {
-  write(writer, values) {
-    for (const [key, value] of values) {
+/** A property's records up to its value, as they stood before, and what they say. */
+interface Opening {
+  readonly stretch: Stretch;
+  readonly name: string;
+  readonly content: Content;
+}
+
+/** What one message's objects have shown so far: most repeat the names, types and order of the one before. */
+class Habits {
+  names = new PropertyNames([]);
+  /** By the place among the properties: the last openings seen there, newest last. */
+  readonly #openings: Opening[][] = [];
+
+  /** The opening that stands here again and was passed over, or undefined. */
+  repeated(reader: NbfxReader, place: number): Opening | undefined {
+    const openings = this.#openings[place];
+    if (openings === undefined) {
+      return undefined;
+    }
+    for (const opening of openings) {
+      if (reader.repeats(opening.stretch)) {
+        return opening;
+      }
+    }
+    return undefined;
+  }
+
+  add(place: number, opening: Opening): void {
+    this.#openings[place] ??= [];
+    const openings = this.#openings[place];
+    openings.push(opening);
+    if (openings.length > MAX_OPENINGS) {
+      openings.shift();
+    }
+  }
+}
+
+/** The properties in the order given; a name that stands twice is refused. */
+export const propertyValues: ContractType<Properties> = {
+  write(writer, properties) {
+    for (const [key, value] of properties) {
       const type = typeOf(value);
       writer.startPrepared(preparedStart(key, type), 2);
       writeValue(writer, value, type);
@@ -218,31 +281,64 @@ export const propertyValues: ContractType<ReadonlyMap<string, PropertyValue>> = 
     }
   },
   read(reader) {
-    const values = new Map<string, PropertyValue>();
-    while (reader.nextChild()) {
-      if (values.size >= MAX_PROPERTIES) {
-        throw reader.error('provisioning-limit', 'PropertyValues', `more than ${MAX_PROPERTIES} properties`);
-      }
-      let key: string | undefined;
+    const habits = reader.keep(propertyValues, () => new Habits());
+    const values: PropertyValue[] = [];
+    const usual = habits.names.list;
+    // Undefined as long as the names are the usual ones.
+    let names: Set<string> | undefined;
+    for (;;) {
+      const place = values.length;
+      let opening = habits.repeated(reader, place);
       let value: PropertyValue | undefined;
-      while (reader.nextChild()) {
-        if (reader.localName === 'Key' && key === undefined) {
-          key = reader.readRecurringText();
-        } else if (reader.localName === 'Value' && value === undefined) {
-          value = readValue(reader);
-        } else {
-          throw reader.error('provisioning-structure', 'KeyValueOfstringanyType', 'expected one Key and one Value');
+      let name: string | undefined;
+      if (opening !== undefined) {
+        ({ name } = opening);
+        value = readContent(reader, opening.content);
+        if (reader.nextChild()) {
+          throw oneKeyAndValue(reader);
+        }
+      } else {
+        const mark = reader.mark();
+        if (!reader.nextChild()) {
+          break;
+        }
+        while (reader.nextChild()) {
+          if (reader.localName === 'Key' && name === undefined) {
+            name = reader.readRecurringText();
+          } else if (reader.localName === 'Value' && value === undefined) {
+            const content = contentOf(reader);
+            const stretch = name === undefined ? undefined : reader.stretchFrom(mark);
+            if (stretch !== undefined) {
+              opening = { stretch, name: name!, content };
+            }
+            value = readContent(reader, content);
+          } else {
+            throw oneKeyAndValue(reader);
+          }
+        }
+        if (opening !== undefined) {
+          habits.add(place, opening);
         }
       }
-      if (key === undefined || value === undefined || values.has(key)) {
-        throw reader.error(
-          'provisioning-structure',
-          'KeyValueOfstringanyType',
-          'expected one Key and one Value a name',
-        );
+      if (place >= MAX_PROPERTIES) {
+        throw reader.error('provisioning-limit', 'PropertyValues', `more than ${MAX_PROPERTIES} properties`);
       }
-      values.set(key, value);
+      if (names === undefined && name !== usual[place]) {
+        names = new Set(usual.slice(0, place));
+      }
+      if (name === undefined || value === undefined || names?.has(name)) {
+        throw oneKeyAndValue(reader);
+      }
+      names?.add(name);
+      values.push(value);
     }
-    return values;
+    if (names !== undefined || values.length !== usual.length) {
+      habits.names = new PropertyNames([...(names ?? usual.slice(0, values.length))]);
+    }
+    return new PropertyList(habits.names, values);
   },
 };
+
+function oneKeyAndValue(reader: NbfxReader): ProtocolError {
+  return reader.error('provisioning-structure', 'KeyValueOfstringanyType', 'expected one Key and one Value a name');
+}

@@ -1,5 +1,9 @@
 /** The provisioning service's vocabulary, shared by the client and the server codec. Names are the wire's. */
 
+import type { Properties } from './properties.js';
+
+export { type Properties, PropertyList, PropertyNames, type PropertyValue } from './properties.js';
+
 /** DirSyncFeatures bit set: read, modified and written as a whole. */
 export const DirSyncFeature = {
   PasswordHashSync: 1,
@@ -19,12 +23,6 @@ export const DirSyncFeature = {
   BlockCloudObjectTakeoverThroughHardMatch: 1048576,
 } as const;
 
-/**
- * A value of KeyValueOfstringanyType: xsd string, boolean, int, base64Binary, nil, or (proxyAddresses, member,
- * userCertificate) ArrayOfstring and ArrayOfbase64Binary.
- */
-export type PropertyValue = string | boolean | number | Uint8Array | readonly string[] | readonly Uint8Array[] | null;
-
 export type SyncOperation = 'Add' | 'Set' | 'Delete';
 
 export interface AzureADSyncObject {
@@ -35,7 +33,7 @@ export interface AzureADSyncObject {
    * onPremisesSamAccountName, onPremisesDistinguishedName, onPremiseSecurityIdentifier (bytes), dnsDomainName,
    * netBiosName, lastPasswordChangeTimestamp (generalized time), cloudMastered.
    */
-  readonly propertyValues: ReadonlyMap<string, PropertyValue>;
+  readonly propertyValues: Properties;
 }
 
 export interface AzureADSyncObjectResult {

@@ -2,8 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ProtocolError } from '#src/protocol/errors.js';
+import { StretchCursor } from '#src/protocol/nbfx/stretches.js';
 import { decodeReply, encodeRequest } from '#src/provisioning/client-codec.js';
 import { decodeRequest, encodeFault, encodeResponse, type OperationName } from '#src/provisioning/server-codec.js';
 import type { PropertyValue } from '#src/provisioning/types.js';
@@ -108,5 +109,80 @@ describe('the codecs', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('read what repeats as they read it the first time', () => {
+    // Few names and values, so that openings come again in every order, after a change, and not at all.
+    const key = fc.constantFrom('a', 'b', 'c', 'displayName');
+    const value = fc.constantFrom<PropertyValue>(
+      '',
+      'x',
+      'ü',
+      null,
+      true,
+      0,
+      300,
+      Uint8Array.of(1),
+      ['x'],
+      new Uint8Array(28),
+    );
+    const object = fc.record({
+      propertyValues: fc.array(fc.tuple(key, value), { maxLength: 4 }).map((pairs) => new Map(pairs)),
+      syncObjectType: fc.constantFrom('User', ''),
+      syncOperation: fc.constantFrom('Add', 'Set', 'Delete'),
+    });
+    const item = fc.record({
+      changeDate: fc.constant(new Date(0)),
+      cloudAnchor: fc.constantFrom(undefined, '', 'User_1'),
+      credentialData: fc.constantFrom('', 'v1;'),
+      forcePasswordChangeOnLogon: fc.boolean(),
+      sourceAnchor: fc.constantFrom(undefined, 'a'),
+      windowsLegacyCredentials: fc.constantFrom(undefined, 'b'),
+      windowsSupplementalCredentials: fc.constantFrom(undefined, ''),
+    });
+    const edit = fc.record({ at: fc.nat(), remove: fc.nat({ max: 2 }), insert: fc.uint8Array({ maxLength: 2 }) });
+    const message = fc
+      .oneof(
+        fc
+          .array(object, { maxLength: 6 })
+          .map((objects) => encodeRequest('ProvisionAzureADSyncObjects', { objects }, header)),
+        fc.array(item, { maxLength: 6 }).map((items) => encodeRequest('ProvisionCredentials', { items }, header)),
+      )
+      .chain((bytes) => fc.tuple(fc.constant(bytes), fc.option(edit)))
+      .map(([bytes, change]) => {
+        if (change === null) return bytes;
+        // In the last three quarters, where the items are.
+        const at = bytes.length - 1 - (change.at % Math.ceil(bytes.length * 0.75));
+        return Buffer.concat([bytes.subarray(0, at), change.insert, bytes.subarray(at + change.remove)]);
+      });
+    const outcome = (bytes: Uint8Array): unknown => {
+      try {
+        return decodeRequest(bytes);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        return { code: error.code };
+      }
+    };
+    let repeated = 0;
+    const { repeats } = StretchCursor.prototype;
+    const spy = vi.spyOn(StretchCursor.prototype, 'repeats');
+    try {
+      fc.assert(
+        fc.property(message, (bytes) => {
+          spy.mockReturnValue(false);
+          const first = outcome(bytes);
+          spy.mockImplementation(function (this: StretchCursor, stretch) {
+            const again = repeats.call(this, stretch);
+            if (again) repeated++;
+            return again;
+          });
+          expect(outcome(bytes)).toEqual(first);
+        }),
+        { numRuns: 5000 },
+      );
+    } finally {
+      spy.mockRestore();
+    }
+    expect(repeated).toBeGreaterThan(10_000);
   });
 });

@@ -1,7 +1,20 @@
 /** Requests and results that exercise every member, for several tests. */
 
+import { expect } from 'vitest';
+import { PropertyList } from '#src/provisioning/properties.js';
 import type { RequestBodies, Results, SyncToken } from '#src/provisioning/server-codec.js';
 import type { CompanyConfiguration, PropertyValue } from '#src/provisioning/types.js';
+
+/** Properties are equal where a Map of them is, in whatever form they are kept. */
+expect.addEqualityTesters([
+  function (this: { equals(a: unknown, b: unknown): boolean }, a: unknown, b: unknown) {
+    if (!(a instanceof PropertyList) && !(b instanceof PropertyList)) return undefined;
+    const entries = [a, b].map((side) => (side instanceof PropertyList || side instanceof Map ? [...side] : undefined));
+    return (
+      entries[0] !== undefined && entries[1] !== undefined && this.equals(new Map(entries[0]), new Map(entries[1]))
+    );
+  },
+]);
 
 export const syncToken: SyncToken = {
   applicationId: '1651564e-7ce4-4d99-88be-0a65050d8dc3',

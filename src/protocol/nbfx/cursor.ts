@@ -44,7 +44,10 @@ export class NbfxCursor extends RecordInput {
   qnameLocalName = '';
 
   #rootSeen = false;
-  #elements = 0;
+  /** Elements started so far. */
+  protected elements = 0;
+  /** Changes with every declaration that comes into scope or leaves it. */
+  protected scope = 0;
   /** The last text was of the kind "with end element", and its end was not delivered yet. */
   protected pendingEnd = false;
   protected textType = 0;
@@ -67,7 +70,7 @@ export class NbfxCursor extends RecordInput {
   #arrayType = 0;
   #arrayOpen = false;
   #arrayNsBase = 0;
-  #arrayTotal = 0;
+  protected arrayTotal = 0;
 
   constructor(bytes: Uint8Array, limits: Partial<NbfxLimits> = {}) {
     super(bytes, limits);
@@ -232,7 +235,7 @@ export class NbfxCursor extends RecordInput {
     if (this.depth >= this.limits.maxDepth) {
       throw this.error('nbfx-limit', 'element', `more than ${this.limits.maxDepth} open elements`);
     }
-    if (++this.#elements > this.limits.maxElements) {
+    if (++this.elements > this.limits.maxElements) {
       throw this.error('nbfx-limit', 'document', `more than ${this.limits.maxElements} elements`);
     }
     this.#rootSeen = true;
@@ -240,7 +243,16 @@ export class NbfxCursor extends RecordInput {
   }
 
   protected pop(): void {
-    this.#nsCount = this.#nsBase[--this.depth]!;
+    const nsCount = this.#nsBase[--this.depth]!;
+    if (nsCount !== this.#nsCount) {
+      this.#nsCount = nsCount;
+      this.scope++;
+    }
+  }
+
+  /** Elements without declarations are open once more. The caller has looked at the limits. */
+  protected reopen(elements: number): void {
+    for (let i = 0; i < elements; i++) this.#nsBase[this.depth++] = this.#nsCount;
   }
 
   #attributes(nsBase: number): void {
@@ -319,6 +331,7 @@ export class NbfxCursor extends RecordInput {
     }
     this.#nsPrefix[this.#nsCount] = prefix;
     this.#nsUri[this.#nsCount++] = uri;
+    this.scope++;
   }
 
   protected resolve(prefix: string): string {
@@ -354,8 +367,8 @@ export class NbfxCursor extends RecordInput {
       throw this.error('nbfx-record', 'Array', `0x${type.toString(16)} cannot be repeated`, this.pos - 1);
     }
     const count = this.int31('Array');
-    this.#arrayTotal += count;
-    if (this.#arrayTotal > this.limits.maxArrayItems) {
+    this.arrayTotal += count;
+    if (this.arrayTotal > this.limits.maxArrayItems) {
       throw this.error('nbfx-limit', 'Array', `more than ${this.limits.maxArrayItems} items in the message's arrays`);
     }
     this.need(count * fixedSize(type - 1), 'Array');
@@ -363,6 +376,7 @@ export class NbfxCursor extends RecordInput {
     this.arrayLeft = count;
     if (count === 0) {
       this.#nsCount = this.#arrayNsBase;
+      this.scope++;
     }
     return count > 0;
   }

@@ -1,12 +1,14 @@
 /** Reads MC-NBFX documents element by element: children, and text as string, bytes, boolean, integer or time. */
 
-import { NbfxCursor, NodeType } from './cursor.js';
+import { NodeType } from './cursor.js';
 import { fixedSize } from './record-input.js';
 import { RecordType } from './records.js';
+import { StretchCursor } from './stretches.js';
 import { dateTimeToMs, parseDateTime } from './text-values.js';
 import { decodeName } from './utf8.js';
 
 export { NodeType, type NodeTypeCode } from './cursor.js';
+export type { Mark, Stretch } from './stretches.js';
 
 /**
  * After a start element, consume it with exactly one of `readText`, `readBytes`, …, `skip`, or a loop
@@ -22,7 +24,7 @@ export { NodeType, type NodeTypeCode } from './cursor.js';
  * reader.finish();
  * @throws ProtocolError `nbfx-truncated`, `nbfx-record`, `nbfx-value`, `nbfx-structure`, `nbfx-namespace`, `nbfx-limit`
  */
-export class NbfxReader extends NbfxCursor {
+export class NbfxReader extends StretchCursor {
   /** Goes to the document's root element. */
   root(): void {
     if (this.next() !== NodeType.start) {
@@ -103,9 +105,15 @@ export class NbfxReader extends NbfxCursor {
 
   /** As `readText`, for base64: Bytes records, or characters. */
   readBytes(): Uint8Array {
+    const pair = this.#readBytesPair();
+    if (pair !== undefined) {
+      return pair;
+    }
     const type = this.#soleText();
-    if (type >= RecordType.Bytes8 && type <= RecordType.Bytes32) {
-      const bytes = new Uint8Array(this.rawBytes(type));
+    if (isBytes(type)) {
+      const bytes = new Uint8Array(this.bytesLength(type));
+      copy(this.buf, this.pos, bytes, 0, bytes.length);
+      this.pos += bytes.length;
       this.pop();
       return bytes;
     }
@@ -115,6 +123,33 @@ export class NbfxReader extends NbfxCursor {
       throw this.error('nbfx-value', 'base64Binary', 'not base64', offset);
     }
     return new Uint8Array(Buffer.from(text, 'base64'));
+  }
+
+  /** What .NET and we make of most byte strings: whole groups of three, then the rest with the element's end. */
+  #readBytesPair(): Uint8Array | undefined {
+    const { pos, end, buf } = this;
+    if (this.arrayLeft > 0 || this.pendingEnd || pos >= end || !isBytes(buf[pos]!)) {
+      return undefined;
+    }
+    this.pos++;
+    const whole = this.bytesLength(buf[pos]!);
+    const first = this.pos;
+    const next = first + whole;
+    if (whole % 3 === 0 && next < end && isBytes(buf[next]! - 1)) {
+      this.pos = next + 1;
+      const rest = this.bytesLength(buf[next]! - 1);
+      // In characters that limit is reached earlier: the way over all records tells.
+      if (whole + rest <= this.limits.maxTextBytes / 2) {
+        const bytes = new Uint8Array(whole + rest);
+        copy(buf, first, bytes, 0, whole);
+        copy(buf, this.pos, bytes, whole, rest);
+        this.pos += rest;
+        this.pop();
+        return bytes;
+      }
+    }
+    this.pos = pos;
+    return undefined;
   }
 
   /** As `readText`, for xs:boolean (and .NET's `True` and `False`). */
@@ -236,5 +271,21 @@ export class NbfxReader extends NbfxCursor {
         throw this.error('nbfx-limit', 'text', `more than ${this.limits.maxTextBytes} characters in one element`);
       }
     }
+  }
+}
+
+/** Of an even type. */
+function isBytes(type: number): boolean {
+  return type === RecordType.Bytes8 || type === RecordType.Bytes16 || type === RecordType.Bytes32;
+}
+
+/** `set` has to make a view first, which takes longer than copying a SID. */
+function copy(from: Uint8Array, start: number, to: Uint8Array, at: number, size: number): void {
+  if (size > 64) {
+    to.set(from.subarray(start, start + size), at);
+    return;
+  }
+  for (let i = 0; i < size; i++) {
+    to[at + i] = from[start + i]!;
   }
 }

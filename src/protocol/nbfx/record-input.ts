@@ -6,7 +6,7 @@ import { DEFAULT_LIMITS, type NbfxLimits } from './limits.js';
 import { RecordType } from './records.js';
 import { STATIC_STRINGS } from './static-dictionary.js';
 import { dateTimeToText, decimalToText, doubleToText, singleToText, timeSpanToText } from './text-values.js';
-import { decodeName, decodeUtf8 } from './utf8.js';
+import { decodeName, decodeUtf8, isAscii } from './utf8.js';
 
 export const LETTERS: readonly string[] = Array.from({ length: 26 }, (_, i) => String.fromCharCode(0x61 + i));
 
@@ -47,6 +47,8 @@ export class RecordInput {
   protected readonly end: number;
   protected readonly limits: NbfxLimits;
   protected pos = 0;
+  /** The whole message as Latin-1, once `shareTexts` has made it. */
+  #latin1: string | undefined;
 
   constructor(bytes: Uint8Array, limits: Partial<NbfxLimits>) {
     this.buf = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -271,15 +273,32 @@ export class RecordInput {
     }
   }
 
+  /** The length of a Bytes8/16/32 record, whose bytes are there and come next. */
+  protected bytesLength(type: number): number {
+    return this.length((type - RecordType.Bytes8) >> 1, 'BytesText');
+  }
+
   /** A view of the value of a Bytes8/16/32 record. */
   protected rawBytes(type: number): Buffer {
-    const size = this.length((type - RecordType.Bytes8) >> 1, 'BytesText');
+    const size = this.bytesLength(type);
     const bytes = this.buf.subarray(this.pos, this.pos + size);
     this.pos += size;
     return bytes;
   }
 
+  /**
+   * From here on texts may share the memory of one string of the whole message: a third of the time, where many are
+   * read and none is kept for longer than the others.
+   */
+  shareTexts(): void {
+    this.#latin1 ??= this.buf.toString('latin1', 0, this.end);
+  }
+
   private chars(size: number): string {
+    if (this.#latin1 !== undefined && isAscii(this.buf, this.pos, this.pos + size)) {
+      this.pos += size;
+      return this.#latin1.substring(this.pos - size, this.pos);
+    }
     const text = this.defined(decodeUtf8(this.buf, this.pos, this.pos + size), 'CharsText', this.pos);
     this.pos += size;
     return text;

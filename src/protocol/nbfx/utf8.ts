@@ -2,14 +2,18 @@
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The string, or undefined when the bytes are not UTF-8. */
-export function decodeUtf8(bytes: Buffer, start: number, end: number): string | undefined {
+export function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
   for (let i = start; i < end; i++) {
     if (bytes[i]! > 0x7f) {
-      return decodeWide(bytes, start, end);
+      return false;
     }
   }
-  return bytes.toString('latin1', start, end);
+  return true;
+}
+
+/** The string, or undefined when the bytes are not UTF-8. */
+export function decodeUtf8(bytes: Buffer, start: number, end: number): string | undefined {
+  return isAscii(bytes, start, end) ? bytes.toString('latin1', start, end) : decodeWide(bytes, start, end);
 }
 
 function decodeWide(bytes: Buffer, start: number, end: number): string | undefined {

@@ -1,6 +1,6 @@
 /** ProvisionAzureADSyncObjects: property values of a User checked and turned into a change of the store. */
 
-import type { AzureADSyncObject, AzureADSyncObjectResult, PropertyValue } from '../../provisioning/types.js';
+import type { AzureADSyncObject, AzureADSyncObjectResult, Properties } from '../../provisioning/types.js';
 import type { UserAttributes, UserChange, UserOutcome } from '../store/store.js';
 
 /** ResultCode: Success, and the names that Entra Connect reports for what it refuses. */
@@ -19,7 +19,7 @@ const MAX_ANCHOR = 256;
 /** A SID has at most 15 sub-authorities (MS-DTYP 2.4.2). */
 const MAX_SID = 68;
 const CLOUD_ANCHOR = /^User_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
-const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.\d+)?Z$/;
+const GENERALIZED_TIME = /^\d{14}(?:\.\d+)?Z$/;
 
 export const cloudAnchorOf = (objectId: string) => `User_${objectId}`;
 
@@ -72,8 +72,6 @@ export function toObjectResult(sourceAnchor: string, outcome: UserOutcome): Azur
       return result('IdentityDataValidationFailed', 'userPrincipalName: a new user needs one');
   }
 }
-
-type Properties = ReadonlyMap<string, PropertyValue>;
 
 function attributesOf(properties: Properties, domains: ReadonlySet<string>): UserAttributes {
   return {
@@ -138,15 +136,12 @@ function securityIdentifier(properties: Properties): Uint8Array | null | undefin
 function generalizedTime(properties: Properties, name: string): Date | null | undefined {
   const value = properties.get(name);
   if (value === undefined || value === null) return value;
-  const match = typeof value === 'string' ? GENERALIZED_TIME.exec(value) : null;
-  if (match === null) throw invalid(name, 'YYYYMMDDhhmmss.0Z');
-  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return new Date(Date.UTC(year, month - 1, day, hour, minute, second));
+  if (typeof value !== 'string' || !GENERALIZED_TIME.test(value)) throw invalid(name, 'YYYYMMDDhhmmss.0Z');
+  const number = (from: number, to: number) => {
+    let n = 0;
+    for (let i = from; i < to; i++) n = 10 * n + value.charCodeAt(i) - 0x30;
+    return n;
+  };
+  const ms = Date.UTC(number(0, 4), number(4, 6) - 1, number(6, 8), number(8, 10), number(10, 12), number(12, 14));
+  return new Date(ms);
 }
