@@ -80,6 +80,12 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
       .strictObject({
         host: loopback.default('127.0.0.1').describe('A loopback address.'),
         port: z.int().min(0).max(65535).describe('A TCP port; 0 takes any that is free.'),
+        readyMinutes: z
+          .int()
+          .min(3)
+          .max(1440)
+          .default(10)
+          .describe('/readyz fails where a connector had no complete cycle for so many minutes.'),
       })
       .describe('Where /healthz, /readyz and /metrics are; nowhere without it.')
       .optional(),

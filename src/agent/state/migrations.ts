@@ -162,6 +162,7 @@ export const migrations: readonly Migration[] = [
   ALTER TABLE retry ADD COLUMN rare INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE retry ADD COLUMN first_failure INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX retry_due ON retry (connector, next_try, guid);
+  CREATE INDEX retry_age ON retry (connector, first_failure);
   `,
   },
   {

@@ -81,6 +81,16 @@ function takeLock(file: string): Lock {
   return lock;
 }
 
+/** Times in milliseconds since 1970. */
+export interface StateGlance {
+  /** The end of the last cycle that came to its end. */
+  readonly completedAt: number | undefined;
+  readonly heartbeatAt: number | undefined;
+  readonly fullSyncAt: number | undefined;
+  /** Of the object that has been in the retry queue for longest. */
+  readonly oldestFailureAt: number | undefined;
+}
+
 export class StateStore {
   readonly #db: Database.Database;
   readonly #lock: Lock;
@@ -102,6 +112,23 @@ export class StateStore {
   /** Writes a row, to learn whether that works. Throws what SQLite throws. */
   probe(now: number): void {
     this.#db.prepare('INSERT INTO probe VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at').run(now);
+  }
+
+  /** What the monitor shows of a connector's state: one statement, and nothing is made. */
+  glance(name: string): StateGlance {
+    const row = this.#db
+      .prepare(
+        `SELECT completed_at AS completedAt, heartbeat_at AS heartbeatAt, full_sync_at AS fullSyncAt,
+          (SELECT min(first_failure) FROM retry WHERE retry.connector = connector.id) AS oldestFailureAt
+         FROM connector WHERE name = ?`,
+      )
+      .get(name) as { [Name in keyof StateGlance]: number | null } | undefined;
+    return {
+      completedAt: row?.completedAt ?? undefined,
+      heartbeatAt: row?.heartbeatAt ?? undefined,
+      fullSyncAt: row?.fullSyncAt ?? undefined,
+      oldestFailureAt: row?.oldestFailureAt ?? undefined,
+    };
   }
 
   /** @throws PhsyncError `state-full` where a cycle could not write down what it does. */

@@ -1,0 +1,93 @@
+import { connect } from 'node:net';
+import { pino } from 'pino';
+import { afterEach, expect, test } from 'vitest';
+import { jsonPage, type MonitorServer, startMonitorServer } from '#src/agent/monitor/server.js';
+
+const log = pino({ level: 'silent' });
+const pages = {
+  '/healthz': () => jsonPage(503, { status: 'failing' }),
+  '/metrics': async () => ({ status: 200, contentType: 'text/plain', body: 'up 1\n' }),
+  '/broken': () => {
+    throw new Error('a secret of the inside');
+  },
+};
+
+const servers: MonitorServer[] = [];
+async function start(host = '127.0.0.1', port = 0): Promise<MonitorServer> {
+  const server = await startMonitorServer({ host, port, pages, log });
+  servers.push(server);
+  return server;
+}
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close();
+});
+
+test('serves its pages to GET and HEAD', async () => {
+  const { url } = await start();
+  const metrics = await fetch(`${url}/metrics?x=1`);
+  expect(metrics.status).toBe(200);
+  expect(metrics.headers.get('content-type')).toBe('text/plain');
+  expect(metrics.headers.get('cache-control')).toBe('no-store');
+  expect(await metrics.text()).toBe('up 1\n');
+  const health = await fetch(`${url}/healthz`);
+  expect([health.status, await health.json()]).toEqual([503, { status: 'failing' }]);
+  const head = await fetch(`${url}/metrics`, { method: 'HEAD' });
+  expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '5', '']);
+});
+
+test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('refuses %s', async (method) => {
+  const { url } = await start();
+  const response = await fetch(`${url}/metrics`, { method });
+  expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+});
+
+test.each(['/', '/metrics/', '/constructor', '/__proto__', '/../metrics%00'])('has nothing at %s', async (path) => {
+  const { url } = await start();
+  const response = await fetch(url + path);
+  expect(response.status).toBe(404);
+  expect(await response.json()).toEqual({ error: 'there is /healthz, /metrics, /broken' });
+});
+
+test('says nothing of what went wrong inside', async () => {
+  const { url } = await start();
+  const response = await fetch(`${url}/broken`);
+  expect(response.status).toBe(500);
+  expect(await response.text()).not.toContain('secret');
+});
+
+test('a port that is taken is a clear error', async () => {
+  const { url } = await start();
+  const port = Number(new URL(url).port);
+  await expect(start('127.0.0.1', port)).rejects.toMatchObject({
+    code: 'monitor-listen',
+    message: `the monitor cannot listen on 127.0.0.1, port ${port}: another program listens there: choose another monitor.port`,
+  });
+});
+
+test('listens on loopback addresses alone', async () => {
+  await expect(start('0.0.0.0')).rejects.toMatchObject({
+    code: 'monitor-listen',
+    message: 'monitor.host: 0.0.0.0 is 0.0.0.0 here, which is no loopback address',
+  });
+  expect((await start('localhost')).url).toMatch(/^http:\/\/(127\.0\.0\.1|\[::1\]):\d+$/);
+});
+
+test('closes at once, whoever is connected', async () => {
+  const { url, close } = await start();
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const closed = new Promise((resolve) => socket.on('close', resolve));
+  // A reset says it as well.
+  socket.on('error', () => undefined);
+  await new Promise((resolve) => socket.once('connect', resolve));
+  socket.write('GET /metrics HTTP/1.1\r\n');
+  await new Promise((resolve) => setImmediate(resolve));
+  await close();
+  await closed;
+  await expect(fetch(`${url}/metrics`)).rejects.toThrow();
+});
+
+test('takes no header without end', async () => {
+  const { url } = await start();
+  const response = await fetch(`${url}/metrics`, { headers: { 'x-long': 'x'.repeat(20_000) } });
+  expect(response.status).toBe(431);
+});
