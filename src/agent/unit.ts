@@ -160,9 +160,19 @@ export async function sendUnit(
   }
 }
 
-function changeDateOf({ decision }: Item): Date | undefined {
-  const time = decision.kind === 'sync' ? decision.row.passwordChanged : null;
-  return time === null ? undefined : new Date(time);
+/**
+ * The directory's times are whole seconds, and the tenant orders by time alone: the version stands in the milliseconds,
+ * so that a request which arrives late, after the answer was given up, never undoes a newer change of the same second.
+ */
+function changeDateOf({ decision, known }: Item): Date | undefined {
+  const row = decision.kind === 'sync' ? decision.row : undefined;
+  if (row === undefined || row.passwordChanged === null) return undefined;
+  const { passwordChanged: time, passwordVersion: version } = row;
+  if (version === null) return new Date(time);
+  const last = known?.passwordChanged === time ? known.passwordVersion : null;
+  // Past 999, or with a domain controller that was restored: then the next second.
+  const isBehind = last !== null && last !== version && last % 1000 >= version % 1000;
+  return new Date(time + (version % 1000) + (isBehind ? 1000 : 0));
 }
 
 /**

@@ -230,3 +230,28 @@ test('result codes go to the queue as they are, and what passes is tried as ofte
   expect(rows.map(({ code }) => code).sort()).toEqual(['tenant-2', 'tenant-4', 'tenant-5', 'tenant-99']);
   expect(rows.every(({ reason }) => reason.includes('so it says'))).toBe(true);
 });
+
+test('a request that arrives late undoes no newer password, not even one of the same second', async () => {
+  const now = Date.UTC(2026, 10, 22, 7);
+  const lab = site.lab({ users: 20, now: () => now });
+  const index = lab.userIndex(3);
+  await site.sync(site.agent(lab));
+  const sent: Parameters<typeof site.client.provisionCredentials>[0][] = [];
+  const client = altered(site.client, {
+    provisionCredentials: (items, options) => {
+      sent.push(items);
+      return site.client.provisionCredentials(items, options);
+    },
+  });
+  for (let n = 0; n < 2; n++) {
+    lab.changePassword(index);
+    expect(await site.sync(site.agent(lab, { client }))).toMatchObject({ credentialsSent: 1 });
+  }
+  const [older, newer] = sent;
+  expect(older![0]!.changeDate.getTime()).toBeLessThan(newer![0]!.changeDate.getTime());
+  expect(Math.floor(older![0]!.changeDate.getTime() / 1000)).toBe(Math.floor(newer![0]!.changeDate.getTime() / 1000));
+  expect(await site.client.provisionCredentials(older!)).toMatchObject([{ result: CredentialResult.olderChange }]);
+  expect(await site.password(lab, index)).toBe('right');
+  // The newer one again, as after a lost answer, is taken.
+  expect(await site.client.provisionCredentials(newer!)).toMatchObject([{ result: CredentialResult.success }]);
+});
