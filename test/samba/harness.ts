@@ -21,10 +21,13 @@ const secrets = {
   PHSYNC_AD_PASSWORD: 'Sync.Passw0rd.1',
 };
 
-export interface AgentRun {
+export interface CommandRun {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+export interface AgentRun extends CommandRun {
   /** `--json` document. */
   readonly done: boolean;
   /** Of the only connector; undefined where the run did not come so far. */
@@ -95,9 +98,14 @@ export class Site {
     this.#http = new HttpAgent({ connect: { ca: readFileSync(ca, 'utf8') }, connections: 32 });
   }
 
-  #spawn(args: readonly string[], log: string, env: Readonly<Record<string, string>>): ChildProcess {
+  #spawn(
+    args: readonly string[],
+    log: string,
+    env: Readonly<Record<string, string>>,
+    before: readonly string[] = [],
+  ): ChildProcess {
     // The child ends with us, also when a test run is killed.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, main, ...args], {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...before, process.execPath, main, ...args], {
       env: { ...process.env, ...secrets, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -108,6 +116,28 @@ export class Site {
   }
 
   #log = (name: string): string => readFileSync(join(this.logs, name), 'utf8');
+
+  /** Where the tenant is, and what it trusts. */
+  get tenant(): { readonly url: string; readonly tokenUrl: string; readonly ca: string } {
+    return this.#tenant!;
+  }
+
+  /** A command to its end. `before`: a program that runs it, with its options: `faketime`, `-f`, `+10m`. */
+  async run(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    before: readonly string[] = [],
+  ): Promise<CommandRun> {
+    const child = this.#spawn(args, `${args[0]}.log`, env, before);
+    let stdout = '';
+    let stderr = '';
+    child.stdout!.on('data', (bytes) => (stdout += bytes));
+    child.stderr!.on('data', (bytes) => (stderr += bytes));
+    const timer = setTimeout(() => child.kill('SIGKILL'), RUN_TIMEOUT);
+    const [code] = (await once(child, 'close')) as [number | null];
+    clearTimeout(timer);
+    return { code, stdout, stderr };
+  }
 
   /** Writes agent.yaml for the domain controller; returns its path. */
   agentConfig(options: DirectoryOptions = {}): string {
@@ -158,25 +188,10 @@ export class Site {
       readonly words?: boolean;
     } = {},
   ): Promise<AgentRun> {
-    const child = this.#spawn(
-      [
-        'agent',
-        '--config',
-        this.agentConfig(options),
-        '--once',
-        ...(options.words ? [] : ['--json']),
-        ...(options.args ?? []),
-      ],
-      'agent.log',
-      options.env ?? {},
-    );
-    let stdout = '';
-    let stderr = '';
-    child.stdout!.on('data', (bytes) => (stdout += bytes));
-    child.stderr!.on('data', (bytes) => (stderr += bytes));
-    const timer = setTimeout(() => child.kill('SIGKILL'), RUN_TIMEOUT);
-    const [code] = (await once(child, 'close')) as [number | null];
-    clearTimeout(timer);
+    const { words = false, args = [], env } = options;
+    const config = this.agentConfig(options);
+    const run = await this.run(['agent', '--config', config, '--once', ...(words ? [] : ['--json']), ...args], env);
+    const { code, stdout, stderr } = run;
     const document = JSON.parse(stdout || '{}');
     const [report] = document.connectors ?? [];
     return { code, stdout, stderr, done: document.done === true, report, error: document.error ?? report?.error };

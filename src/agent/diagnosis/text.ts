@@ -4,7 +4,6 @@ import type { CheckResult, CheckStatus } from './check.js';
 
 const MARKS: Readonly<Record<CheckStatus, string>> = { ok: 'ok', warning: 'WARNING', error: 'ERROR', skipped: '-' };
 const MARK_WIDTH = 9;
-const WIDTH = 120;
 
 export interface Tally {
   readonly ok: number;
@@ -25,10 +24,10 @@ export function diagnosisText(results: readonly CheckResult[]): string {
   for (const result of results) {
     const { connector, server, status, title, finding, advice } = result;
     const under = [connector, server].filter((part) => part !== undefined).join(', ');
-    if (under !== heading && under !== '') lines.push('', under);
+    if (under !== heading && under !== '') lines.push(...(lines.length === 0 ? [] : ['']), under);
     heading = under;
-    lines.push(...wrap(`${MARKS[status].padEnd(MARK_WIDTH)}${title}: ${oneLine(finding)}`));
-    if (advice !== undefined) lines.push(...wrap(`${' '.repeat(MARK_WIDTH)}-> ${oneLine(advice)}`));
+    lines.push(`${MARKS[status].padEnd(MARK_WIDTH)}${title}: ${oneLine(finding)}`);
+    if (advice !== undefined) lines.push(`${' '.repeat(MARK_WIDTH)}-> ${oneLine(advice)}`);
   }
   const { warning, error } = tally(results);
   lines.push(
@@ -40,19 +39,3 @@ export function diagnosisText(results: readonly CheckResult[]): string {
 
 const counted = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
 const oneLine = (text: string) => text.replaceAll(/\s*[\r\n]+\s*/g, ' ');
-
-/** Words that are longer than a line stay whole: they are for copying. */
-function wrap(text: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  const indent = ' '.repeat(MARK_WIDTH + 2);
-  for (const word of text.split(/(?<=\S) /)) {
-    if (line !== '' && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = indent + word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
-}

@@ -1,0 +1,500 @@
+/** `phsync diagnose` on a real system with one fault at a time: each is found and named, with what to do, and no other is. */
+
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import type { CheckResult } from '#src/agent/diagnosis/check.js';
+import { createProvisioningClient } from '#src/provisioning/client.js';
+import { createClientCredentials } from '#src/provisioning/client-credentials.js';
+import { createAuthority } from '#src/tenant/tls/certificates.js';
+import { describeDc, facts, modify, special, users } from './dc.js';
+import { type CommandRun, Site, upnOf } from './harness.js';
+
+/** agent.yaml as plain values. */
+interface Config {
+  stateDir: string;
+  tenant: { url: string; ca?: string; auth: Record<string, unknown>; [key: string]: unknown };
+  connectors: { name: string; enabled: boolean; directory: Record<string, unknown>; [key: string]: unknown }[];
+  [key: string]: unknown;
+}
+
+interface Diagnosis extends CommandRun {
+  readonly checks: readonly CheckResult[];
+}
+
+/** A change to the configuration and what stands around it, for one diagnosis. */
+interface Plan {
+  readonly config: Config;
+  readonly env: Record<string, string>;
+  /** A program that runs phsync. */
+  before: readonly string[];
+  /** A copy of the agent's state, which the configuration names from then on; its path. */
+  copyState(): string;
+  /** `phsync agent --once` with the configuration as it is. */
+  sync(...args: string[]): Promise<CommandRun>;
+  /** Undone after the test. */
+  undo(work: () => void | Promise<void>): void;
+}
+
+describeDc('phsync diagnose', () => {
+  let site: Site;
+  let count = 0;
+  const undo: (() => void | Promise<void>)[] = [];
+
+  beforeAll(async () => {
+    site = await Site.start();
+    const first = await site.agentOnce();
+    expect([first.code, first.error]).toEqual([0, undefined]);
+  });
+  afterAll(() => site?.stop());
+
+  async function plant(work: (plan: Plan) => void | Promise<void>) {
+    const config = parse(readFileSync(site.agentConfig(), 'utf8')) as Config;
+    const file = join(site.directory, 'diagnosed.yaml');
+    const plan: Plan = {
+      config,
+      env: {},
+      before: [],
+      copyState() {
+        config.stateDir = `./state-${++count}`;
+        const path = join(site.directory, config.stateDir);
+        cpSync(site.agentState, path, { recursive: true });
+        undo.push(() => rmSync(path, { recursive: true }));
+        return path;
+      },
+      async sync(...args) {
+        writeFileSync(file, stringify(config));
+        return site.run(['agent', '--config', file, '--once', '--json', ...args], plan.env);
+      },
+      undo: (last) => void undo.push(last),
+    };
+    await work(plan);
+    writeFileSync(file, stringify(config));
+    return { file, env: plan.env, before: plan.before };
+  }
+
+  async function diagnose(work: (plan: Plan) => void | Promise<void>, ...args: string[]): Promise<Diagnosis> {
+    try {
+      const { file, env, before } = await plant(work);
+      const run = await site.run(['diagnose', '--config', file, '--json', ...args], env, before);
+      const document = JSON.parse(run.stdout) as { checks?: CheckResult[] };
+      if (document.checks === undefined) throw new Error(run.stdout);
+      return { ...run, checks: document.checks };
+    } finally {
+      for (const work of undo.splice(0).reverse()) await work();
+    }
+  }
+
+  const findings = ({ checks }: Diagnosis) => checks.filter(({ status }) => status === 'error' || status === 'warning');
+
+  it('finds nothing where nothing is wrong, and leaves nothing unchecked', async () => {
+    const healthy = await diagnose(() => undefined);
+    expect(findings(healthy)).toEqual([]);
+    expect(healthy.checks.filter(({ status }) => status !== 'ok')).toEqual([]);
+    expect(healthy.code).toBe(0);
+    expect(healthy.stderr).toBe('');
+  });
+
+  it('says so in words, too', async () => {
+    const { file } = await plant(({ config }) => {
+      config.connectors[0]!.directory.address = '127.255.1.1';
+    });
+    const { code, stdout } = await site.run(['diagnose', '--config', file]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      /^ERROR {4}Domain controller reachable: .*127\.255\.1\.1:135.*\n {9}-> Check that dc1\.phs\.test is up/m,
+    );
+    expect(stdout).toMatch(/\n\n1 error, 0 warnings\.\n$/);
+  });
+
+  const directory = (config: Config) => config.connectors[0]!.directory;
+  const logOnAs = (kind: string, password?: string) => {
+    return ({ config, env }: Plan) => {
+      const account = special(kind);
+      directory(config).auth = { user: account.name, password: { env: 'ACCOUNT_PASSWORD' } };
+      env.ACCOUNT_PASSWORD = password ?? account.password!;
+    };
+  };
+
+  /** Password hash synchronization in the tenant, until the test is over. */
+  async function setFeatures(features: number): Promise<number> {
+    const { url, tokenUrl, ca: caFile } = site.tenant;
+    const ca = readFileSync(caFile, 'utf8');
+    const clientSecret = 'agent-secret-of-the-tests';
+    const credentials = createClientCredentials({ tokenUrl, clientId: 'agent-1', clientSecret, ca });
+    const client = createProvisioningClient({
+      url: `${url}/provisioningservice.svc`,
+      ca,
+      token: (f) => credentials.token(f),
+    });
+    try {
+      const { dirSyncFeatures } = await client.getCompanyConfiguration();
+      await client.setCompanyDirsyncFeatures(features);
+      return dirSyncFeatures;
+    } finally {
+      await Promise.all([client.close(), credentials.close()]);
+    }
+  }
+
+  /** The tenant at another address, for which its certificate is not. */
+  async function elsewhere(address: string): Promise<{ url: string; server: Server }> {
+    const { port } = new URL(site.tenant.url);
+    const server = createServer((socket) => {
+      const tenant = connect(Number(port), '127.0.0.1');
+      socket.pipe(tenant).pipe(socket);
+      for (const each of [socket, tenant]) each.on('error', () => each.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, address, resolve));
+    return { url: `https://${address}:${(server.address() as AddressInfo).port}/provisioningservice.svc`, server };
+  }
+
+  function changeState(path: string, sql: string): void {
+    const db = new Database(join(path, 'agent.sqlite'));
+    db.exec(sql);
+    db.close();
+  }
+
+  const HOURS_4 = 4 * 3_600_000;
+
+  /** The fault, the only checks that find something, what is to be in the finding, and in the advice. */
+  const FAULTS: readonly [
+    fault: string,
+    checks: readonly (CheckResult['id'] | `warning:${CheckResult['id']}`)[],
+    finding: RegExp,
+    advice: RegExp,
+    plant: (plan: Plan) => void | Promise<void>,
+  ][] = [
+    [
+      'a secret that is not there',
+      ['secrets'],
+      /AD_PASSWORD_OF_NOBODY is not set/,
+      /environment that the agent has/,
+      ({ config }) => {
+        directory(config).auth = { user: 'phs.sync', password: { env: 'AD_PASSWORD_OF_NOBODY' } };
+      },
+    ],
+    [
+      'the hasher without its addon',
+      ['warning:hasher'],
+      /not used/,
+      /Reinstall phsync/,
+      ({ env }) => {
+        env.PHSYNC_BACKEND = 'fallback';
+      },
+    ],
+    [
+      'a state directory that is open to others',
+      ['warning:state-directory'],
+      /open to other users .*mode 0755/,
+      /chmod 700/,
+      ({ copyState }) => chmodSync(copyState(), 0o755),
+    ],
+    [
+      'a state that is no database',
+      ['state-directory'],
+      /not a database/,
+      /same user/,
+      ({ copyState }) =>
+        writeFileSync(join(copyState(), 'agent.sqlite'), 'garbage, and more of it than a header holds'.repeat(99)),
+    ],
+    [
+      'a tenant that is not there',
+      ['tenant-reachable'],
+      /nothing listens there/,
+      /tenant\.url.*firewalls/,
+      ({ config }) => {
+        config.tenant.url = 'https://127.255.1.1:8443/provisioningservice.svc';
+      },
+    ],
+    [
+      'a certificate by an authority that is not trusted',
+      ['tenant-tls'],
+      /signed by nobody who is trusted here.*issuer phsync tenant CA/,
+      /Name the certificate of the authority .* in tenant\.ca/,
+      async ({ config }) => {
+        const { cert } = await createAuthority('somebody else', new Date());
+        writeFileSync(join(site.directory, 'other-ca.pem'), cert);
+        config.tenant.ca = './other-ca.pem';
+      },
+    ],
+    [
+      'a certificate for another name',
+      ['tenant-tls'],
+      /for another name.*127\.0\.0\.1/,
+      /one of these names in tenant\.url/,
+      async ({ config, undo }) => {
+        const { url, server } = await elsewhere('127.9.9.9');
+        undo(() => void server.close());
+        config.tenant.url = url;
+      },
+    ],
+    [
+      'a clock that is ten minutes ahead',
+      ['tenant-clock', 'dc-clock'],
+      /10 minutes ahead/,
+      /time server/,
+      (plan) => {
+        plan.before = ['faketime', '-f', '+10m'];
+      },
+    ],
+    [
+      'a clock that is two minutes behind',
+      ['warning:tenant-clock', 'warning:dc-clock'],
+      /2 minutes behind/,
+      /time server/,
+      (plan) => {
+        plan.before = ['faketime', '-f', '-2m'];
+      },
+    ],
+    [
+      'a wrong client secret',
+      ['tenant-token'],
+      /gives agent-1 no token: invalid_client/,
+      /tenant\.auth.*clientSecret/,
+      ({ env }) => {
+        env.PHSYNC_AGENT_SECRET = 'not-the-secret-of-this-agent';
+      },
+    ],
+    [
+      'the feature PasswordHashSync off',
+      ['tenant-feature'],
+      /off in the tenant/,
+      /turn the feature PasswordHashSync on/,
+      async ({ undo }) => {
+        const before = await setFeatures(0);
+        undo(async () => void (await setFeatures(before)));
+      },
+    ],
+    [
+      'staging mode on',
+      ['warning:staging'],
+      /nothing is sent/,
+      /staging: false/,
+      ({ config }) => {
+        config.staging = true;
+      },
+    ],
+    [
+      'a connector that is disabled',
+      ['warning:connector-enabled'],
+      /none of its users/,
+      /enabled: true for other\.test/,
+      ({ config }) => {
+        const [first] = config.connectors;
+        config.connectors.push({ ...first!, name: 'other.test', enabled: false });
+      },
+    ],
+    [
+      'no connector enabled',
+      ['connector-enabled'],
+      /no other is enabled/,
+      /enabled: true/,
+      ({ config }) => {
+        config.connectors[0]!.enabled = false;
+      },
+    ],
+    [
+      'a first synchronization that was cut off',
+      ['first-sync'],
+      /never come to its end/,
+      /let the agent run/,
+      ({ copyState }) => changeState(copyState(), 'UPDATE connector SET full_sync_at = NULL, running = 1'),
+    ],
+    [
+      'a last cycle that failed',
+      ['last-cycle'],
+      /refused the logon/,
+      /account's name or password/,
+      async (plan) => {
+        plan.copyState();
+        plan.env.PHSYNC_AD_PASSWORD = 'Wrong.Passw0rd';
+        expect((await plan.sync()).code).toBe(3);
+        delete plan.env.PHSYNC_AD_PASSWORD;
+      },
+    ],
+    [
+      'an agent that ended four hours ago',
+      ['heartbeat'],
+      /none for 4 hours/,
+      /Start the agent/,
+      ({ copyState }) =>
+        changeState(
+          copyState(),
+          `UPDATE cycle SET started = started - ${HOURS_4}, finished = finished - ${HOURS_4};
+           UPDATE connector SET heartbeat_at = heartbeat_at - ${HOURS_4}, completed_at = completed_at - ${HOURS_4}`,
+        ),
+    ],
+    [
+      'more deletions than the tenant allows',
+      ['last-cycle', 'deletions'],
+      /threshold is 500/,
+      /--allow-deletions/,
+      async ({ config, copyState, sync }) => {
+        expect(users().length).toBeGreaterThan(520);
+        copyState();
+        config.connectors[0]!.scope = { exclude: [`OU=Bulk,${facts().baseDn}`] };
+        expect((await sync()).stdout).toContain('too-many-deletions');
+      },
+    ],
+    [
+      'a user whom the tenant does not take',
+      ['warning:retry-queue'],
+      /1 object not synchronized.*not a domain of this tenant/,
+      /phsync diagnose --dn.*phsync sync-object --dn/,
+      async ({ copyState, sync, undo }) => {
+        copyState();
+        const { name, dn } = special('long');
+        const upn = (value: string) =>
+          modify(`dn: ${dn}\nchangetype: modify\nreplace: userPrincipalName\nuserPrincipalName: ${value}\n-\n\n`);
+        upn(`${name}@elsewhere.test`);
+        undo(() => upn(upnOf(name)));
+        expect((await sync()).stdout).toContain('"retryQueue":1');
+      },
+    ],
+    [
+      'a domain controller that is down',
+      ['dc-reachable'],
+      /127\.255\.1\.1:135.*ECONNREFUSED/,
+      /is up.*firewalls/,
+      ({ config }) => {
+        directory(config).address = '127.255.1.1';
+      },
+    ],
+    [
+      'one of two domain controllers down',
+      ['warning:dc-reachable'],
+      /another domain controller is used/,
+      /dc2\.phs\.test is up/,
+      ({ config }) => {
+        const { server, address, ...rest } = directory(config);
+        const servers = [
+          { server: 'dc2.phs.test', address: '127.255.1.1' },
+          { server, address },
+        ];
+        config.connectors[0]!.directory = { ...rest, servers };
+      },
+    ],
+    [
+      'a domain controller whose name nobody knows',
+      ['dc-reachable'],
+      /dc9\.does-not-exist\.invalid has no address/,
+      /Correct the name, let this machine use the domain's DNS/,
+      ({ config }) => {
+        const { address: _, ...rest } = directory(config);
+        config.connectors[0]!.directory = { ...rest, server: 'dc9.does-not-exist.invalid' };
+      },
+    ],
+    [
+      'DNS that names no domain controller',
+      ['dc-found'],
+      /DNS names no domain controller of phs\.test.*_ldap\._tcp\.dc\._msdcs\.phs\.test/,
+      /directory\.dnsServers/,
+      ({ config }) => {
+        const { address: _, server: __, ...rest } = directory(config);
+        config.connectors[0]!.directory = { ...rest, dnsServers: ['127.255.1.1'] };
+      },
+    ],
+    [
+      'a domain that the controller does not hold',
+      ['dc-domain'],
+      /does not hold the domain other\.test/,
+      /Correct directory\.domain/,
+      ({ config }) => {
+        directory(config).domain = 'other.test';
+        directory(config).auth = { user: 'PHS\\phs.sync', password: { env: 'PHSYNC_AD_PASSWORD' } };
+      },
+    ],
+    ['a wrong password', ['dc-logon'], /phs\.sync/, /password/, logOnAs('sync-account', 'Wrong.Passw0rd')],
+    ['an account that is disabled', ['dc-logon'], /phs\.disabled/, /enabled/, logOnAs('disabled')],
+    ['an account that has expired', ['dc-logon'], /phs\.expired/, /expire/, logOnAs('expired')],
+    [
+      'an account without the right Replicating Directory Changes',
+      ['right-get-changes'],
+      /phs\.norights lacks the right "Replicating Directory Changes" on phs\.test/,
+      /dsacls "DC=phs,DC=test" \/G "PHS\\phs\.norights:CA;Replicating Directory Changes" /,
+      logOnAs('no-rights'),
+    ],
+    [
+      'an account without the right Replicating Directory Changes All',
+      ['right-get-changes-all'],
+      /phs\.changesonly lacks the right "Replicating Directory Changes All" on phs\.test/,
+      /dsacls "DC=phs,DC=test" \/G "PHS\\phs\.changesonly:CA;Replicating Directory Changes All" /,
+      logOnAs('changes-without-all'),
+    ],
+  ];
+
+  it.each(FAULTS)('names %s (%j)', async (_fault, expected, finding, advice, plan) => {
+    const found = await diagnose(plan);
+    const named = findings(found);
+    expect(named.map(({ id, status }) => (status === 'warning' ? `warning:${id}` : id))).toEqual(expected);
+    // Where one fault shows twice, the last says it in full.
+    expect(named.at(-1)!.finding).toMatch(finding);
+    expect(named.at(-1)!.advice).toMatch(advice);
+    expect(found.code).toBe(named.some(({ status }) => status === 'error') ? 1 : 0);
+    for (const secret of [
+      'Sync.Passw0rd.1',
+      'Wrong.Passw0rd',
+      'agent-secret-of-the-tests',
+      'not-the-secret-of-this-agent',
+    ]) {
+      expect(`${found.stdout}${found.stderr}`).not.toContain(secret);
+    }
+  });
+
+  it('names a configuration that is wrong, and exits with 2', async () => {
+    const wrong = await diagnose(({ config }) => {
+      config.nonsense = 1;
+    });
+    expect(wrong.code).toBe(2);
+    const [first, ...others] = findings(wrong);
+    expect([first!.id, others]).toEqual(['configuration', []]);
+    expect(first!.finding).toMatch(/nonsense: unknown key/);
+  });
+
+  it('prints the commands that grant the rights, which a real domain controller takes', async () => {
+    const password = Buffer.from('"Grantee.Passw0rd.1"', 'utf16le').toString('base64');
+    const dn = `CN=phs grantee,OU=Special,${facts().baseDn}`;
+    modify(
+      `dn: ${dn}\nchangetype: add\nobjectClass: user\nsAMAccountName: phs.grantee\nuserAccountControl: 512\n` +
+        `unicodePwd:: ${password}\n\n`,
+    );
+    undo.push(() => modify(`dn: ${dn}\nchangetype: delete\n\n`));
+    try {
+      const { file, env } = await plant(({ config, env: own }) => {
+        directory(config).auth = { user: 'phs.grantee', password: { env: 'ACCOUNT_PASSWORD' } };
+        own.ACCOUNT_PASSWORD = 'Grantee.Passw0rd.1';
+      });
+      const check = async () => {
+        const { code, stdout } = await site.run(['permissions', '--config', file, '--check', '--json'], env);
+        const { checks } = JSON.parse(stdout) as { checks: CheckResult[] };
+        return [code, ...checks.map(({ id, status }) => `${id} ${status}`)];
+      };
+      expect(await check()).toEqual([1, 'right-get-changes error', 'right-get-changes-all skipped']);
+      const { stdout } = await site.run(['permissions', '--config', file, '--grant-command'], env);
+      expect(stdout).toContain('dsacls "DC=phs,DC=test" /G "PHS\\phs.grantee:CA;Replicating Directory Changes All"\n');
+      const [sid, changes, all] = stdout.slice(stdout.indexOf('sid=')).split('\n');
+      const onTheController = (...lines: (string | undefined)[]) => {
+        const script = lines.join('\n');
+        const environment = { ...process.env, SMB_CONF_PATH: join(facts().directory, 'smb.conf') };
+        execFileSync('/bin/sh', ['-e', '-c', script], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+      };
+      onTheController(sid, all);
+      expect(await check()).toEqual([1, 'right-get-changes error', 'right-get-changes-all skipped']);
+      onTheController(sid, changes);
+      expect(await check()).toEqual([0, 'right-get-changes ok', 'right-get-changes-all ok']);
+    } finally {
+      for (const work of undo.splice(0).reverse()) await work();
+    }
+  });
+
+  it('counts warnings with --strict', async () => {
+    const strict = await diagnose(({ config }) => {
+      config.staging = true;
+    }, '--strict');
+    expect(strict.code).toBe(1);
+  });
+});
