@@ -42,6 +42,7 @@ export const CHECKS = {
   password: 'Password',
   'object-retry': 'Retry queue',
   account: 'Account',
+  results: 'Last results',
 } as const;
 export type CheckId = keyof typeof CHECKS;
 

@@ -7,10 +7,11 @@ import type { Clock } from '../clock.js';
 import { accountName } from '../sources/drs-account.js';
 import { connectDrs, type DrsConnection, type DrsConnectionOptions, errorFacts } from '../sources/drs-connection.js';
 import { type DrsStage, drsError } from '../sources/drs-errors.js';
-import { type CheckId, type CheckResult, failure, known, ok, type Subject, skipped } from './check.js';
+import { type CheckId, type CheckResult, failure, known, ok, type Subject, skipped, warning } from './check.js';
 import { directoryTime, judgeSkew } from './clock-skew.js';
 import { grantCommands, REPLICATION_RIGHTS } from './grant.js';
 import { probeRights, type ReplicationRights } from './rights.js';
+import { KERBEROS_LIBRARY } from './runtime.js';
 
 const CONNECT_MS = 5000;
 const TIME_MS = 3000;
@@ -51,9 +52,13 @@ async function checkTime({ server, address }: DrsConnectionOptions, of: Subject,
 
 async function walk(options: DrsConnectionOptions, of: Subject, results: CheckResult[]): Promise<void> {
   const { server, domain, auth } = options;
+  let fellBack: string | undefined;
+  const onNotice: DrsConnectionOptions['onNotice'] = ({ code, message }) => {
+    if (code === 'kerberos-fell-back') fellBack = message;
+  };
   let connection: DrsConnection;
   try {
-    connection = await connectDrs(options);
+    connection = await connectDrs({ ...options, onNotice });
   } catch (error) {
     const cause = known(error);
     const stage = cause.facts.stage;
@@ -68,7 +73,11 @@ async function walk(options: DrsConnectionOptions, of: Subject, results: CheckRe
   try {
     results.push(ok('dc-reachable', peer, { peer }, of));
     const account = accountName(auth);
-    results.push(ok('dc-logon', `${account} (${auth.mechanism})`, { account }, of));
+    results.push(
+      fellBack === undefined
+        ? ok('dc-logon', `${account} (${auth.mechanism})`, { account, mechanism: auth.mechanism }, of)
+        : warning('dc-logon', fellBack, FELL_BACK, { account, mechanism: 'ntlm' }, of),
+    );
     const names = await at('domain', options, () => learnDomain(client, domain));
     if (names === undefined) {
       results.push(
@@ -145,10 +154,29 @@ function notReachable(error: PhsyncError, { server, address }: DrsConnectionOpti
   );
 }
 
+const FELL_BACK =
+  'Correct what keeps Kerberos from being used, or set directory.auth.mechanism: ntlm; where NTLM is switched off, nothing is synchronized.';
+
 /** Code of a refused logon → what to do. */
 const LOGON_ADVICE: Readonly<Record<string, string>> = {
   'dc-logon-failed':
     'Check directory.auth in agent.yaml: user, domain and password; and in the directory that the account is enabled, not locked, not expired, and need not change its password.',
+  'dc-logon-wrong-password': 'Correct the password (or the keytab) that directory.auth names.',
+  'dc-logon-unknown-user': 'Correct directory.auth.user.',
+  'dc-logon-password-expired':
+    'Set a new password that never expires, clear "User must change password at next logon", and put it where directory.auth.password reads it.',
+  'dc-logon-account-disabled': 'Enable and unlock the account in the directory, and let it never expire.',
+  'dc-logon-account-locked': 'Unlock the account, and find out who else uses it with a wrong password.',
+  'dc-logon-account-expired': 'Let the account never expire (accountExpires).',
+  'dc-logon-restricted': 'Allow the account to log on from this machine at any hour.',
+  'dc-clock-skew': 'Let both machines follow a time server (timedatectl set-ntp true; w32tm /resync).',
+  'dc-spn-unknown': "Let directory.server be the domain controller's own full name, and give its address apart.",
+  'dc-kdc-unreachable': 'Let firewalls pass port 88 (TCP and UDP) to the domain controllers.',
+  'dc-ticket-missing': 'Get a ticket (kinit) as the user that the agent runs as, or use a keytab.',
+  'dc-ticket-expired': 'Keep the ticket fresh (k5start, a timer), or use a keytab.',
+  'dc-keytab-unusable': 'Write the keytab anew, and let the user that the agent runs as read it.',
+  'dc-rc4-refused': 'Let the account have AES keys: set its password anew, and look at msDS-SupportedEncryptionTypes.',
+  'dc-kerberos-missing': KERBEROS_LIBRARY,
   'dc-access-denied': 'Let the account use the interface: phsync permissions --grant-command prints how.',
   'config-fips': 'Set allowMd5InFips: true, or log on with Kerberos.',
 };
@@ -173,14 +201,16 @@ export function judgeRights(
   of: Subject,
 ): CheckResult[] {
   const user = accountName(auth);
-  const { dsacls } = grantCommands(user, domain, netbiosName);
+  const dsacls = auth.user === undefined ? undefined : grantCommands(auth.user, domain, netbiosName).dsacls;
   const judge = (id: CheckId, has: boolean, which: 0 | 1) => {
     const { name } = REPLICATION_RIGHTS[which];
     if (has) return ok(id, `${user} has it on ${domain}`, { account: user }, of);
     return failure(
       id,
       `${user} lacks the right "${name}" on ${domain}`,
-      `As a domain administrator: ${dsacls[which]} (phsync permissions --grant-command prints it for Samba too).`,
+      dsacls === undefined
+        ? 'phsync permissions --grant-command --account NAME prints the commands that grant it.'
+        : `As a domain administrator: ${dsacls[which]} (phsync permissions --grant-command prints it for Samba too).`,
       { account: user, right: name },
       of,
     );

@@ -4,7 +4,7 @@ import { getFips } from 'node:crypto';
 import { fipsRefusal } from '../../crypto/fips.js';
 import { createHasher } from '../../hasher/create-hasher.js';
 import type { AgentConfig } from '../config.js';
-import { type CheckResult, failure, known, ok, skipped, warning } from './check.js';
+import { type CheckResult, failure, known, ok, warning } from './check.js';
 
 /** `engines` of package.json. */
 const OLDEST: readonly [number, number] = [20, 19];
@@ -60,23 +60,18 @@ export function checkFips(allowMd5InFips: boolean): CheckResult {
   return ok('fips', on ? 'on, and MD4, MD5 and RC4 are allowed by allowMd5InFips' : 'off', facts);
 }
 
-/** Undefined where no connector logs on with Kerberos. `load` loads the system's GSSAPI and throws where it cannot. */
-export function checkGssapi(config: AgentConfig, load: () => string): CheckResult | undefined {
-  const mechanisms = config.connectors.flatMap(({ enabled, directory }) =>
+export const KERBEROS_LIBRARY =
+  'Install MIT Kerberos (Debian and Ubuntu: apt install libgssapi-krb5-2; Red Hat: dnf install krb5-libs).';
+
+/** Undefined where no connector logs on with Kerberos. `whyNot`: what keeps it from being spoken. */
+export function checkGssapi({ connectors }: AgentConfig, whyNot: () => string | undefined): CheckResult | undefined {
+  const mechanisms = connectors.flatMap(({ enabled, directory }) =>
     enabled && directory.type === 'drs' ? [directory.auth.mechanism] : [],
   );
-  if (!mechanisms.some((mechanism) => mechanism !== 'ntlm')) return undefined;
-  try {
-    return ok('gssapi', load());
-  } catch (error) {
-    const { code, message } = known(error);
-    // `negotiate` goes on with NTLM.
-    if (!mechanisms.includes('kerberos')) return skipped('gssapi', `${message}; negotiate goes on with NTLM`);
-    return failure(
-      'gssapi',
-      message,
-      'Install MIT Kerberos (Debian and Ubuntu: apt install libgssapi-krb5-2; Red Hat: dnf install krb5-libs).',
-      { code },
-    );
-  }
+  if (mechanisms.every((mechanism) => mechanism === 'ntlm')) return undefined;
+  const why = whyNot();
+  if (why === undefined) return ok('gssapi', 'there, for the mechanisms kerberos and negotiate');
+  // `negotiate` goes on with NTLM.
+  if (mechanisms.includes('kerberos')) return failure('gssapi', why, KERBEROS_LIBRARY);
+  return warning('gssapi', `${why}; NTLM is spoken instead`, KERBEROS_LIBRARY);
 }

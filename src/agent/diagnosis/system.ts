@@ -3,11 +3,12 @@
 import { PhsyncError } from '../../hasher/errors.js';
 import type { Clock } from '../clock.js';
 import type { AgentConfig, ConnectorConfig } from '../config.js';
+import { loadGssapi } from '../sources/gssapi-addon.js';
 import type { CheckResult } from './check.js';
 import { checkConfiguration, checkSecrets } from './configuration.js';
 import { checkConnectorState, checkEnabled, checkStaging } from './connector.js';
 import { checkControllers } from './controllers.js';
-import { checkFips, checkHasher, checkNode } from './runtime.js';
+import { checkFips, checkGssapi, checkHasher, checkNode } from './runtime.js';
 import { checkStateDirectory } from './state-directory.js';
 import { checkTenant } from './tenant.js';
 
@@ -33,6 +34,7 @@ export async function diagnoseSystem(file: string, options: DiagnosisOptions): P
       checkTenant(tenant, { env, clock }),
       Promise.all(connectors.map((connector) => checkControllers(connector, { clock, env, allowMd5InFips }))),
     ]);
+    const gssapi = checkGssapi(config, () => loadGssapi().whyNot());
     const { reader, agentRuns } = state;
     const anyEnabled = config.connectors.some(({ enabled }) => enabled);
     const shared = { reader, agentRuns, company: tenantChecks.company, staging, now: clock.now() };
@@ -42,6 +44,7 @@ export async function diagnoseSystem(file: string, options: DiagnosisOptions): P
       checkNode(),
       hasher,
       checkFips(allowMd5InFips),
+      ...(gssapi === undefined ? [] : [gssapi]),
       ...state.results,
       ...tenantChecks.results,
       checkStaging(staging),

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { PhsyncError } from '../../hasher/errors.js';
 import { sqlite } from '../../state/sqlite.js';
+import { dnDigestOf } from '../user-properties.js';
 import { type EventQuery, newestEvents, type StoredEvent } from './events.js';
 import { type ObjectResult, objectHistory } from './history.js';
 import { migrations } from './migrations.js';
-import type { CycleCounts } from './rows.js';
+import type { CycleCounts, ObjectRow, RetryRow } from './rows.js';
 import { DATABASE_FILE } from './store.js';
 
 const BUSY_MS = 5000;
@@ -52,12 +53,24 @@ export interface RetrySummary {
   readonly reasons: readonly { readonly reason: string; readonly code: string; readonly count: number }[];
 }
 
+/** What the state knows of one object. */
+export interface KnownObject {
+  readonly row: ObjectRow;
+  /** When its outcome came about or was last confirmed, in milliseconds since 1970. */
+  readonly settled: number | undefined;
+}
+
 export interface StateReader {
   /** Undefined: no cycle of the connector has begun yet. */
   connector(name: string): ConnectorSummary | undefined;
   /** The newest first. */
   cycles(connector: string, limit: number): PastCycle[];
   retries(connector: string): RetrySummary;
+  object(connector: string, guid: Uint8Array): KnownObject | undefined;
+  /** Its place in the retry queue. */
+  retry(connector: string, guid: Uint8Array): RetryRow | undefined;
+  /** GUIDs of objects that had this DN when they were last seen. */
+  guidsAt(connector: string, dn: string): Uint8Array[];
   /** The newest events that the query asks for, the newest first. */
   events(limit: number, query?: EventQuery): StoredEvent[];
   /** The last results of an object, the newest first. `guid`: 16 bytes as replication carries them. */
@@ -171,6 +184,36 @@ class Reader implements StateReader {
 
   history(connector: string, guid: Uint8Array, limit: number): ObjectResult[] {
     return objectHistory(this.#db, connector, guid, limit);
+  }
+
+  object(connector: string, guid: Uint8Array): KnownObject | undefined {
+    const found = this.#db
+      .prepare(
+        `SELECT cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest,
+          password_version AS passwordVersion, password_changed AS passwordChanged, outcome,
+          source_anchor AS sourceAnchor, account_expires AS accountExpires, settled
+         FROM object WHERE connector = (SELECT id FROM connector WHERE name = ?) AND guid = ?`,
+      )
+      .get(connector, guid) as (ObjectRow & { settled: number | null }) | undefined;
+    if (found === undefined) return undefined;
+    const { settled, ...row } = found;
+    return { row, settled: settled ?? undefined };
+  }
+
+  retry(connector: string, guid: Uint8Array): RetryRow | undefined {
+    return this.#db
+      .prepare(
+        `SELECT guid, reason, code, attempts, first_failure AS firstFailure, next_try AS nextTry
+         FROM retry WHERE connector = (SELECT id FROM connector WHERE name = ?) AND guid = ?`,
+      )
+      .get(connector, guid) as RetryRow | undefined;
+  }
+
+  guidsAt(connector: string, dn: string): Uint8Array[] {
+    return this.#db
+      .prepare('SELECT guid FROM object WHERE connector = (SELECT id FROM connector WHERE name = ?) AND dn_digest = ?')
+      .pluck()
+      .all(connector, dnDigestOf(dn)) as Uint8Array[];
   }
 
   close(): void {

@@ -1,0 +1,163 @@
+/** Checks of one object by what the directory says of it: in scope, its password, its account. */
+
+import { decide } from '../decide.js';
+import { createScope, type OutOfScope, type Scope } from '../scope.js';
+import { Outcome, outcomeNames } from '../state/rows.js';
+import { accountExpiry, isDisabled } from '../user-properties.js';
+import { type CheckResult, failure, ok, skipped, timeText, warning } from './check.js';
+import { forcesChange, type ObjectUnderTest } from './object-under-test.js';
+
+const SCOPE_ADVICE = "Change the connector's scope in agent.yaml";
+
+/** Why an object is out of scope, and what would bring it in. */
+const OUTSIDE: Readonly<Record<OutOfScope, readonly [finding: string, advice: string]>> = {
+  class: ['it is no user', 'Nothing: only objects of the class user are synchronized, not even inetOrgPerson.'],
+  'system-account': ["it is one of the system's own accounts", 'Nothing: these are never synchronized.'],
+  'service-account': [
+    'its name is one of those that synchronization and mail systems make for themselves',
+    'Give the user another sAMAccountName if it is a person.',
+  ],
+  conflict: [
+    'it is a conflict object (CNF) of replication',
+    'Resolve the conflict in the directory: delete or rename it.',
+  ],
+  nameless: ['it has no sAMAccountName', 'Give the user a sAMAccountName.'],
+  'admin-description': [
+    'its adminDescription marks it as written back from the tenant (User_… or Group_…)',
+    'Clear adminDescription if the user is one of the directory.',
+  ],
+  'cloud-filtered': [
+    "one of the connector's conditions (cloudFiltered) keeps it out",
+    `${SCOPE_ADVICE} (scope.cloudFiltered), or the attribute that it asks for.`,
+  ],
+  'organizational-unit': [
+    'its OU is not in the scope',
+    `${SCOPE_ADVICE} (scope.include, scope.exclude), or move the object.`,
+  ],
+};
+
+export function checkScope({ object, connector }: ObjectUnderTest, scope: Scope): CheckResult {
+  const of = { connector: connector.name };
+  const why = scope.why(object);
+  if (why === undefined) return ok('scope', 'in scope', {}, of);
+  const [finding, advice] = OUTSIDE[why];
+  const { objectClass, dn } = object;
+  const detail = why === 'class' ? ` but of the class ${objectClass ?? 'that this account may not see'}` : '';
+  return failure('scope', `out of scope: ${finding}${detail}`, advice, { why, objectClass, dn }, of);
+}
+
+export function checkPassword(under: ObjectUnderTest, inScope: boolean): CheckResult {
+  const { object, connector, company, reader, guid, now, source, staging } = under;
+  const of = { connector: connector.name };
+  if (!inScope) return skipped('password', 'not sent, as the object is out of scope', of);
+  const { passwordVersion, passwordChanged } = object;
+  const changed = passwordChanged?.getTime();
+  const facts = {
+    passwordVersion,
+    passwordChanged: passwordChanged?.toISOString() ?? null,
+    mustChange: object.pwdLastSet === 0n,
+  };
+  const known = reader?.object(connector.name, guid);
+  const decision = decide(object, known?.row, {
+    scope: createScope(connector.scope),
+    domain: source.domain,
+    force: reader?.retry(connector.name, guid) !== undefined,
+    full: false,
+    recovering: false,
+    fetched: true,
+    pwdLastSetCame: false,
+    forceChange: forcesChange(company),
+    disableExpired: connector.disableExpiredAccounts,
+    now,
+  });
+  const which = `that of ${changed === undefined ? 'an unknown date' : timeText(changed)}, version ${passwordVersion ?? 'unknown'}`;
+  if (decision.kind === 'sync' && decision.credential) {
+    const how = decision.forceChange ? ', to be changed at the next sign-in' : '';
+    if (staging) return ok('password', `would be sent: ${which}${how}`, { ...facts, send: false }, of);
+    return ok(
+      'password',
+      `will be sent: ${which}${how}`,
+      { ...facts, send: true, forceChange: decision.forceChange },
+      of,
+    );
+  }
+  const nothing = { ...facts, send: false };
+  if ('refusal' in decision && decision.refusal !== undefined) {
+    return warning('password', decision.refusal.reason, 'Correct that, or wait until it has settled.', nothing, of);
+  }
+  const outcome = 'row' in decision && decision.row ? decision.row.outcome : (known?.row.outcome ?? Outcome.none);
+  const status = outcomeNames[outcome];
+  switch (outcome) {
+    case Outcome.filteredByTarget:
+      return warning(
+        'password',
+        'the user must change the password at the next logon: a temporary password is not sent (FilteredByTarget)',
+        'Let the user change it, or turn the feature EnableUserForcePasswordChangeOnLogon on in the tenant: temporary passwords are sent then, and marked so.',
+        { ...nothing, status },
+        of,
+      );
+    case Outcome.filteredByRule:
+      return warning(
+        'password',
+        `adminDescription keeps the password out (scope.passwords: ${connector.scope.passwords})`,
+        connector.scope.passwords === 'PHSIncluded'
+          ? 'Set adminDescription of the user to PHSIncluded.'
+          : 'Clear adminDescription of the user, which is PHSFiltered.',
+        { ...nothing, status },
+        of,
+      );
+    case Outcome.noPassword:
+      return warning(
+        'password',
+        'the account has no password',
+        'Set one in the directory.',
+        { ...nothing, status },
+        of,
+      );
+    case Outcome.heldElsewhere:
+      return warning(
+        'password',
+        "another connector's enabled account of the same source anchor is the tenant's user",
+        'Nothing, if the other account is the one to sign in with; else disable that one.',
+        { ...nothing, status },
+        of,
+      );
+    default:
+      return ok('password', `nothing to send: the tenant has the newest, ${which}`, { ...nothing, status }, of);
+  }
+}
+
+export function checkAccount({ object, connector, now }: ObjectUnderTest): CheckResult {
+  const of = { connector: connector.name };
+  const expires = accountExpiry(object, undefined);
+  const disabled = isDisabled(object);
+  const facts = { disabled, accountExpires: expires === null ? null : new Date(expires).toISOString() };
+  if (disabled) {
+    return warning(
+      'account',
+      'disabled in the directory, and so in the tenant',
+      'Enable the account if it is to sign in.',
+      facts,
+      of,
+    );
+  }
+  if (expires === null) return ok('account', 'enabled, never expires', facts, of);
+  if (expires > now) return ok('account', `enabled, expires on ${timeText(expires)}`, facts, of);
+  const text = `expired on ${timeText(expires)}`;
+  if (connector.disableExpiredAccounts) {
+    return warning(
+      'account',
+      `${text}, and so disabled in the tenant`,
+      'Set another accountExpires if it is to sign in.',
+      facts,
+      of,
+    );
+  }
+  return warning(
+    'account',
+    `${text}, and can still sign in to the tenant, which knows no such date`,
+    'Disable the account, or set disableExpiredAccounts: true for the connector.',
+    facts,
+    of,
+  );
+}
