@@ -1,21 +1,29 @@
-/** The agent: its connectors, each with a cycle of its own, against one tenant. */
+/** The agent: its connectors, each with a loop and a directory of its own, against one tenant. */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
+import { PhsyncError } from '../hasher/errors.js';
 import type { Hasher } from '../hasher/types.js';
-import { guidToText } from '../protocol/dtyp/guid.js';
 import type { Clock } from './clock.js';
 import type { ConnectorConfig } from './config.js';
-import { runCycle } from './cycle.js';
-import { type EventSink, ofConnector } from './events/event.js';
-import { openLink, type TenantClient } from './link.js';
+import type { CycleReport } from './connector-cycle.js';
+import type { ControlArguments, ObjectRequest } from './control/messages.js';
+import { parseDn } from './dn.js';
+import type { EventSink } from './events/event.js';
+import { type Link, openLink, type TenantClient } from './link.js';
 import type { Patience } from './patience.js';
-import { createScope } from './scope.js';
+import { ConnectorRunner, type RunnerContext } from './runner.js';
+import type { Pace } from './scheduler.js';
 import type { DirectorySource } from './source.js';
-import { type CycleCounts, noCounts } from './state/rows.js';
-import { stateError } from './state/state-errors.js';
+import type { CycleCounts } from './state/rows.js';
 import type { StateStore } from './state/store.js';
+import type { AgentStatus } from './status.js';
+import type { ObjectReport } from './sync-object.js';
 
-const RETRIES_LOGGED = 10;
+export type { CycleReport } from './connector-cycle.js';
+
+/** Event 663 comes so often. */
+const ALIVE_MS = 30 * 60_000;
 
 export interface AgentParts {
   readonly connectors: readonly ConnectorConfig[];
@@ -29,22 +37,14 @@ export interface AgentParts {
   readonly patience?: Patience;
   /** Switch the tenant's feature on again where it was on when this agent last sent something there. */
   readonly healFeature?: boolean;
-  /** Connects to a connector's directory, unless the signal is aborted; the agent closes it after the cycle. */
+  /**
+   * Connects to a connector's directory, unless the signal is aborted. The agent keeps what it is given from cycle to
+   * cycle and closes it at its own end: a source mends its connection itself.
+   */
   readonly openSource: (connector: ConnectorConfig, signal: AbortSignal) => Promise<DirectorySource>;
   readonly onProgress?: (connector: string, counts: Readonly<CycleCounts>, total: number | undefined) => void;
-}
-
-/** What one cycle did for one connector. */
-export interface CycleReport extends Readonly<CycleCounts> {
-  readonly connector: string;
-  /** A line about the directory; undefined where it was not reached. */
-  readonly directory: string | undefined;
-  readonly retryQueue: number;
-  /** Why the first object of the retry queue is there. */
-  readonly firstReason: string | undefined;
-  readonly seconds: number;
-  /** Message and code say what happened; causes may quote bytes of a peer, and stay out. */
-  readonly error: { readonly code: string; readonly message: string } | undefined;
+  /** For tests, which cannot wait for two minutes. */
+  readonly pace?: Pick<Pace, 'intervalMs'>;
 }
 
 export interface CycleRequest {
@@ -55,11 +55,22 @@ export interface CycleRequest {
   readonly allowDeletions?: boolean;
 }
 
+/** What a new configuration may change while the agent runs. */
+export type Reconfiguration = Pick<AgentParts, 'connectors' | 'client' | 'healFeature'>;
+
 export class Agent {
-  readonly #parts: AgentParts;
+  #parts: AgentParts;
+  readonly #startedAt: number;
+  readonly #runners = new Map<string, ConnectorRunner>();
+  /** Runners on their way out, and reconfigurations one after another. */
+  #changing: Promise<unknown> = Promise.resolve();
+  readonly #context: RunnerContext = { parts: () => this.#parts, openLink: (signal) => this.#openLink(signal) };
+  #running = false;
+  #ended = false;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
+    this.#startedAt = parts.clock.now();
     parts.store.configure(parts.connectors.map(({ name }) => name));
   }
 
@@ -69,99 +80,162 @@ export class Agent {
    * Rejects where the tenant itself refuses or cannot be reached: then no directory was asked. Rejects as well where
    * the state fails, once all connectors have ended.
    */
-  async cycle(request: CycleRequest): Promise<CycleReport[]> {
-    const { client, events, patience, store, connectors, healFeature = false } = this.#parts;
-    const mayHeal = (tenantId: string) =>
-      healFeature && connectors.some(({ name }) => store.connector(name).tenantId === tenantId);
-    const link = await openLink(client, request.signal, { events, patience, mayHeal });
-    const enabled = connectors.filter((connector) => connector.enabled);
-    const cycles = await Promise.allSettled(enabled.map((connector) => this.#cycleOf(connector, link, request)));
+  async cycle({ signal, full = false, allowDeletions = false }: CycleRequest): Promise<CycleReport[]> {
+    const link = await this.#openLink(signal);
+    const cycles = await Promise.allSettled(
+      this.#enabled().map((runner) => runner.cycle({ signal, full, allowDeletions, link })),
+    );
     return cycles.map((cycle) => {
       if (cycle.status === 'rejected') throw cycle.reason;
       return cycle.value;
     });
   }
 
-  async #cycleOf(
-    connector: ConnectorConfig,
-    link: Awaited<ReturnType<typeof openLink>>,
-    { signal, full = false, allowDeletions = false }: CycleRequest,
-  ): Promise<CycleReport> {
-    const { store, hasher, clock, openSource, onProgress } = this.#parts;
-    const { name } = connector;
-    const log = this.#parts.log.child({ connector: name });
-    const state = store.connector(name);
-    const started = clock.now();
-    let counts: Readonly<CycleCounts> = noCounts();
-    let source: DirectorySource | undefined;
-    let failure: Error | undefined;
-    const events = ofConnector(this.#parts.events, name);
-    try {
-      store.checkRoom();
-      source = await openSource(connector, signal);
-      log.debug({ directory: source.description }, 'cycle starts');
-      counts = await runCycle({
-        source,
-        scope: createScope(connector.scope),
-        state,
-        link,
-        hasher,
-        clock,
-        log,
-        events,
-        signal,
-        full,
-        allowDeletions,
-        disableExpired: connector.disableExpiredAccounts,
-        onProgress: (soFar, total) => {
-          counts = soFar;
-          onProgress?.(name, soFar, total);
-        },
-      });
-    } catch (cause) {
-      const error = stateError(cause);
-      // A stop is no failure, and there is none that it hides: a cycle settles what it began and says what failed.
-      if (source !== undefined || !signal.aborted) {
-        failure = error instanceof Error ? error : new Error(String(error));
-      }
-    } finally {
-      await source?.close().catch((error: unknown) => log.debug({ err: error }, 'closing the directory failed'));
+  /**
+   * Every connector on its own, a cycle every two minutes, until the signal aborts; resolves when the last has settled
+   * what was under way. Failures are told as events and in the log, and end nothing.
+   */
+  async run({ signal, full = false, allowDeletions = false }: CycleRequest): Promise<void> {
+    const { clock, events } = this.#parts;
+    if (this.#running) throw new Error('the agent runs already');
+    this.#running = true;
+    const runners = this.#enabled();
+    if (runners.some(({ state }) => state.running)) events.emit(614);
+    for (const runner of runners) runner.start({ full, allowDeletions });
+    while (!signal.aborted) {
+      await clock.sleep(ALIVE_MS, signal);
+      if (!signal.aborted) events.emit(663, { connectors: this.#runners.size });
     }
-    const finished = clock.now();
-    const report: CycleReport = {
-      connector: name,
-      directory: source?.description,
-      ...counts,
-      retryQueue: state.retryQueue.size,
-      firstReason: state.retryQueue.list(1)[0]?.reason,
-      seconds: (finished - started) / 1000,
-      error: failure && { code: codeOf(failure), message: failure.message },
+    this.#running = false;
+    await this.#changing;
+    await Promise.all([...this.#runners.values()].map((runner) => runner.stop({ early: true })));
+  }
+
+  /**
+   * Takes up other connectors and another tenant client. A connector that is gone, switched off or changed ends after
+   * its running cycle, and goes on as it is now, from its cookie; one that did not change is left alone. Resolves when
+   * nothing uses the former client any more.
+   */
+  reconfigure(changes: Reconfiguration): Promise<void> {
+    const before = this.#parts.connectors;
+    const { connectors } = changes;
+    this.#parts = { ...this.#parts, ...changes };
+    this.#parts.store.configure(connectors.map(({ name }) => name));
+    const change = this.#changing.then(async () => {
+      const gone = before.filter((old) => !connectors.some((config) => isDeepStrictEqual(config, old)));
+      await Promise.all([
+        ...gone.map(({ name }) => this.#replace(name)),
+        ...connectors
+          .filter(({ name }) => !before.some((old) => old.name === name))
+          .map(({ name }) => this.#replace(name)),
+        ...[...this.#runners.values()].map((runner) => runner.settled()),
+      ]);
+    });
+    this.#changing = change.catch(() => undefined);
+    return change;
+  }
+
+  /** Names of the connectors whose next cycle, which starts at once, is a full one. @throws PhsyncError `connector-…` */
+  demandFull({ connector }: ControlArguments['full']): string[] {
+    const runners = connector === undefined ? this.#enabled() : [this.#named(connector)];
+    for (const runner of runners) runner.demandFull();
+    return runners.map(({ name }) => name);
+  }
+
+  /**
+   * One object now. Without a connector's name: by the DN the one of its domain, by GUID all of them until one has it.
+   * Rejects with a PhsyncError: `connector-unknown`, `connector-disabled`, or why directory or tenant cannot be asked.
+   */
+  async syncObject({ connector, dn, guid }: ObjectRequest): Promise<ObjectReport> {
+    const reference = guid !== undefined ? { guid: guid.toLowerCase() } : { dn: dn! };
+    const runners =
+      connector !== undefined ? [this.#named(connector)] : dn !== undefined ? [this.#ofDn(dn)] : this.#enabled();
+    if (runners.length === 0) throw new PhsyncError('connector-unknown', 'no connector is enabled');
+    let report: ObjectReport;
+    for (const runner of runners) {
+      report = await runner.syncObject(reference);
+      if (report.status !== 'SourceConnectorNotPresent') break;
+    }
+    return report!;
+  }
+
+  status(): AgentStatus {
+    return {
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      connectors: this.#parts.connectors.map((config) => this.#runner(config).status()),
     };
-    if (report.error?.code.startsWith('state-')) {
-      events.emit(report.error.code === 'state-busy' ? 666 : 665, report.error);
+  }
+
+  /** Closes the directories. */
+  async close(): Promise<void> {
+    this.#ended = true;
+    await this.#changing;
+    await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
+  }
+
+  #openLink(signal: AbortSignal): Promise<Link> {
+    const { client, events, patience, store, connectors, healFeature = false } = this.#parts;
+    const mayHeal = (tenantId: string) =>
+      healFeature && connectors.some(({ name }) => store.connector(name).tenantId === tenantId);
+    return openLink(client, signal, { events, patience, mayHeal });
+  }
+
+  /** Ends the connector's runner, if it has one, and starts it anew as it is configured by now. */
+  async #replace(name: string): Promise<void> {
+    const old = this.#runners.get(name);
+    await old?.stop({ early: false });
+    this.#runners.delete(name);
+    const config = this.#parts.connectors.find((each) => each.name === name);
+    if (config === undefined || !config.enabled || this.#ended) return;
+    const runner = this.#runner(config);
+    if (this.#running) runner.start({ full: false, allowDeletions: false });
+  }
+
+  #enabled(): ConnectorRunner[] {
+    return this.#parts.connectors.filter(({ enabled }) => enabled).map((config) => this.#runner(config));
+  }
+
+  #runner(config: ConnectorConfig): ConnectorRunner {
+    let runner = this.#runners.get(config.name);
+    if (runner === undefined) {
+      runner = new ConnectorRunner(config, this.#context);
+      this.#runners.set(config.name, runner);
     }
-    try {
-      // Each try waits five seconds for who holds the database.
-      if (report.error?.code !== 'state-busy') state.recordCycle(started, finished, counts, report.error);
-    } catch (error) {
-      // The cycle's own work is settled; a full disk has its event at the next cycle's start.
-      log.warn({ err: stateError(error) }, 'the outcome of the cycle could not be written down');
+    return runner;
+  }
+
+  #named(name: string): ConnectorRunner {
+    const { connectors } = this.#parts;
+    const config = connectors.find((each) => each.name === name);
+    if (config === undefined) {
+      const known = connectors.map((each) => each.name).join(', ');
+      throw new PhsyncError('connector-unknown', `no connector is named ${name}: configured are ${known}`, {
+        facts: { connector: name },
+      });
     }
-    if (failure === undefined) {
-      const { error: _, connector: __, firstReason: ___, ...summary } = report;
-      log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');
+    if (!config.enabled) {
+      throw new PhsyncError('connector-disabled', `the connector ${name} is switched off`, {
+        facts: { connector: name },
+      });
     }
-    for (const { guid, reason, code, attempts } of state.retryQueue.list(RETRIES_LOGGED)) {
-      log.warn({ guid: guidToText(guid), reason, code, attempts }, 'in the retry queue');
+    return this.#runner(config);
+  }
+
+  #ofDn(dn: string): ConnectorRunner {
+    const domain = domainOf(dn);
+    const config = this.#parts.connectors.find(
+      ({ enabled, directory }) => enabled && directory.domain.toLowerCase() === domain,
+    );
+    if (config === undefined) {
+      throw new PhsyncError('connector-unknown', `no enabled connector is of the domain of ${dn}`, { facts: { dn } });
     }
-    if (report.retryQueue > RETRIES_LOGGED) {
-      log.warn(`and ${report.retryQueue - RETRIES_LOGGED} more in the retry queue`);
-    }
-    return report;
+    return this.#runner(config);
   }
 }
 
-function codeOf(error: Error): string {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' ? code : error.name;
+/** `…,DC=phs,DC=test` → `phs.test`, in small letters; '' where the DN names no domain. */
+function domainOf(dn: string): string {
+  const labels = (parseDn(dn) ?? []).filter((rdn) => /^dc=/i.test(rdn)).map((rdn) => rdn.slice(3));
+  return labels.join('.').toLowerCase();
 }

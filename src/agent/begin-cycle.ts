@@ -23,9 +23,7 @@ export interface Beginning {
 export async function beginCycle(options: CycleOptions): Promise<Beginning> {
   const { state, scope, clock, full = false, log, link } = options;
   const { tenantId } = link.company;
-  if (!full && state.tenantId !== undefined && state.tenantId !== tenantId) {
-    throw otherTenant(state.tenantId, tenantId);
-  }
+  if (!full) checkTenant(state, tenantId);
   const now = clock.now();
   // Moved OUs ('') are nobody's slip in the configuration.
   if (full || (state.scopeDigest !== '' && state.scopeDigest !== scope.digest)) await checkScope(options);
@@ -70,8 +68,10 @@ async function checkScope({ scope, source }: CycleOptions): Promise<void> {
   }
 }
 
-function otherTenant(known: string, found: string): PhsyncError {
-  return new PhsyncError(
+/** @throws PhsyncError `tenant-changed` */
+export function checkTenant({ tenantId: known }: { readonly tenantId: string | undefined }, found: string): void {
+  if (known === undefined || known === found) return;
+  throw new PhsyncError(
     'tenant-changed',
     `the agent's state belongs to the tenant ${known}, and this is ${found}, which was told nothing yet: run once with ` +
       '--full to send it everything, or give it a stateDir of its own',

@@ -1,9 +1,11 @@
 /** Puts an agent together from its configuration: secrets, tenant client, hasher, state store. */
 
 import { randomInt } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
 import { createHasher } from '../hasher/create-hasher.js';
+import { PhsyncError } from '../hasher/errors.js';
 import { checkFips } from '../hasher/fips.js';
 import type { HasherInfo } from '../hasher/types.js';
 import { Agent, type AgentParts } from './agent.js';
@@ -31,6 +33,14 @@ export interface CreatedAgent {
   readonly events: EventSink;
   /** True once every object of the connector's directory had been seen. */
   wasSynchronized(connector: string): boolean;
+  /**
+   * Takes up another configuration, whose secrets are read anew; nothing changes where it throws. `taken`: when
+   * nothing runs under the former one any more.
+   * @throws PhsyncError `config-secret`, `config-ca`, `config-reload`: a key that only a new process can change
+   */
+  reconfigure(config: AgentConfig): Promise<{ readonly taken: Promise<void> }>;
+  /** Writes the events that wait to be stored. */
+  flush(): void;
   close(): Promise<void>;
 }
 
@@ -39,7 +49,8 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   const { log, clock = systemClock, env = process.env } = options;
   const { allowMd5InFips } = config;
   checkFips('the agent', 'MD4, MD5 and RC4', allowMd5InFips);
-  const tenant = await openTenantClient(config.tenant, { env, clock });
+  let current = config;
+  let tenant = await openTenantClient(config.tenant, { env, clock });
   if (options.openSource === undefined) await checkPasswords(config, env);
   const store = openStateStore(config.stateDir);
   const events = new EventLog({ log, clock, store: store.events });
@@ -62,8 +73,23 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     agent,
     hasher: hasher.info,
     events,
+    async reconfigure(next) {
+      refuseFixed(current, next);
+      if (options.openSource === undefined) await checkPasswords(next, env);
+      const former = tenant;
+      tenant = await openTenantClient(next.tenant, { env, clock });
+      current = next;
+      const taken = agent.reconfigure({
+        connectors: next.connectors,
+        client: tenant.client,
+        healFeature: next.tenant.healFeature ?? false,
+      });
+      return { taken: taken.finally(() => former.close()) };
+    },
     wasSynchronized: (connector) => store.connector(connector).fullSyncAt !== undefined,
+    flush: () => events.flush(),
     async close() {
+      await agent.close();
       events.close();
       store.close();
       await Promise.all([tenant.close(), hasher.close()]);
@@ -71,7 +97,17 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   };
 }
 
-/** They are read again at every cycle; a mistake in the configuration shows here, before anything is contacted. */
+/** What is set up once, at the start. */
+const FIXED = ['stateDir', 'allowMd5InFips', 'monitor'] as const;
+
+function refuseFixed(current: AgentConfig, next: AgentConfig): void {
+  for (const key of FIXED) {
+    if (isDeepStrictEqual(current[key], next[key])) continue;
+    throw new PhsyncError('config-reload', `${key} cannot change while the agent runs: restart it`, { facts: { key } });
+  }
+}
+
+/** They are read again at every connection; a mistake in the configuration shows here, before anything is contacted. */
 async function checkPasswords({ connectors }: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): Promise<void> {
   for (const [i, { enabled, directory }] of connectors.entries()) {
     if (!enabled || directory.type !== 'drs' || directory.auth.password === undefined) continue;

@@ -8,7 +8,7 @@ import { PhsyncError } from '../hasher/errors.js';
 import type { Hasher } from '../hasher/types.js';
 import { guidFromText, guidToText } from '../protocol/dtyp/guid.js';
 import { DirSyncFeature } from '../provisioning/types.js';
-import { beginCycle } from './begin-cycle.js';
+import { beginCycle, checkTenant } from './begin-cycle.js';
 import type { Clock } from './clock.js';
 import { type DecisionContext, decide } from './decide.js';
 import { deletionThreshold } from './deletions.js';
@@ -50,6 +50,8 @@ export interface CycleOptions {
   readonly disableExpired?: boolean;
   /** Of each object as its outcome is written down, inside the transaction. */
   readonly onOutcome?: OutcomeHook;
+  /** Work that wants its turn between two pages, when nothing is under way. */
+  readonly between?: { readonly wanted: () => boolean; readonly run: () => Promise<void> } | undefined;
   /** After each page; `total` as the source knows it. */
   readonly onProgress?: (counts: Readonly<CycleCounts>, total: number | undefined) => void;
 }
@@ -60,6 +62,32 @@ export async function runCycle(options: CycleOptions): Promise<CycleCounts> {
   const cycle = new Cycle(options, full, recovering);
   try {
     return await cycle.run();
+  } finally {
+    cycle.release();
+  }
+}
+
+export type ObjectReference = { readonly guid: string } | { readonly dn: string };
+
+/** `object`: as the directory has it, undefined where it has none; `item`: with what became of it, where it concerns us. */
+export interface ObjectOutcome {
+  readonly object: DirectoryObject | undefined;
+  readonly item: Item | undefined;
+}
+
+/**
+ * One object now, as a full synchronization would have it. Must not run while a cycle of the same connector sends: the
+ * same user might be under way there.
+ */
+export async function runObject(options: CycleOptions, reference: ObjectReference): Promise<ObjectOutcome> {
+  const { state, link } = options;
+  checkTenant(state, link.company.tenantId);
+  state.transaction(() => {
+    state.tenantId = link.company.tenantId;
+  });
+  const cycle = new Cycle({ ...options, allowDeletions: true }, false, false);
+  try {
+    return await cycle.one(reference);
   } finally {
     cycle.release();
   }
@@ -149,6 +177,19 @@ class Cycle {
     return this.#counts;
   }
 
+  async one(reference: ObjectReference): Promise<ObjectOutcome> {
+    const { objects, sessionKeys } = await this.#options.source.object(reference);
+    const [object] = objects;
+    if (object === undefined) return { object, item: undefined };
+    const draft: Draft = { items: [], sessionKeys };
+    await this.#addLater(draft, object, guidFromText(object.guid), { ...this.#waiting, fetched: true });
+    const [item] = draft.items;
+    await this.#flush(draft);
+    await this.#line.drain();
+    this.#line.throwIfFailed();
+    return { object, item };
+  }
+
   release(): void {
     this.#line.releaseClaims();
   }
@@ -172,10 +213,15 @@ class Cycle {
   }
 
   async #pull(): Promise<void> {
-    const { source, state, signal } = this.#options;
+    const { source, state, signal, between } = this.#options;
     for await (const page of source.pages(state.cookie, signal)) {
       await this.#takePage(page);
       if (signal.aborted) break;
+      if (between?.wanted()) {
+        await this.#line.drain();
+        this.#line.throwIfFailed();
+        await between.run();
+      }
     }
   }
 

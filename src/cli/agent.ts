@@ -1,14 +1,12 @@
 /** `phsync agent`: pulls changed passwords from the directories and sends them to the tenant, once or every two minutes. */
 
 import { Command } from 'commander';
-import type { Logger } from 'pino';
 import type { CycleReport, CycleRequest } from '../agent/agent.js';
-import { systemClock } from '../agent/clock.js';
 import { loadAgentConfig } from '../agent/config.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { createLog } from '../agent/events/log.js';
-import { runEveryTwoMinutes } from '../agent/scheduler.js';
 import { PhsyncError } from '../hasher/errors.js';
+import { announce, runService, STOP_MS } from './agent/service.js';
 import { keepHeapSmall } from './heap.js';
 import { count, exitCodes, printJson } from './output.js';
 import { withConfig } from './required-config.js';
@@ -29,20 +27,22 @@ async function run(options: Options): Promise<void> {
   keepHeapSmall();
   const config = await loadAgentConfig(options.config);
   const log = createLog(config.logLevel);
+  const { full = false, allowDeletions = false } = options;
+  if (!options.once) {
+    await runService({ file: options.config, config, log, full, allowDeletions });
+    return;
+  }
   const created = await createAgent(config, { log });
-  const stop = stopSignal();
+  const stop = stopSignal({
+    deadline: { ms: STOP_MS, giveUp: () => log.warn('what was under way took too long and is given up') },
+  });
   try {
-    const { backend, kernel, threads } = created.hasher;
-    log.info({ backend, kernel, threads, connectors: config.connectors.map(({ name }) => name) }, 'agent starts');
-    if (!config.connectors.some(({ enabled }) => enabled)) log.warn('no connector is enabled');
+    announce(created, config, log);
     const { signal } = stop;
-    const { full = false, allowDeletions = false } = options;
-    const request = { signal, full, allowDeletions };
-    if (options.once) finish(await cycleOnce(created, request), signal, options);
-    else await schedule(created.agent, log, request);
+    finish(await cycleOnce(created, { signal, full, allowDeletions }), signal, options);
   } finally {
-    stop.dispose();
     await created.close();
+    stop.dispose();
   }
 }
 
@@ -54,28 +54,6 @@ async function cycleOnce({ agent }: CreatedAgent, request: CycleRequest): Promis
     if (request.signal.aborted) return [];
     throw error;
   }
-}
-
-async function schedule(agent: CreatedAgent['agent'], log: Logger, request: CycleRequest): Promise<void> {
-  const { signal } = request;
-  let next = request;
-  const cycle = async () => {
-    try {
-      const reports = await agent.cycle(next);
-      for (const { connector, error } of reports) {
-        if (error === undefined) continue;
-        log.error({ connector, ...error }, 'cycle failed; the next one goes on where the last page was settled');
-      }
-      // One that failed on its way starts over: behind its cookie stand users who have not been sent again.
-      if (reports.every(({ error }) => error === undefined)) next = { signal };
-    } catch (error) {
-      if (signal.aborted) return;
-      const { code, message } = error as Error & { code?: string };
-      log.error({ code, message }, 'cycle failed: the tenant could not be asked; trying again at the next one');
-    }
-  };
-  await runEveryTwoMinutes(cycle, systemClock, signal);
-  log.info('agent ends');
 }
 
 function finish(reports: readonly CycleReport[], signal: AbortSignal, options: Options): void {
@@ -138,7 +116,10 @@ export function command(): Command {
   return new Command('agent')
     .description('the agent: sends users and password credentials from the directories to the tenant')
     .option('--config <file>', 'agent.yaml, as below')
-    .option('--once', 'one cycle, then end; otherwise one every two minutes until SIGINT or SIGTERM')
+    .option(
+      '--once',
+      'one cycle, then end; otherwise one every two minutes until SIGINT or SIGTERM; SIGHUP reloads the file',
+    )
     .option('--full', 'send every user and password again, acknowledged or not')
     .option('--allow-deletions', "delete users beyond the tenant's threshold of accidental deletions, this once")
     .option('--json', 'with --once: print one JSON document at the end')

@@ -64,10 +64,12 @@ async function run(options: Options): Promise<void> {
     if (options.stateDir === undefined) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   };
   let tenantChild: ChildProcess | undefined;
-  const stop = stopSignal(() => {
-    // It must not write to the directory any more.
-    tenantChild?.kill('SIGKILL');
-    removeTemporary();
+  const stop = stopSignal({
+    atOnce: () => {
+      // It must not write to the directory any more.
+      tenantChild?.kill('SIGKILL');
+      removeTemporary();
+    },
   });
   const say = options.json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`);
   let tenant: TenantProcess | undefined;

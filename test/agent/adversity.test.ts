@@ -370,7 +370,8 @@ describe('when a cycle has failed, nothing of it is under way any more', () => {
       openSource: async () => {
         const source = new LabSource(lab);
         return Object.assign(source, {
-          close: async () => {
+          async *pages(...position: Parameters<LabSource['pages']>) {
+            yield* LabSource.prototype.pages.apply(source, position);
             done = true;
           },
         });

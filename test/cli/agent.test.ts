@@ -93,7 +93,12 @@ describe('phsync agent', () => {
       connectors: [{ connector: 'lab', created: 500, credentialsSent: 500, failed: 0, retryQueue: 0 }],
     });
     const log = first.stderr.trim().split('\n');
-    expect(log.map((line) => JSON.parse(line).msg)).toEqual(['agent starts', 'cycle done']);
+    const lines = log.map((line) => JSON.parse(line));
+    expect(lines.filter(({ event }) => event === undefined).map(({ msg }) => msg)).toEqual([
+      'agent starts',
+      'cycle done',
+    ]);
+    expect(lines.flatMap(({ event }) => event ?? [])).toEqual([617, 618, 650, 651, 622, 623]);
     expect(first.stderr + first.stdout).not.toContain(SECRET);
     const second = await run(['agent', '--config', file, '--once', '--json']);
     expect(JSON.parse(second.stdout)).toMatchObject({ done: true, connectors: [{ seen: 0, credentialsSent: 0 }] });
@@ -148,7 +153,9 @@ describe('phsync agent', () => {
       '--once',
     ]);
     expect([text.code, text.stdout]).toEqual([3, '']);
-    expect(text.stderr.match(/ECONNREFUSED/g)).toHaveLength(1);
+    const lines = text.stderr.trim().split('\n');
+    expect(lines.filter((line) => line.startsWith('phsync:'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('ECONNREFUSED') && line.startsWith('{'))).toHaveLength(1);
     expect(text.stderr).toMatch(/^phsync: connector phs: .*127\.255\.1\.1/m);
   });
 
@@ -163,10 +170,13 @@ describe('phsync agent', () => {
     const file = config('up');
     const child = start(['agent', '--config', file]);
     const log: string[] = [];
+    const events: number[] = [];
     const lines = createInterface({ input: child.stderr! });
     const done = new Promise<void>((resolve) => {
       lines.on('line', (line) => {
-        log.push(JSON.parse(line).msg);
+        const { event, msg } = JSON.parse(line);
+        if (event === undefined) log.push(msg);
+        else if (event > 600 && event < 620) events.push(event);
         if (log.at(-1) === 'cycle done') resolve();
       });
     });
@@ -178,6 +188,7 @@ describe('phsync agent', () => {
     child.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
     expect(log).toEqual(['agent starts', 'cycle done', 'agent ends']);
+    expect(events).toEqual([601, 617, 618, 602, 609]);
   });
 
   test('a stop in the middle of a first synchronization ends cleanly, and the next run goes on', async () => {

@@ -1,0 +1,179 @@
+/** One cycle of one connector with all that is told of it: report, record, log, events. */
+
+import type { Logger } from 'pino';
+import type { Hasher } from '../hasher/types.js';
+import { guidToText } from '../protocol/dtyp/guid.js';
+import type { Clock } from './clock.js';
+import type { ConnectorConfig } from './config.js';
+import { runCycle } from './cycle.js';
+import { type EventSink, ofConnector } from './events/event.js';
+import type { Link } from './link.js';
+import { createScope } from './scope.js';
+import type { DirectorySource } from './source.js';
+import { type CycleCounts, noCounts } from './state/rows.js';
+import { stateError } from './state/state-errors.js';
+import type { ConnectorState, StateStore } from './state/store.js';
+
+const RETRIES_LOGGED = 10;
+/** Progress of a full synchronization is told at most so often. */
+const PROGRESS_MS = 60_000;
+
+/** What one cycle did for one connector. */
+export interface CycleReport extends Readonly<CycleCounts> {
+  readonly connector: string;
+  /** A line about the directory; undefined where it was not reached. */
+  readonly directory: string | undefined;
+  readonly retryQueue: number;
+  /** Why the first object of the retry queue is there. */
+  readonly firstReason: string | undefined;
+  readonly seconds: number;
+  /** Message and code say what happened; causes may quote bytes of a peer, and stay out. */
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+}
+
+export interface ConnectorCycleOptions {
+  readonly connector: ConnectorConfig;
+  readonly state: ConnectorState;
+  readonly store: Pick<StateStore, 'checkRoom'>;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: EventSink;
+  /** Aborted: no more is pulled, what is under way is settled, and the cycle ends early without an error. */
+  readonly signal: AbortSignal;
+  readonly full: boolean;
+  readonly allowDeletions: boolean;
+  /** Asks the tenant how it will have it, and opens the directory; either may fail. */
+  readonly openLink: () => Promise<Link>;
+  readonly openSource: () => Promise<DirectorySource>;
+  /** Between pages, when nothing is under way. */
+  readonly between?: { readonly wanted: () => boolean; readonly run: () => Promise<void> } | undefined;
+  readonly onProgress?: ((counts: Readonly<CycleCounts>, total: number | undefined) => void) | undefined;
+}
+
+/** Failures stand in the report; rejects where the state itself fails. */
+export async function runConnectorCycle(options: ConnectorCycleOptions): Promise<CycleReport> {
+  const { connector, state, clock, signal } = options;
+  const { name } = connector;
+  const events = ofConnector(options.events, name);
+  const log = options.log.child({ connector: name });
+  const scope = createScope(connector.scope);
+  const full = fullSynchronization(options, events, scope.digest);
+  const started = clock.now();
+  let counts: Readonly<CycleCounts> = noCounts();
+  let source: DirectorySource | undefined;
+  let failure: Error | undefined;
+  try {
+    options.store.checkRoom();
+    const link = await options.openLink();
+    source = await options.openSource();
+    log.debug({ directory: source.description }, 'cycle starts');
+    full.starts();
+    counts = await runCycle({
+      source,
+      scope,
+      state,
+      link,
+      hasher: options.hasher,
+      clock,
+      log,
+      events,
+      signal,
+      full: options.full,
+      allowDeletions: options.allowDeletions,
+      disableExpired: connector.disableExpiredAccounts,
+      between: options.between,
+      onProgress: (soFar, total) => {
+        counts = soFar;
+        full.progress(soFar, total);
+        options.onProgress?.(soFar, total);
+      },
+    });
+  } catch (cause) {
+    const error = stateError(cause);
+    // A stop is no failure, and there is none that it hides: a cycle settles what it began and says what failed.
+    if (error !== signal.reason && (source !== undefined || !signal.aborted)) {
+      failure = error instanceof Error ? error : new Error(String(error));
+    }
+  }
+  const finished = clock.now();
+  const report: CycleReport = {
+    connector: name,
+    directory: source?.description,
+    ...counts,
+    retryQueue: state.retryQueue.size,
+    firstReason: state.retryQueue.list(1)[0]?.reason,
+    seconds: (finished - started) / 1000,
+    error: failure && { code: codeOf(failure), message: failure.message },
+  };
+  try {
+    // Each try waits five seconds for who holds the database.
+    if (report.error?.code !== 'state-busy') state.recordCycle(started, finished, counts, report.error);
+  } catch (error) {
+    // The cycle's own work is settled; a full disk has its event at the next cycle's start.
+    log.warn({ err: stateError(error) }, 'the outcome of the cycle could not be written down');
+  }
+  if (report.error === undefined) {
+    if (!signal.aborted) full.completed(report);
+    const { error: _, connector: __, firstReason: ___, ...summary } = report;
+    log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');
+  } else {
+    full.failed(report.error);
+    // What it says is the next event's.
+    if (source === undefined) events.emit(612, { code: report.error.code });
+    if (report.error.code.startsWith('state-')) {
+      events.emit(report.error.code === 'state-busy' ? 666 : 665, report.error);
+    } else {
+      events.emit(611, { ...report.error, retryQueue: report.retryQueue });
+    }
+  }
+  logRetries(state, report.retryQueue, log);
+  return report;
+}
+
+/** Events of a cycle that looks at the whole directory: for the first time, on demand, or under new scope rules. */
+function fullSynchronization(options: ConnectorCycleOptions, events: EventSink, scopeDigest: string) {
+  const { state, clock } = options;
+  const isFull =
+    options.full ||
+    state.full ||
+    state.fullSyncAt === undefined ||
+    state.cookie === undefined ||
+    (state.scopeDigest !== undefined && state.scopeDigest !== scopeDigest);
+  let started = false;
+  let toldAt = 0;
+  return {
+    starts() {
+      if (!isFull) return;
+      started = true;
+      toldAt = clock.now();
+      events.emit(617);
+      events.emit(618, { continues: !options.full && state.cookie !== undefined });
+    },
+    progress({ seen, credentialsSent, failed }: Readonly<CycleCounts>, total: number | undefined) {
+      if (!started || clock.now() - toldAt < PROGRESS_MS) return;
+      toldAt = clock.now();
+      events.emit(619, { seen, total, credentialsSent, failed });
+    },
+    completed({ seen, credentialsSent, failed, seconds }: CycleReport) {
+      if (!started) return;
+      events.emit(622, { seen, credentialsSent, failed, seconds });
+      events.emit(623);
+    },
+    failed({ code }: { readonly code: string }) {
+      if (started) events.emit(621, { code });
+    },
+  };
+}
+
+function logRetries(state: ConnectorState, size: number, log: Logger): void {
+  for (const { guid, reason, code, attempts } of state.retryQueue.list(RETRIES_LOGGED)) {
+    log.warn({ guid: guidToText(guid), reason, code, attempts }, 'in the retry queue');
+  }
+  if (size > RETRIES_LOGGED) log.warn(`and ${size - RETRIES_LOGGED} more in the retry queue`);
+}
+
+function codeOf(error: Error): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : error.name;
+}

@@ -1,0 +1,27 @@
+/** What a running agent says of itself, over its control socket. */
+
+import type { CycleReport } from './connector-cycle.js';
+
+export interface AgentStatus {
+  readonly pid: number;
+  /** Milliseconds since 1970, as all times here. */
+  readonly startedAt: number;
+  readonly connectors: readonly ConnectorStatus[];
+}
+
+export interface ConnectorStatus {
+  readonly name: string;
+  readonly enabled: boolean;
+  /** `off`: disabled in the configuration; `waiting` for its next cycle; `running` one; `stopped` with the agent. */
+  readonly state: 'off' | 'waiting' | 'running' | 'stopped';
+  /** A full synchronization was asked for and has not come to its end. */
+  readonly fullPending: boolean;
+  /** Of the running cycle. */
+  readonly startedAt: number | undefined;
+  readonly nextCycleAt: number | undefined;
+  /** The domain controller in use, as a line for people. */
+  readonly directory: string | undefined;
+  readonly retryQueue: number;
+  /** The last cycle of this process, with the time of its end. */
+  readonly lastCycle: (CycleReport & { readonly finishedAt: number }) | undefined;
+}
