@@ -10,6 +10,9 @@ import { decodeName, decodeUtf8, isAscii } from './utf8.js';
 
 export const LETTERS: readonly string[] = Array.from({ length: 26 }, (_, i) => String.fromCharCode(0x61 + i));
 
+/** Not the whole message at once: V8 lays what is larger than 128 KiB where only a full collection looks. */
+const WINDOW = 16_384;
+
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Bytes of a text record's value by (type − 80h) / 2; -1 where a length or an id stands before it. */
@@ -47,8 +50,10 @@ export class RecordInput {
   protected readonly end: number;
   protected readonly limits: NbfxLimits;
   protected pos = 0;
-  /** The whole message as Latin-1, once `shareTexts` has made it. */
-  #latin1: string | undefined;
+  // A part of the message as Latin-1, and where it stands; see `shareTexts`.
+  #window = '';
+  #windowAt = 0;
+  #shared = false;
 
   constructor(bytes: Uint8Array, limits: Partial<NbfxLimits>) {
     this.buf = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -287,17 +292,22 @@ export class RecordInput {
   }
 
   /**
-   * From here on texts may share the memory of one string of the whole message: a third of the time, where many are
-   * read and none is kept for longer than the others.
+   * From here on texts may share the memory of a larger string: a third of the time, where many are read and none is
+   * kept for longer than the others.
    */
   shareTexts(): void {
-    this.#latin1 ??= this.buf.toString('latin1', 0, this.end);
+    this.#shared = true;
   }
 
   private chars(size: number): string {
-    if (this.#latin1 !== undefined && isAscii(this.buf, this.pos, this.pos + size)) {
-      this.pos += size;
-      return this.#latin1.substring(this.pos - size, this.pos);
+    const { pos } = this;
+    if (this.#shared && size <= WINDOW && isAscii(this.buf, pos, pos + size)) {
+      if (pos + size > this.#windowAt + this.#window.length || pos < this.#windowAt) {
+        this.#window = this.buf.toString('latin1', pos, Math.min(pos + WINDOW, this.end));
+        this.#windowAt = pos;
+      }
+      this.pos = pos + size;
+      return this.#window.substring(pos - this.#windowAt, this.pos - this.#windowAt);
     }
     const text = this.defined(decodeUtf8(this.buf, this.pos, this.pos + size), 'CharsText', this.pos);
     this.pos += size;
