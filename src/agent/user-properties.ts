@@ -2,7 +2,7 @@
 
 import { sidFromText } from '../protocol/dtyp/sid.js';
 import { filetimeToDate } from '../protocol/dtyp/time.js';
-import type { PropertyValue } from '../provisioning/types.js';
+import { PropertyList, PropertyNames } from '../provisioning/types.js';
 import { ACCOUNT_DISABLED } from './scope.js';
 import type { DirectoryObject } from './source.js';
 
@@ -39,6 +39,24 @@ export function accountExpiry(
   return filetimeToDate(accountExpires)?.getTime() ?? null;
 }
 
+/** In the order of the values of `userProperties`. */
+const USER_PROPERTIES = new PropertyNames([
+  'SourceAnchor',
+  'userPrincipalName',
+  'displayName',
+  'givenName',
+  'surname',
+  'mail',
+  'accountEnabled',
+  'onPremisesSamAccountName',
+  'onPremisesDistinguishedName',
+  'onPremiseSecurityIdentifier',
+  'dnsDomainName',
+  'netBiosName',
+  'lastPasswordChangeTimestamp',
+  'cloudMastered',
+]);
+
 /**
  * All properties of a user; what the directory does not have is null, so that it is cleared. Of a text that was there
  * once, replication says ''. `enabled`: what the tenant shall think of the account.
@@ -48,24 +66,23 @@ export function userProperties(
   sourceAnchor: string,
   domain: Domain,
   enabled: boolean,
-): ReadonlyMap<string, PropertyValue> {
-  // Set one by one: a list of pairs would cost twice the Map's memory, for every user.
-  const values = new Map<string, PropertyValue>();
-  values.set('SourceAnchor', sourceAnchor);
-  values.set('userPrincipalName', principalName(object, domain));
-  values.set('displayName', object.displayName || null);
-  values.set('givenName', object.givenName || null);
-  values.set('surname', object.sn || null);
-  values.set('mail', object.mail || null);
-  values.set('accountEnabled', enabled);
-  values.set('onPremisesSamAccountName', object.sAMAccountName ?? null);
-  values.set('onPremisesDistinguishedName', object.dn);
-  values.set('onPremiseSecurityIdentifier', object.sid === undefined ? null : accountSid(object.sid));
-  values.set('dnsDomainName', domain.dnsName);
-  values.set('netBiosName', domain.netbiosName ?? null);
-  values.set('lastPasswordChangeTimestamp', generalizedTime(object.pwdLastSet));
-  values.set('cloudMastered', false);
-  return values;
+): PropertyList {
+  return new PropertyList(USER_PROPERTIES, [
+    sourceAnchor,
+    principalName(object, domain),
+    object.displayName || null,
+    object.givenName || null,
+    object.sn || null,
+    object.mail || null,
+    enabled,
+    object.sAMAccountName ?? null,
+    object.dn,
+    object.sid === undefined ? null : accountSid(object.sid),
+    domain.dnsName,
+    domain.netbiosName ?? null,
+    generalizedTime(object.pwdLastSet),
+    false,
+  ]);
 }
 
 /** The domain SID that was read last, as text with a dash at its end, and the bytes of an account's SID below it. */

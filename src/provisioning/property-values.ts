@@ -2,7 +2,7 @@
 
 import type { ProtocolError } from '../protocol/errors.js';
 import type { NbfxReader, Stretch } from '../protocol/nbfx/reader.js';
-import { type NbfxWriter, prepare } from '../protocol/nbfx/writer.js';
+import { type NbfxWriter, type Prepared, prepare } from '../protocol/nbfx/writer.js';
 import { type ContractType, isNil, listOf, XSI_NAMESPACE } from './contract-types.js';
 import { type Properties, PropertyList, PropertyNames, type PropertyValue } from './properties.js';
 
@@ -63,7 +63,7 @@ function typeOf(value: PropertyValue): TypeName {
 }
 
 /** `<c:KeyValueOfstringanyType><c:Key>key</c:Key><c:Value i:type="…">`, both elements open. */
-function start(key: string, type: TypeName): Uint8Array {
+function start(key: string, type: TypeName): Prepared {
   return prepare((writer) => {
     writer.startElement('c', 'KeyValueOfstringanyType');
     writer.startElement('c', 'Key');
@@ -81,22 +81,43 @@ function start(key: string, type: TypeName): Uint8Array {
   });
 }
 
-const preparedStarts = new Map<TypeName, Map<string, Uint8Array>>();
+/** By type, for one key. */
+type Starts = Partial<Record<TypeName, Prepared>>;
 
-function preparedStart(key: string, type: TypeName): Uint8Array {
-  let byKey = preparedStarts.get(type);
-  if (byKey === undefined) {
-    byKey = new Map();
-    preparedStarts.set(type, byKey);
-  }
-  let bytes = byKey.get(key);
-  if (bytes === undefined) {
-    bytes = start(key, type);
-    if (byKey.size < MAX_PREPARED_KEYS) {
-      byKey.set(key, bytes);
+const startsByKey = new Map<string, Starts>();
+const startsByNames = new WeakMap<PropertyNames, readonly Starts[]>();
+
+function startsOf(key: string): Starts {
+  let starts = startsByKey.get(key);
+  if (starts === undefined) {
+    starts = {};
+    if (startsByKey.size < MAX_PREPARED_KEYS) {
+      startsByKey.set(key, starts);
     }
   }
-  return bytes;
+  return starts;
+}
+
+function startsOfAll(names: PropertyNames): readonly Starts[] {
+  let starts = startsByNames.get(names);
+  if (starts === undefined) {
+    starts = names.list.map(startsOf);
+    startsByNames.set(names, starts);
+  }
+  return starts;
+}
+
+function writeProperty(writer: NbfxWriter, key: string, starts: Starts, value: PropertyValue): void {
+  const type = typeOf(value);
+  let prepared = starts[type];
+  if (prepared === undefined) {
+    prepared = start(key, type);
+    starts[type] = prepared;
+  }
+  writer.startPrepared(prepared, 2);
+  writeValue(writer, value, type);
+  writer.endElement();
+  writer.endElement();
 }
 
 function writeValue(writer: NbfxWriter, value: PropertyValue, type: TypeName): void {
@@ -272,12 +293,16 @@ class Habits {
 /** The properties in the order given; a name that stands twice is refused. */
 export const propertyValues: ContractType<Properties> = {
   write(writer, properties) {
+    if (properties instanceof PropertyList) {
+      const { names, values } = properties;
+      const starts = startsOfAll(names);
+      for (let i = 0; i < values.length; i++) {
+        writeProperty(writer, names.list[i]!, starts[i]!, values[i]!);
+      }
+      return;
+    }
     for (const [key, value] of properties) {
-      const type = typeOf(value);
-      writer.startPrepared(preparedStart(key, type), 2);
-      writeValue(writer, value, type);
-      writer.endElement();
-      writer.endElement();
+      writeProperty(writer, key, startsOf(key), value);
     }
   },
   read(reader) {

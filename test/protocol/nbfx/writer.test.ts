@@ -131,7 +131,31 @@ describe('the writer', () => {
     ['s', 'MyMessage', '70094d794d657373616765'],
     ['é', 'x', '4102c3a90178'],
   ])('chooses the element record of %s:%s', (prefix, localName, expected) => {
-    expect(hex(prepare((writer) => writer.startElement(prefix, localName)))).toBe(expected);
+    const writer = new NbfxWriter();
+    writer.startElement(prefix, localName);
+    expect(hex(writer.unfinished())).toBe(expected);
+  });
+
+  it('writes prepared records of any length, and what follows them, as it writes them one by one', () => {
+    for (let length = 0; length < 12; length++) {
+      const build = (writer: NbfxWriter) => {
+        writer.startElement('r', 'n'.repeat(length + 1));
+        writer.attribute('', 'a', 'v');
+      };
+      const start = prepare(build);
+      const direct = new NbfxWriter(64);
+      const prepared = new NbfxWriter(64);
+      // Past the first buffer's end, so that it grows between.
+      for (let i = 0; i < 12; i++) {
+        build(direct);
+        prepared.startPrepared(start);
+        for (const writer of [direct, prepared]) {
+          writer.text(i % 2 === 0 ? 'x' : '');
+          writer.endElement();
+        }
+      }
+      expect(hex(prepared.finish())).toBe(hex(direct.finish()));
+    }
   });
 
   // 2006-05-17T00:00:00 is the sample; the top two bits say UTC. The others by Python:
