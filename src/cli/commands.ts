@@ -15,6 +15,7 @@ export const names = [
   'verify',
   'info',
   'bench',
+  'systemd',
   'man',
   'completion',
 ] as const;

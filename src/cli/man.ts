@@ -1,9 +1,14 @@
 /** `phsync man`: the manual pages, made from the commands' definitions and the configuration's schema. */
 
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
+import { agentConfigSchema } from '../agent/config.js';
+import { describeSchema } from '../config/describe-schema.js';
+import { configSchemas } from '../config/schemas.js';
 import { wholeProgram } from './commands.js';
 import { describeProgram } from './describe-commands.js';
+import { configPage } from './man/config-page.js';
 import { programPage } from './man/program-page.js';
+import { packageVersion } from './version.js';
 
 /** The day it is printed, or the day that SOURCE_DATE_EPOCH names (seconds), so that packages can be built again alike. */
 function today(epoch: string | undefined): string {
@@ -11,18 +16,25 @@ function today(epoch: string | undefined): string {
   return date.toISOString().slice(0, 10);
 }
 
+const PAGES = {
+  phsync: async (date: string) => programPage(describeProgram(await wholeProgram()), date),
+  'agent.yaml': async (date: string) =>
+    configPage(describeSchema(agentConfigSchema(configSchemas('/'))), packageVersion(), date),
+} as const;
+
 const AFTER_HELP = `
-To read it, or to keep it:
+To read them, or to keep them:
 
   phsync man | man -l -
-  phsync man > /usr/local/share/man/man1/phsync.1`;
+  phsync man > /usr/local/share/man/man1/phsync.1
+  phsync man agent.yaml > /usr/local/share/man/man5/agent.yaml.5`;
 
 export function command(): Command {
   return new Command('man')
-    .description('print the manual page phsync(1)')
+    .description('print a manual page: phsync(1) or agent.yaml(5)')
+    .addArgument(new Argument('[page]', 'which').choices(Object.keys(PAGES)).default('phsync'))
     .addHelpText('after', AFTER_HELP)
-    .action(async () => {
-      const program = describeProgram(await wholeProgram());
-      process.stdout.write(programPage(program, today(process.env.SOURCE_DATE_EPOCH)));
+    .action(async (page: keyof typeof PAGES) => {
+      process.stdout.write(await PAGES[page](today(process.env.SOURCE_DATE_EPOCH)));
     });
 }

@@ -34,7 +34,7 @@ function commandSection(command: DescribedCommand): string[] {
     ...filled(sentence(command.description)),
     ...command.arguments.flatMap((value) => tagged(valueText(value), value.description)),
     ...options(command),
-    ...(command.after === '' ? [] : verbatim(command.after)),
+    ...(command.after === '' ? [] : ['.PP', ...verbatim(command.after)]),
   ];
 }
 
@@ -54,6 +54,7 @@ export function programPage(program: DescribedProgram, date: string): string {
     heading('DESCRIPTION'),
     ...filled(description),
     ...options(program),
+    '.PP',
     ...verbatim(after),
     heading('COMMANDS'),
     ...commands.flatMap(commandSection),

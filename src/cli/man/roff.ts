@@ -36,7 +36,7 @@ export const tagged = (tag: string, body: string): string[] => ['.TP', tag, ...f
 /** Lines as they stand, in the fixed font where there is one. */
 export function verbatim(text: string): string[] {
   // mandoc objects to blank lines outside of verbatim text, and to trailing blanks anywhere.
-  return ['.PP', '.nf', ...text.split('\n').map((line) => escaped(line.trimEnd())), '.fi'];
+  return ['.nf', ...text.split('\n').map((line) => escaped(line.trimEnd())), '.fi'];
 }
 
 /** `.TH`. `date` as YYYY-MM-DD. */

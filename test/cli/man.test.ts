@@ -1,0 +1,83 @@
+/** The manual pages: what mandoc and groff say of them, and that they tell of everything there is. */
+
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { agentConfigSchema } from '#src/agent/config.js';
+import { wholeProgram } from '#src/cli/commands.js';
+import { describeProgram } from '#src/cli/describe-commands.js';
+import { type DescribedNode, describeSchema } from '#src/config/describe-schema.js';
+import { configSchemas } from '#src/config/schemas.js';
+import { describeWithTools } from '../native/tools.js';
+
+const main = join(fileURLToPath(new URL('../..', import.meta.url)), 'dist/cli/main.js');
+
+function run(command: string, args: readonly string[], input = '') {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    input,
+    env: { PATH: process.env.PATH, MANWIDTH: '100', LC_ALL: 'C.UTF-8', SOURCE_DATE_EPOCH: '1767225600' },
+  });
+  return { status, stdout, stderr };
+}
+
+function page(...which: string[]): string {
+  const { status, stdout, stderr } = run(process.execPath, [main, 'man', ...which]);
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout;
+}
+const pages = { 'phsync(1)': page(), 'agent.yaml(5)': page('agent.yaml') };
+
+describe('the manual pages', () => {
+  it('have the date that they are told', () => {
+    for (const text of Object.values(pages)) expect(text).toMatch(/^\.TH "[^"]+" "[15]" "2026-01-01" "phsync \d/);
+  });
+});
+
+const names = Object.keys(pages) as (keyof typeof pages)[];
+
+describeWithTools('mandoc', { mandoc: 'mandoc' }, () => {
+  it.each(names)('finds nothing wrong with %s', (name) => {
+    expect(run('mandoc', ['-Tlint', '-Wstyle'], pages[name])).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  it('would find what is wrong', () => {
+    expect(run('mandoc', ['-Tlint'], `${pages['phsync(1)']}.SX x\n`).stdout).toContain('SX');
+  });
+
+  it('shows every command with every option', () => {
+    const { stdout } = run('mandoc', ['-Tutf8', '-Owidth=100'], pages['phsync(1)']);
+    // Overstriking makes bold and underlined text.
+    const text = stdout.replaceAll(/.\u0008/g, '');
+    const program = describeProgram;
+    return wholeProgram().then((whole) => {
+      for (const command of program(whole).commands) {
+        const [section] = text.split(`\n   phsync ${command.name}\n`).slice(1);
+        expect(section, command.name).toBeDefined();
+        for (const { long } of command.options) expect(section!.split('\n   phsync ')[0]).toContain(`${long}`);
+      }
+    });
+  });
+
+  it('shows every key of the configuration, with its words', () => {
+    const text = run('mandoc', ['-Tutf8', '-Owidth=100'], pages['agent.yaml(5)']).stdout.replaceAll(/.\u0008/g, '');
+    const flat = text.replaceAll(/\s+/g, ' ');
+    const walk = (node: DescribedNode, path: string): string[] =>
+      [node, ...node.alternatives].flatMap(({ keys, items }) => [
+        ...keys.flatMap((key) => [`${path}${key.name}`, ...walk(key.node, `${path}${key.name}.`)]),
+        ...(items === undefined ? [] : walk(items, path.replace(/\.$/, '[].'))),
+      ]);
+    const keys = walk(describeSchema(agentConfigSchema(configSchemas('/'))), '');
+    expect(keys.length).toBeGreaterThan(50);
+    const secrets = /\.(env|file|credential)$/;
+    expect(keys.filter((key) => !secrets.test(key) && !flat.includes(` ${key} `))).toEqual([]);
+  });
+});
+
+describeWithTools('man', { man: 'man-db' }, () => {
+  it.each(names)('shows %s without warnings', (name) => {
+    const { status, stderr } = run('man', ['--warnings', '-E', 'UTF-8', '-Tutf8', '-Z', '-l', '-'], pages[name]);
+    expect([status, stderr]).toEqual([0, '']);
+  });
+});

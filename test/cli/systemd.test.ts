@@ -1,0 +1,130 @@
+/** `phsync systemd`: the unit, and what systemd itself says of it. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { agentConfigSchema } from '#src/agent/config.js';
+import { systemdUnit } from '#src/cli/systemd/unit.js';
+import { parseConfig } from '#src/config/load-config.js';
+import { describeWithTools } from '../native/tools.js';
+import { execute } from '../package/tools.js';
+
+const main = join(fileURLToPath(new URL('../..', import.meta.url)), 'dist/cli/main.js');
+
+const yaml = (auth: string, secret: string, stateDir = '/var/lib/phsync') => `
+stateDir: ${stateDir}
+tenant:
+  url: https://tenant.example/provisioningservice.svc
+  auth: { clientId: agent-1, clientSecret: ${secret} }
+connectors:
+  - name: phs.test
+    directory: { type: drs, domain: phs.test, auth: ${auth} }
+`;
+const NTLM = '{ user: phs.sync, password: { credential: ad-password } }';
+
+function unit(
+  text: string,
+  { file = '/etc/phsync/agent.yaml', program = ['/usr/bin/node', '/opt/phsync/main.js'] } = {},
+) {
+  return systemdUnit({ file, config: parseConfig(text, file, agentConfigSchema), user: 'phsync', program });
+}
+
+describe('the unit', () => {
+  it('gets each secret in its way', () => {
+    const { text, warnings } = unit(yaml(NTLM, '{ env: PHSYNC_AGENT_SECRET }'));
+    expect(warnings).toEqual([]);
+    expect(text).toContain('\nLoadCredential=ad-password:/etc/phsync/ad-password\n');
+    expect(text).toContain('\nEnvironmentFile=/etc/phsync/environment\n');
+    expect(text).toContain('\n#   chown root:phsync /etc/phsync/agent.yaml\n');
+    expect(unit(yaml('{ user: u, password: { file: ad } }', '{ file: cs }')).text).toMatch(
+      /# {3}chown phsync: \/etc\/phsync\/cs\n# {3}chown phsync: \/etc\/phsync\/ad\n/,
+    );
+  });
+
+  it('keeps the state where it is', () => {
+    expect(unit(yaml(NTLM, '{ file: cs }')).text).toContain('\nStateDirectory=phsync\nStateDirectoryMode=0700\n');
+    const elsewhere = unit(yaml(NTLM, '{ file: cs }', '/srv/phsync'));
+    expect(elsewhere.text).toContain('\nReadWritePaths=/srv/phsync\n');
+    expect(elsewhere.warnings).toEqual([expect.stringContaining('/srv/phsync is not below /var/lib')]);
+  });
+
+  it('opens its sandbox where a file lies outside of it, and says so', () => {
+    const nvm = unit(yaml(NTLM, '{ file: /tmp/cs }'), { program: ['/home/me/.nvm/node', '/opt/phsync/main.js'] });
+    expect(nvm.text).toMatch(/^ProtectHome=read-only\n(.*\n)*PrivateTmp=no$/m);
+    expect(nvm.warnings).toHaveLength(2);
+    const keyring = unit(yaml('{ mechanism: kerberos, credentialCache: "KEYRING:persistent:990" }', '{ file: cs }'));
+    expect(keyring.text).not.toContain('PrivateUsers');
+    expect(unit(yaml(NTLM, '{ file: cs }')).text).toContain('\nPrivateUsers=yes\n');
+  });
+
+  it('has a command line that systemd reads as it was meant', () => {
+    const program = ['/opt/no de/node', '/opt/100%/$HOME/main.js'];
+    expect(unit(yaml(NTLM, '{ file: cs }'), { program }).text).toContain(
+      '\nExecStart="/opt/no de/node" /opt/100%%/$$HOME/main.js agent --config /etc/phsync/agent.yaml\n',
+    );
+  });
+
+  it('leaves the agent the time that it needs to stop, and does not start a wrong configuration again', () => {
+    const { text } = unit(yaml(NTLM, '{ file: cs }'));
+    expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(text)![1])).toBeGreaterThan(10);
+    expect(text).toMatch(/^RestartPreventExitStatus=2$/m);
+    expect(text).toMatch(/^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
+  });
+});
+
+describeWithTools('systemd', { 'systemd-analyze': 'systemd' }, () => {
+  let folder: string;
+  let file: string;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'phsync-systemd-'));
+    const config = join(folder, 'agent.yaml');
+    writeFileSync(config, yaml(NTLM, '{ env: PHSYNC_AGENT_SECRET }'));
+    const made = await execute(process.execPath, [main, 'systemd', '--config', config], {
+      cwd: folder,
+      env: process.env,
+    });
+    expect(made.status).toBe(0);
+    // What this machine's own paths want open is none of the unit's making.
+    const text = made.stdout
+      .replace('PrivateTmp=no', 'PrivateTmp=yes')
+      .replace('ProtectHome=read-only', 'ProtectHome=yes');
+    file = join(folder, 'phsync.service');
+    writeFileSync(file, text);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const analyze = (...args: string[]) =>
+    execute('systemd-analyze', [...args, '--no-pager', file], { cwd: folder, env: { PATH: process.env.PATH } });
+
+  it('finds nothing wrong with it', async () => {
+    expect(await analyze('verify')).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  it('would find a mistyped setting', async () => {
+    const { text } = unit(yaml(NTLM, '{ file: cs }'));
+    const wrong = join(folder, 'wrong.service');
+    writeFileSync(wrong, text.replace('ProtectHome', 'ProtectHoem'));
+    const { stderr } = await execute('systemd-analyze', ['verify', wrong], {
+      cwd: folder,
+      env: { PATH: process.env.PATH },
+    });
+    expect(stderr).toContain('ProtectHoem');
+  });
+
+  // systemd 252 says 1.1; 10 is worst, and without the sandbox it says 9.2.
+  it('calls its exposure low, and would not without the sandbox', async () => {
+    const low = await analyze('security', '--offline=yes', '--threshold=15');
+    expect({ status: low.status, said: low.stdout.trim().split('\n').at(-1) }).toMatchObject({ status: 0 });
+    const bare = join(folder, 'bare.service');
+    const { text } = unit(yaml(NTLM, '{ file: cs }'));
+    writeFileSync(bare, text.replace(/^NoNewPrivileges=[\s\S]*(?=^\[Install\])/m, ''));
+    const open = await execute('systemd-analyze', ['security', '--offline=yes', '--threshold=15', '--no-pager', bare], {
+      cwd: folder,
+      env: { PATH: process.env.PATH },
+    });
+    expect(open.status).toBe(1);
+    expect(open.stdout).toMatch(/exposure level .*: 9\.\d UNSAFE/);
+  });
+});
