@@ -1,98 +1,26 @@
 /** `phsync diagnose` on a real system with one fault at a time: each is found and named, with what to do, and no other is. */
 
-import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
-import type { CheckResult } from '#src/agent/diagnosis/check.js';
 import { createProvisioningClient } from '#src/provisioning/client.js';
 import { createClientCredentials } from '#src/provisioning/client-credentials.js';
 import { createAuthority } from '#src/tenant/tls/certificates.js';
 import { describeDc, facts, modify, special, users } from './dc.js';
-import { type CommandRun, Site, upnOf } from './harness.js';
-
-/** agent.yaml as plain values. */
-interface Config {
-  stateDir: string;
-  tenant: { url: string; ca?: string; auth: Record<string, unknown>; [key: string]: unknown };
-  connectors: { name: string; enabled: boolean; directory: Record<string, unknown>; [key: string]: unknown }[];
-  [key: string]: unknown;
-}
-
-interface Diagnosis extends CommandRun {
-  readonly checks: readonly CheckResult[];
-}
-
-/** A change to the configuration and what stands around it, for one diagnosis. */
-interface Plan {
-  readonly config: Config;
-  readonly env: Record<string, string>;
-  /** A program that runs phsync. */
-  before: readonly string[];
-  /** A copy of the agent's state, which the configuration names from then on; its path. */
-  copyState(): string;
-  /** `phsync agent --once` with the configuration as it is. */
-  sync(...args: string[]): Promise<CommandRun>;
-  /** Undone after the test. */
-  undo(work: () => void | Promise<void>): void;
-}
+import { DiagnosisSite, directoryOf, type Fault, findings, type Plan } from './diagnosis.js';
+import { upnOf } from './harness.js';
 
 describeDc('phsync diagnose', () => {
-  let site: Site;
-  let count = 0;
-  const undo: (() => void | Promise<void>)[] = [];
-
+  let at: DiagnosisSite;
   beforeAll(async () => {
-    site = await Site.start();
-    const first = await site.agentOnce();
-    expect([first.code, first.error]).toEqual([0, undefined]);
+    at = await DiagnosisSite.start();
   });
-  afterAll(() => site?.stop());
-
-  async function plant(work: (plan: Plan) => void | Promise<void>) {
-    const config = parse(readFileSync(site.agentConfig(), 'utf8')) as Config;
-    const file = join(site.directory, 'diagnosed.yaml');
-    const plan: Plan = {
-      config,
-      env: {},
-      before: [],
-      copyState() {
-        config.stateDir = `./state-${++count}`;
-        const path = join(site.directory, config.stateDir);
-        cpSync(site.agentState, path, { recursive: true });
-        undo.push(() => rmSync(path, { recursive: true }));
-        return path;
-      },
-      async sync(...args) {
-        writeFileSync(file, stringify(config));
-        return site.run(['agent', '--config', file, '--once', '--json', ...args], plan.env);
-      },
-      undo: (last) => void undo.push(last),
-    };
-    await work(plan);
-    writeFileSync(file, stringify(config));
-    return { file, env: plan.env, before: plan.before };
-  }
-
-  async function diagnose(work: (plan: Plan) => void | Promise<void>, ...args: string[]): Promise<Diagnosis> {
-    try {
-      const { file, env, before } = await plant(work);
-      const run = await site.run(['diagnose', '--config', file, '--json', ...args], env, before);
-      const document = JSON.parse(run.stdout) as { checks?: CheckResult[] };
-      if (document.checks === undefined) throw new Error(run.stdout);
-      return { ...run, checks: document.checks };
-    } finally {
-      for (const work of undo.splice(0).reverse()) await work();
-    }
-  }
-
-  const findings = ({ checks }: Diagnosis) => checks.filter(({ status }) => status === 'error' || status === 'warning');
+  afterAll(() => at?.stop());
 
   it('finds nothing where nothing is wrong, and leaves nothing unchecked', async () => {
-    const healthy = await diagnose(() => undefined);
+    const healthy = await at.diagnose(() => undefined);
     expect(findings(healthy)).toEqual([]);
     expect(healthy.checks.filter(({ status }) => status !== 'ok')).toEqual([]);
     expect(healthy.code).toBe(0);
@@ -100,10 +28,10 @@ describeDc('phsync diagnose', () => {
   });
 
   it('says so in words, too', async () => {
-    const { file } = await plant(({ config }) => {
+    const { file } = await at.plant(({ config }) => {
       config.connectors[0]!.directory.address = '127.255.1.1';
     });
-    const { code, stdout } = await site.run(['diagnose', '--config', file]);
+    const { code, stdout } = await at.site.run(['diagnose', '--config', file]);
     expect(code).toBe(1);
     expect(stdout).toMatch(
       /^ERROR {4}Domain controller reachable: .*127\.255\.1\.1:135.*\n {9}-> Check that dc1\.phs\.test is up/m,
@@ -111,18 +39,17 @@ describeDc('phsync diagnose', () => {
     expect(stdout).toMatch(/\n\n1 error, 0 warnings\.\n$/);
   });
 
-  const directory = (config: Config) => config.connectors[0]!.directory;
   const logOnAs = (kind: string, password?: string) => {
     return ({ config, env }: Plan) => {
       const account = special(kind);
-      directory(config).auth = { user: account.name, password: { env: 'ACCOUNT_PASSWORD' } };
+      directoryOf(config).auth = { user: account.name, password: { env: 'ACCOUNT_PASSWORD' } };
       env.ACCOUNT_PASSWORD = password ?? account.password!;
     };
   };
 
   /** Password hash synchronization in the tenant, until the test is over. */
   async function setFeatures(features: number): Promise<number> {
-    const { url, tokenUrl, ca: caFile } = site.tenant;
+    const { url, tokenUrl, ca: caFile } = at.site.tenant;
     const ca = readFileSync(caFile, 'utf8');
     const clientSecret = 'agent-secret-of-the-tests';
     const credentials = createClientCredentials({ tokenUrl, clientId: 'agent-1', clientSecret, ca });
@@ -142,7 +69,7 @@ describeDc('phsync diagnose', () => {
 
   /** The tenant at another address, for which its certificate is not. */
   async function elsewhere(address: string): Promise<{ url: string; server: Server }> {
-    const { port } = new URL(site.tenant.url);
+    const { port } = new URL(at.site.tenant.url);
     const server = createServer((socket) => {
       const tenant = connect(Number(port), '127.0.0.1');
       socket.pipe(tenant).pipe(socket);
@@ -160,21 +87,14 @@ describeDc('phsync diagnose', () => {
 
   const HOURS_4 = 4 * 3_600_000;
 
-  /** The fault, the only checks that find something, what is to be in the finding, and in the advice. */
-  const FAULTS: readonly [
-    fault: string,
-    checks: readonly (CheckResult['id'] | `warning:${CheckResult['id']}`)[],
-    finding: RegExp,
-    advice: RegExp,
-    plant: (plan: Plan) => void | Promise<void>,
-  ][] = [
+  const FAULTS: readonly Fault[] = [
     [
       'a secret that is not there',
       ['secrets'],
       /AD_PASSWORD_OF_NOBODY is not set/,
       /environment that the agent has/,
       ({ config }) => {
-        directory(config).auth = { user: 'phs.sync', password: { env: 'AD_PASSWORD_OF_NOBODY' } };
+        directoryOf(config).auth = { user: 'phs.sync', password: { env: 'AD_PASSWORD_OF_NOBODY' } };
       },
     ],
     [
@@ -217,7 +137,7 @@ describeDc('phsync diagnose', () => {
       /Name the certificate of the authority .* in tenant\.ca/,
       async ({ config }) => {
         const { cert } = await createAuthority('somebody else', new Date());
-        writeFileSync(join(site.directory, 'other-ca.pem'), cert);
+        writeFileSync(join(at.site.directory, 'other-ca.pem'), cert);
         config.tenant.ca = './other-ca.pem';
       },
     ],
@@ -361,7 +281,7 @@ describeDc('phsync diagnose', () => {
       /127\.255\.1\.1:135.*ECONNREFUSED/,
       /is up.*firewalls/,
       ({ config }) => {
-        directory(config).address = '127.255.1.1';
+        directoryOf(config).address = '127.255.1.1';
       },
     ],
     [
@@ -370,7 +290,7 @@ describeDc('phsync diagnose', () => {
       /another domain controller is used/,
       /dc2\.phs\.test is up/,
       ({ config }) => {
-        const { server, address, ...rest } = directory(config);
+        const { server, address, ...rest } = directoryOf(config);
         const servers = [
           { server: 'dc2.phs.test', address: '127.255.1.1' },
           { server, address },
@@ -384,7 +304,7 @@ describeDc('phsync diagnose', () => {
       /dc9\.does-not-exist\.invalid has no address/,
       /Correct the name, let this machine use the domain's DNS/,
       ({ config }) => {
-        const { address: _, ...rest } = directory(config);
+        const { address: _, ...rest } = directoryOf(config);
         config.connectors[0]!.directory = { ...rest, server: 'dc9.does-not-exist.invalid' };
       },
     ],
@@ -394,7 +314,7 @@ describeDc('phsync diagnose', () => {
       /DNS names no domain controller of phs\.test.*_ldap\._tcp\.dc\._msdcs\.phs\.test/,
       /directory\.dnsServers/,
       ({ config }) => {
-        const { address: _, server: __, ...rest } = directory(config);
+        const { address: _, server: __, ...rest } = directoryOf(config);
         config.connectors[0]!.directory = { ...rest, dnsServers: ['127.255.1.1'] };
       },
     ],
@@ -404,8 +324,8 @@ describeDc('phsync diagnose', () => {
       /does not hold the domain other\.test/,
       /Correct directory\.domain/,
       ({ config }) => {
-        directory(config).domain = 'other.test';
-        directory(config).auth = { user: 'PHS\\phs.sync', password: { env: 'PHSYNC_AD_PASSWORD' } };
+        directoryOf(config).domain = 'other.test';
+        directoryOf(config).auth = { user: 'PHS\\phs.sync', password: { env: 'PHSYNC_AD_PASSWORD' } };
       },
     ],
     ['a wrong password', ['dc-logon'], /phs\.sync/, /password/, logOnAs('sync-account', 'Wrong.Passw0rd')],
@@ -427,26 +347,10 @@ describeDc('phsync diagnose', () => {
     ],
   ];
 
-  it.each(FAULTS)('names %s (%j)', async (_fault, expected, finding, advice, plan) => {
-    const found = await diagnose(plan);
-    const named = findings(found);
-    expect(named.map(({ id, status }) => (status === 'warning' ? `warning:${id}` : id))).toEqual(expected);
-    // Where one fault shows twice, the last says it in full.
-    expect(named.at(-1)!.finding).toMatch(finding);
-    expect(named.at(-1)!.advice).toMatch(advice);
-    expect(found.code).toBe(named.some(({ status }) => status === 'error') ? 1 : 0);
-    for (const secret of [
-      'Sync.Passw0rd.1',
-      'Wrong.Passw0rd',
-      'agent-secret-of-the-tests',
-      'not-the-secret-of-this-agent',
-    ]) {
-      expect(`${found.stdout}${found.stderr}`).not.toContain(secret);
-    }
-  });
+  it.each(FAULTS)('names %s (%j)', (...fault) => at.expectFault(fault));
 
   it('names a configuration that is wrong, and exits with 2', async () => {
-    const wrong = await diagnose(({ config }) => {
+    const wrong = await at.diagnose(({ config }) => {
       config.nonsense = 1;
     });
     expect(wrong.code).toBe(2);
@@ -455,44 +359,8 @@ describeDc('phsync diagnose', () => {
     expect(first!.finding).toMatch(/nonsense: unknown key/);
   });
 
-  it('prints the commands that grant the rights, which a real domain controller takes', async () => {
-    const password = Buffer.from('"Grantee.Passw0rd.1"', 'utf16le').toString('base64');
-    const dn = `CN=phs grantee,OU=Special,${facts().baseDn}`;
-    modify(
-      `dn: ${dn}\nchangetype: add\nobjectClass: user\nsAMAccountName: phs.grantee\nuserAccountControl: 512\n` +
-        `unicodePwd:: ${password}\n\n`,
-    );
-    undo.push(() => modify(`dn: ${dn}\nchangetype: delete\n\n`));
-    try {
-      const { file, env } = await plant(({ config, env: own }) => {
-        directory(config).auth = { user: 'phs.grantee', password: { env: 'ACCOUNT_PASSWORD' } };
-        own.ACCOUNT_PASSWORD = 'Grantee.Passw0rd.1';
-      });
-      const check = async () => {
-        const { code, stdout } = await site.run(['permissions', '--config', file, '--check', '--json'], env);
-        const { checks } = JSON.parse(stdout) as { checks: CheckResult[] };
-        return [code, ...checks.map(({ id, status }) => `${id} ${status}`)];
-      };
-      expect(await check()).toEqual([1, 'right-get-changes error', 'right-get-changes-all skipped']);
-      const { stdout } = await site.run(['permissions', '--config', file, '--grant-command'], env);
-      expect(stdout).toContain('dsacls "DC=phs,DC=test" /G "PHS\\phs.grantee:CA;Replicating Directory Changes All"\n');
-      const [sid, changes, all] = stdout.slice(stdout.indexOf('sid=')).split('\n');
-      const onTheController = (...lines: (string | undefined)[]) => {
-        const script = lines.join('\n');
-        const environment = { ...process.env, SMB_CONF_PATH: join(facts().directory, 'smb.conf') };
-        execFileSync('/bin/sh', ['-e', '-c', script], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
-      };
-      onTheController(sid, all);
-      expect(await check()).toEqual([1, 'right-get-changes error', 'right-get-changes-all skipped']);
-      onTheController(sid, changes);
-      expect(await check()).toEqual([0, 'right-get-changes ok', 'right-get-changes-all ok']);
-    } finally {
-      for (const work of undo.splice(0).reverse()) await work();
-    }
-  });
-
   it('counts warnings with --strict', async () => {
-    const strict = await diagnose(({ config }) => {
+    const strict = await at.diagnose(({ config }) => {
       config.staging = true;
     }, '--strict');
     expect(strict.code).toBe(1);
