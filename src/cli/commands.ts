@@ -10,6 +10,7 @@ export const names = [
   'agent',
   'tenant',
   'diagnose',
+  'sync-object',
   'permissions',
   'hash',
   'verify',

@@ -25,7 +25,18 @@ const yamlIn = (text: string) => /^ {2}stateDir:[\s\S]*?(?=\n\n)/m.exec(text)![0
 describe('phsync --help', () => {
   it('names every command, the exit codes and the environment', { timeout: 60_000 }, () => {
     const text = help();
-    for (const command of ['demo', 'agent', 'tenant', 'diagnose', 'permissions', 'hash', 'verify', 'info', 'bench']) {
+    for (const command of [
+      'demo',
+      'agent',
+      'tenant',
+      'diagnose',
+      'sync-object',
+      'permissions',
+      'hash',
+      'verify',
+      'info',
+      'bench',
+    ]) {
       expect(text).toMatch(new RegExp(`^ {2}${command} `, 'm'));
       expect(help(command)).toMatch(new RegExp(`^Usage: phsync ${command} .*--json`, 's'));
     }

@@ -56,7 +56,10 @@ function exchange(address: string, request: object, timeoutMs: number): Promise<
       clearTimeout(timer);
       fail('control-lost', 'ended before it answered');
     });
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // It hands on the socket's errors, which are told above.
+    lines.on('error', () => undefined);
+    lines.on('line', (line) => {
       const reply = parse(line);
       if (reply === undefined) fail('control-lost', 'sent what it must not');
       else resolve(reply);

@@ -85,7 +85,10 @@ function serve(socket: Socket, handlers: ControlHandlers, log: Logger): void {
     if (length > MAX_LINE) socket.destroy();
   });
   let underWay = 0;
-  createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+  const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
+  // It hands on the socket's errors, which are told above.
+  lines.on('error', () => undefined);
+  lines.on('line', (line) => {
     if (underWay >= MAX_UNDER_WAY || line.length > MAX_LINE) {
       socket.destroy();
       return;
