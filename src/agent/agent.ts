@@ -19,6 +19,7 @@ import type { CycleCounts } from './state/rows.js';
 import type { StateStore } from './state/store.js';
 import type { AgentStatus } from './status.js';
 import type { ObjectReport } from './sync-object.js';
+import type { OutcomeHook } from './unit.js';
 
 export type { CycleReport } from './connector-cycle.js';
 
@@ -43,6 +44,10 @@ export interface AgentParts {
    */
   readonly openSource: (connector: ConnectorConfig, signal: AbortSignal) => Promise<DirectorySource>;
   readonly onProgress?: (connector: string, counts: Readonly<CycleCounts>, total: number | undefined) => void;
+  /** Of each object as its outcome is written down. */
+  readonly onOutcome?: (connector: ConnectorConfig, ...outcome: Parameters<OutcomeHook>) => void;
+  /** Staging mode: reports and log say so. That nothing is sent is the client's affair. */
+  readonly staging?: boolean;
   /** For tests, which cannot wait for two minutes. */
   readonly pace?: Pick<Pace, 'intervalMs'>;
 }

@@ -93,7 +93,15 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
     connectors: z
       .array(
         z.strictObject({
-          name: z.string().min(1).max(128).describe('What log, state and diagnosis call this connector.'),
+          name: z
+            .string()
+            .min(1)
+            .max(128)
+            .refine(
+              (name) => !name.startsWith('staging:'),
+              'expected another name: the state in staging mode is called so',
+            )
+            .describe('What log, state and diagnosis call this connector.'),
           enabled: z
             .boolean()
             .default(true)

@@ -13,6 +13,7 @@ import type { DirectorySource } from './source.js';
 import { type CycleCounts, noCounts } from './state/rows.js';
 import { stateError } from './state/state-errors.js';
 import type { ConnectorState, StateStore } from './state/store.js';
+import type { OutcomeHook } from './unit.js';
 
 const RETRIES_LOGGED = 10;
 /** Progress of a full synchronization is told at most so often. */
@@ -21,6 +22,8 @@ const PROGRESS_MS = 60_000;
 /** What one cycle did for one connector. */
 export interface CycleReport extends Readonly<CycleCounts> {
   readonly connector: string;
+  /** Everything was computed and nothing sent. */
+  readonly staging: boolean;
   /** A line about the directory; undefined where it was not reached. */
   readonly directory: string | undefined;
   readonly retryQueue: number;
@@ -43,6 +46,9 @@ export interface ConnectorCycleOptions {
   readonly signal: AbortSignal;
   readonly full: boolean;
   readonly allowDeletions: boolean;
+  /** Reports and log say so. */
+  readonly staging?: boolean | undefined;
+  readonly onOutcome?: ((connector: ConnectorConfig, ...outcome: Parameters<OutcomeHook>) => void) | undefined;
   /** Asks the tenant how it will have it, and opens the directory; either may fail. */
   readonly openLink: () => Promise<Link>;
   readonly openSource: () => Promise<DirectorySource>;
@@ -56,7 +62,8 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
   const { connector, state, clock, signal } = options;
   const { name } = connector;
   const events = ofConnector(options.events, name);
-  const log = options.log.child({ connector: name });
+  const { staging = false, onOutcome } = options;
+  const log = options.log.child(staging ? { connector: name, staging } : { connector: name });
   const scope = createScope(connector.scope);
   const full = fullSynchronization(options, events, scope.digest);
   const started = clock.now();
@@ -83,6 +90,7 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
       allowDeletions: options.allowDeletions,
       disableExpired: connector.disableExpiredAccounts,
       between: options.between,
+      ...(onOutcome === undefined ? {} : { onOutcome: (...outcome) => onOutcome(connector, ...outcome) }),
       onProgress: (soFar, total) => {
         counts = soFar;
         full.progress(soFar, total);
@@ -99,6 +107,7 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
   const finished = clock.now();
   const report: CycleReport = {
     connector: name,
+    staging,
     directory: source?.description,
     ...counts,
     retryQueue: state.retryQueue.size,
@@ -115,7 +124,7 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
   }
   if (report.error === undefined) {
     if (!signal.aborted) full.completed(report);
-    const { error: _, connector: __, firstReason: ___, ...summary } = report;
+    const { error: _, connector: __, firstReason: ___, staging: ____, ...summary } = report;
     log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');
   } else {
     full.failed(report.error);

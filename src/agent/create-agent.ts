@@ -15,6 +15,7 @@ import type { EventSink } from './events/event.js';
 import { EventLog } from './events/event-log.js';
 import { Patience } from './patience.js';
 import { openSource } from './sources/open-source.js';
+import { stagingClient } from './staging.js';
 import { openStateStore } from './state/store.js';
 import { openTenantClient } from './tenant-client.js';
 
@@ -25,6 +26,8 @@ export interface CreateAgentOptions {
   /** Takes the place of the configured directories; the demo and tests hand in a lab directory of their own. */
   readonly openSource?: AgentParts['openSource'];
   readonly onProgress?: AgentParts['onProgress'];
+  /** Sends nothing, as in staging mode, on a copy of the state that is the caller's. */
+  readonly rehearsal?: { readonly stateDir: string; readonly onOutcome: NonNullable<AgentParts['onOutcome']> };
 }
 
 export interface CreatedAgent {
@@ -46,28 +49,32 @@ export interface CreatedAgent {
 
 /** Throws PhsyncError `config-secret`, `config-ca`, `config-fips`, `state-…`; contacts nobody yet. */
 export async function createAgent(config: AgentConfig, options: CreateAgentOptions): Promise<CreatedAgent> {
-  const { log, clock = systemClock, env = process.env } = options;
-  const { allowMd5InFips } = config;
+  const { log, clock = systemClock, env = process.env, rehearsal } = options;
+  const { allowMd5InFips, staging } = config;
   checkFips('the agent', 'MD4, MD5 and RC4', allowMd5InFips);
   let current = config;
   let tenant = await openTenantClient(config.tenant, { env, clock });
   if (options.openSource === undefined) await checkPasswords(config, env);
-  const store = openStateStore(config.stateDir);
+  const store = openStateStore(rehearsal?.stateDir ?? config.stateDir, { staging });
   const events = new EventLog({ log, clock, store: store.events });
   const hasher = createHasher({ allowMd5InFips });
+  const silent = staging || rehearsal !== undefined;
+  const clientOf = ({ client }: typeof tenant) => (silent ? stagingClient(client) : client);
   const agent = new Agent({
     connectors: config.connectors,
-    client: tenant.client,
+    client: clientOf(tenant),
+    staging,
     hasher,
     store,
     clock,
     log,
     events,
     patience: new Patience({ clock, log, random: () => randomInt(2 ** 32) / 2 ** 32 }),
-    healFeature: config.tenant.healFeature ?? false,
+    healFeature: !silent && (config.tenant.healFeature ?? false),
     openSource:
       options.openSource ?? ((connector, signal) => openSource(connector, { env, log, allowMd5InFips }, signal)),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    ...(rehearsal === undefined ? {} : { onOutcome: rehearsal.onOutcome }),
   });
   return {
     agent,
@@ -81,8 +88,8 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
       current = next;
       const taken = agent.reconfigure({
         connectors: next.connectors,
-        client: tenant.client,
-        healFeature: next.tenant.healFeature ?? false,
+        client: clientOf(tenant),
+        healFeature: !silent && (next.tenant.healFeature ?? false),
       });
       return { taken: taken.finally(() => former.close()) };
     },
@@ -98,7 +105,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
 }
 
 /** What is set up once, at the start. */
-const FIXED = ['stateDir', 'allowMd5InFips', 'monitor'] as const;
+const FIXED = ['stateDir', 'allowMd5InFips', 'monitor', 'staging'] as const;
 
 function refuseFixed(current: AgentConfig, next: AgentConfig): void {
   for (const key of FIXED) {

@@ -162,7 +162,7 @@ export class ConnectorRunner {
   }
 
   async #cycle({ signal, full, allowDeletions, link }: RunnerCycle): Promise<CycleReport> {
-    const { store, hasher, clock, log, events, onProgress } = this.#parts();
+    const { store, hasher, clock, log, events, onProgress, onOutcome, staging } = this.#parts();
     this.#startedAt = clock.now();
     try {
       const report = await runConnectorCycle({
@@ -176,6 +176,8 @@ export class ConnectorRunner {
         signal,
         full,
         allowDeletions,
+        staging,
+        onOutcome,
         openLink: async () => link ?? this.#context.openLink(signal),
         openSource: () => this.#open(signal),
         between: { wanted: () => this.#errands.length > 0, run: () => this.#runErrands() },

@@ -2,11 +2,12 @@
 
 import { Command } from 'commander';
 import type { CycleReport, CycleRequest } from '../agent/agent.js';
-import { loadAgentConfig } from '../agent/config.js';
+import { type AgentConfig, loadAgentConfig } from '../agent/config.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { createLog } from '../agent/events/log.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { announce, runService, STOP_MS } from './agent/service.js';
+import { dryRun } from './dry-run.js';
 import { keepHeapSmall } from './heap.js';
 import { count, exitCodes, printJson } from './output.js';
 import { withConfig } from './required-config.js';
@@ -17,6 +18,7 @@ interface Options {
   readonly once?: boolean;
   readonly full?: boolean;
   readonly allowDeletions?: boolean;
+  readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
@@ -24,8 +26,12 @@ async function run(options: Options): Promise<void> {
   if (options.json && !options.once) {
     throw new PhsyncError('usage-json', '--json goes with --once: a loop has no end at which to print its document');
   }
+  if (options.dryRun && !options.once) {
+    throw new PhsyncError('usage-dry-run', '--dry-run goes with --once: it tells what one cycle would send');
+  }
   keepHeapSmall();
   const config = await loadAgentConfig(options.config);
+  if (options.dryRun) return rehearse(config, options);
   const log = createLog(config.logLevel);
   const { full = false, allowDeletions = false } = options;
   if (!options.once) {
@@ -42,6 +48,15 @@ async function run(options: Options): Promise<void> {
     finish(await cycleOnce(created, { signal, full, allowDeletions }), signal, options);
   } finally {
     await created.close();
+    stop.dispose();
+  }
+}
+
+async function rehearse(config: AgentConfig, { full = false, allowDeletions = false, json = false }: Options) {
+  const stop = stopSignal();
+  try {
+    await dryRun(config, { signal: stop.signal, full, allowDeletions }, json);
+  } finally {
     stop.dispose();
   }
 }
@@ -73,7 +88,8 @@ function finish(reports: readonly CycleReport[], signal: AbortSignal, options: O
 function summaryOf(report: CycleReport, stopped: boolean): string {
   const { connector, inScope, credentialsSent, deleted, seconds } = report;
   return [
-    `${connector}: ${counted(inScope, 'user')} in scope looked at`,
+    `${connector}: ${report.staging ? 'staging mode, nothing sent: ' : ''}${counted(inScope, 'user')} in scope looked at`,
+    ...(report.filteredByRule > 0 ? [`${count(report.filteredByRule)} left out by adminDescription`] : []),
     ...(report.skipped > 0 ? [`${count(report.skipped)} unchanged`] : []),
     `${counted(credentialsSent, 'password')} sent`,
     `${count(report.filtered)} must change theirs first`,
@@ -122,6 +138,7 @@ export function command(): Command {
     )
     .option('--full', 'send every user and password again, acknowledged or not')
     .option('--allow-deletions', "delete users beyond the tenant's threshold of accidental deletions, this once")
+    .option('--dry-run', 'with --once: print what would be sent, and send nothing; an agent may run meanwhile')
     .option('--json', 'with --once: print one JSON document at the end')
     .addHelpText('after', AFTER_HELP)
     .action((options: Partial<Options>, command: Command) => run(withConfig(options, command)));

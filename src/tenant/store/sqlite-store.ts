@@ -72,9 +72,12 @@ const credentialSql = (column: string) => `
 
 const signInSql = `
   SELECT object_id, user_principal_name, display_name, given_name, surname, mail, account_enabled,
-    salt, iterations, hash, change_date, force_change, disable_expiration
+    salt, iterations, hash, change_date, force_change, disable_expiration, last_password_change
   FROM users LEFT JOIN credentials ON user_id = id
   WHERE upn_key = ? AND deleted_at IS NULL`;
+
+/** `lastPasswordChange` of a user who must change the password at the first sign-in: the beginning of FILETIME. */
+const MUST_CHANGE = Date.UTC(1601, 0, 1);
 
 /** Real batches need two; each takes as long as there are users who were refused. */
 const MAX_SWAP_ROUNDS = 8;
@@ -93,6 +96,7 @@ interface SignInRow {
   readonly change_date: number;
   readonly force_change: number | null;
   readonly disable_expiration: number | null;
+  readonly last_password_change: number | null;
 }
 
 const DATABASE_OPTIONS: DatabaseOptions = {
@@ -207,7 +211,8 @@ export class SqliteStore implements TenantStore {
       mail: row.mail,
       accountEnabled: row.account_enabled === 1,
       credential: salt === null ? undefined : { salt, iterations, hash },
-      forcePasswordChangeOnLogon: row.force_change === 1,
+      forcePasswordChangeOnLogon:
+        salt === null ? row.last_password_change === MUST_CHANGE : row.force_change === 1,
       disablePasswordExpiration: row.disable_expiration === 1,
       passwordChanged: salt === null ? undefined : new Date(row.change_date),
     };

@@ -59,6 +59,10 @@ export interface SignInUser {
   readonly credential:
     | { readonly salt: Uint8Array; readonly iterations: number; readonly hash: Uint8Array }
     | undefined;
+  /**
+   * As it came with the password. Of a user without one: whether `lastPasswordChange` is 1601-01-01, as a directory has
+   * it whose account must change the password at the next log-on.
+   */
   readonly forcePasswordChangeOnLogon: boolean;
   /** `DisablePasswordExpiration` is set with every synchronized password, unless the cloud's policy is enforced. */
   readonly disablePasswordExpiration: boolean;

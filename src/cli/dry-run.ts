@@ -1,0 +1,108 @@
+/** `phsync agent --once --dry-run`: what a cycle would send, user by user; nothing is sent, and no state is changed. */
+
+import type { CycleReport, CycleRequest } from '../agent/agent.js';
+import type { AgentConfig } from '../agent/config.js';
+import { createAgent } from '../agent/create-agent.js';
+import { createLog } from '../agent/events/log.js';
+import { copyState, type PlannedChange, plannedChange } from '../agent/rehearsal.js';
+import { exitCodes } from './output.js';
+
+/** The document is written as it comes about: a first synchronization has as many entries as there are users. */
+export async function dryRun(config: AgentConfig, request: CycleRequest, json: boolean): Promise<void> {
+  const copy = await copyState(config.stateDir);
+  const out = new Lines();
+  let users = 0;
+  try {
+    const created = await createAgent(config, {
+      // Warnings and failures alone: events of a cycle that sends something would tell of what does not happen.
+      log: createLog('warn'),
+      rehearsal: {
+        stateDir: copy.stateDir,
+        onOutcome: (connector, item, row) => {
+          const change = plannedChange(connector, item, row);
+          if (change === undefined) return;
+          if (json) out.add(`${users === 0 ? '{"dryRun":true,"users":[\n' : ',\n'}${JSON.stringify(change)}`);
+          else out.add(`${inWords(change)}\n`);
+          users++;
+        },
+      },
+    });
+    try {
+      const reports = await created.agent.cycle(request);
+      if (reports.some(({ error }) => error !== undefined)) process.exitCode = exitCodes.failed;
+      if (json) {
+        const head = users === 0 ? '{"dryRun":true,"users":[' : '\n';
+        out.add(`${head}],"connectors":${JSON.stringify(reports.map(summaryOf))}}\n`);
+      } else {
+        for (const report of reports) out.add(`${summaryInWords(report)}\n`);
+      }
+    } finally {
+      await created.close();
+    }
+  } finally {
+    await out.end();
+    copy.dispose();
+  }
+}
+
+function inWords({ connector, dn, operation, properties, password, forcePasswordChangeOnLogon, why }: PlannedChange) {
+  const told = Object.entries(properties).map(([name, value]) => `${name}=${value === null ? '(none)' : value}`);
+  const mark = forcePasswordChangeOnLogon ? ', to be changed at the next sign-in' : '';
+  return [
+    `${connector}: ${operation === 'none' ? 'leave' : operation} ${dn}`,
+    ...(told.length > 0 ? [`    ${told.join('; ')}`] : []),
+    `    password ${password}${mark}: ${why}`,
+  ].join('\n');
+}
+
+function summaryOf({
+  connector,
+  directory,
+  inScope,
+  created,
+  updated,
+  deleted,
+  credentialsSent,
+  failed,
+  error,
+}: CycleReport) {
+  return {
+    connector,
+    directory,
+    inScope,
+    add: created,
+    set: updated,
+    delete: deleted,
+    passwords: credentialsSent,
+    failed,
+    error,
+  };
+}
+
+function summaryInWords(report: CycleReport): string {
+  const { connector, inScope, add, set, delete: deleted, passwords, error } = { ...summaryOf(report) };
+  if (error !== undefined) return `${connector}: ${error.message}`;
+  return (
+    `${connector}: of ${inScope} users in scope looked at: ${add} would be added, ${set} changed, ${deleted} deleted, ` +
+    `${passwords} passwords sent. Nothing was sent.`
+  );
+}
+
+/** Standard output, some kilobytes at a time. */
+class Lines {
+  #text = '';
+
+  add(text: string): void {
+    this.#text += text;
+    if (this.#text.length < 65_536) return;
+    process.stdout.write(this.#text);
+    this.#text = '';
+  }
+
+  end(): Promise<void> {
+    return new Promise((resolve) => {
+      process.stdout.write(this.#text, () => resolve());
+      this.#text = '';
+    });
+  }
+}
