@@ -47,6 +47,7 @@ const report = (connector: string, changes: Partial<CycleCounts>, seconds: numbe
   connector,
   directory: undefined,
   retryQueue: 0,
+  staging: false,
   firstReason: undefined,
   seconds,
   error: error === undefined ? undefined : { code: error, message: error },
