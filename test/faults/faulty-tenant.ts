@@ -1,0 +1,350 @@
+/**
+ * A simulated faulty way to the tenant: a TLS server with a certificate of its own that hands each request to the real
+ * tenant behind it, or not, and the answer back, or not, as a seed decides.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, request as send } from 'undici';
+import { decodeReply, encodeRequest } from '#src/provisioning/client-codec.js';
+import {
+  CONTENT_TYPE,
+  decodeRequest,
+  encodeFault,
+  encodeResponse,
+  type KnownRequest,
+} from '#src/provisioning/server-codec.js';
+import { CredentialResult } from '#src/provisioning/types.js';
+import type { Certificate } from '../provisioning/https-server.js';
+import type { Random } from './random.js';
+
+interface Reply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+interface Exchange {
+  readonly path: string;
+  readonly contentType: string;
+  readonly body: Buffer;
+  readonly response: ServerResponse;
+  readonly random: Random;
+}
+
+/** Faults of the provisioning service and of the way to it, with how often each is drawn. */
+const FAULTS = {
+  errorBefore: 2,
+  errorAfter: 2,
+  busy: 2,
+  directoryBusy: 2,
+  resetBefore: 1,
+  resetAfter: 3,
+  cutAnswer: 3,
+  truncatedAnswer: 2,
+  wrongType: 1,
+  silent: 1,
+  lateArrival: 4,
+  slow: 2,
+  partial: 4,
+  redirect: 1,
+  redirectByStatus: 1,
+  staleToken: 2,
+} as const;
+type FaultName = keyof typeof FAULTS;
+const DRAWN = (Object.keys(FAULTS) as FaultName[]).flatMap((name) => Array<FaultName>(FAULTS[name]).fill(name));
+
+const TOKEN_FAULTS = ['tokenError', 'tokenBusy', 'tokenReset', 'tokenShort'] as const;
+
+export class FaultyTenant {
+  readonly url: string;
+  /** How often each fault struck. */
+  readonly struck = new Map<string, number>();
+  /** Requests that went through to the tenant. */
+  forwarded = 0;
+  readonly #servers: readonly Server[];
+  readonly #urls: readonly string[];
+  readonly #upstream: string;
+  readonly #http: Agent;
+  readonly #late = new Set<Promise<void>>();
+  #random: Random | undefined;
+  #probability = 0;
+  #batch: number | undefined;
+
+  private constructor(servers: readonly Server[], upstream: string, ca: string) {
+    this.#servers = servers;
+    this.#urls = servers.map((server) => `https://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    this.url = this.#urls[0]!;
+    this.#upstream = upstream;
+    this.#http = new Agent({ connect: { ca }, connections: 64 });
+    for (const server of servers) server.on('request', (request, response) => void this.#serve(request, response));
+  }
+
+  /** Before the tenant at `upstream`, whose certificate `ca` has signed. */
+  static async start(certificate: Certificate, upstream: string, ca: string): Promise<FaultyTenant> {
+    // Two: one to be redirected to.
+    const servers = [createServer({ ...certificate }), createServer({ ...certificate })];
+    await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, '127.0.0.1', done))));
+    return new FaultyTenant(servers, upstream, ca);
+  }
+
+  /** From now on requests meet a fault with this probability, and batches are announced so large (undefined: not at all). */
+  trouble(random: Random, probability: number, batch: number | undefined): void {
+    this.#random = random;
+    this.#probability = probability;
+    this.#batch = batch;
+  }
+
+  /** No more faults; resolves when what was held back has arrived. */
+  async calm(): Promise<void> {
+    this.#probability = 0;
+    await Promise.all(this.#late);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#late);
+    for (const server of this.#servers) {
+      server.close();
+      server.closeAllConnections();
+    }
+    await this.#http.destroy();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // Who resets a connection is told of it here, too.
+    response.on('error', () => undefined);
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+    } catch {
+      // The agent was killed while it sent: the tenant never sees this request.
+      this.#count('requestCut');
+      return;
+    }
+    const random = this.#random;
+    const path = request.url ?? '/';
+    const contentType = request.headers['content-type'] ?? '';
+    const exchange = { path, contentType, body: Buffer.concat(chunks), response, random: random! };
+    try {
+      if (random === undefined || !random.chance(this.#probability)) answer(response, await this.#forward(exchange));
+      else if (path.endsWith('/token')) await this.#tokenFault(exchange);
+      else await this.#fault(exchange, random.pick(DRAWN));
+    } catch (error) {
+      this.#count('upstreamFailed');
+      process.stderr.write(`faults: the tenant behind the proxy failed: ${(error as Error).message}\n`);
+      response.destroy();
+    }
+  }
+
+  async #forward({ path, contentType, body }: Pick<Exchange, 'path' | 'contentType' | 'body'>): Promise<Reply> {
+    this.forwarded++;
+    const reply = await send(`${this.#upstream}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': contentType },
+      body,
+      dispatcher: this.#http,
+    });
+    const bytes = Buffer.from(await reply.body.arrayBuffer());
+    const type = reply.headers['content-type'];
+    return { status: reply.statusCode, contentType: String(type ?? ''), body: this.#withLimits(body, bytes) };
+  }
+
+  /** The tenant's own limit is above what a run has users: smaller batches are more requests, and several at a time. */
+  #withLimits(request: Buffer, body: Buffer): Buffer {
+    if (!request.includes('GetCompanyConfiguration') || request.length > 8192) return body;
+    const reply = decodeReply('GetCompanyConfiguration', body);
+    if (reply.fault !== undefined) return body;
+    const size = this.#batch;
+    const limits = size === undefined ? undefined : { credentialsPerBatch: size, objectsPerBatch: size };
+    const answer = { operation: 'GetCompanyConfiguration', header: decodeRequest(request).header } as const;
+    return encodeResponse(answer, { ...reply.result, limits });
+  }
+
+  async #fault(exchange: Exchange, name: FaultName): Promise<void> {
+    this.#count(name);
+    const { response, random, body } = exchange;
+    const html = (status: number) => ({ status, contentType: 'text/html', body: Buffer.from('<html>trouble</html>') });
+    switch (name) {
+      case 'errorBefore':
+        return answer(response, html(random.pick([500, 502, 504])));
+      case 'errorAfter':
+        await this.#forward(exchange);
+        return answer(response, html(random.pick([500, 502, 504])));
+      case 'busy':
+        return answer(response, html(random.pick([429, 503])), { 'retry-after': String(random.int(0, 8)) });
+      case 'directoryBusy':
+        return answer(response, faultReply(body, 'Receiver', 81));
+      case 'staleToken':
+        return answer(response, faultReply(body, 'Sender', 'AccessDenied', 'InvalidSecurityToken'));
+      case 'resetBefore':
+        response.destroy();
+        return;
+      case 'resetAfter':
+        await this.#forward(exchange);
+        response.destroy();
+        return;
+      case 'cutAnswer': {
+        const { status, contentType, body: whole } = await this.#forward(exchange);
+        response.writeHead(status, { 'content-type': contentType, 'content-length': whole.length });
+        response.write(whole.subarray(0, whole.length >> 1), () => response.destroy());
+        return;
+      }
+      case 'truncatedAnswer': {
+        const reply = await this.#forward(exchange);
+        return answer(response, { ...reply, body: reply.body.subarray(0, random.int(0, reply.body.length - 1)) });
+      }
+      case 'wrongType': {
+        const reply = await this.#forward(exchange);
+        return answer(response, { ...reply, contentType: 'text/plain' });
+      }
+      case 'silent':
+        await this.#forward(exchange);
+        this.#later(2500, async () => void response.destroy());
+        return;
+      case 'lateArrival':
+        // The client gives it up and sends it again, and this one arrives after that, or after what comes next.
+        response.destroy();
+        this.#later(random.int(50, 2500), async () => void (await this.#forward(exchange)));
+        return;
+      case 'slow': {
+        const { status, contentType, body: whole } = await this.#forward(exchange);
+        response.writeHead(status, { 'content-type': contentType, 'content-length': whole.length });
+        for (let at = 0; at < whole.length; at += Math.ceil(whole.length / 4)) {
+          response.write(whole.subarray(at, at + Math.ceil(whole.length / 4)));
+          await sleep(random.int(10, 120));
+        }
+        response.end();
+        return;
+      }
+      case 'partial':
+        return answer(response, await this.#partly(exchange));
+      case 'redirect':
+        return answer(response, {
+          status: 500,
+          contentType: CONTENT_TYPE,
+          body: encodeFault({ redirectUrl: `${this.#urls[1]}${exchange.path}` }),
+        });
+      case 'redirectByStatus':
+        return answer(response, html(307), { location: `${this.#urls[1]}${exchange.path}` });
+    }
+  }
+
+  /** Some of a batch reach the tenant; of the others it says that it failed on them, or does not know them. */
+  async #partly(exchange: Exchange): Promise<Reply> {
+    const { body, random } = exchange;
+    const request = decodeRequest(body) as KnownRequest;
+    if (request.operation === 'ProvisionCredentials') {
+      const taken = request.body.items.map(() => random.chance(0.6));
+      const items = request.body.items.filter((_, i) => taken[i]);
+      const reply = await this.#ask(exchange, request, 'ProvisionCredentials', { items });
+      if (reply.fault !== undefined) return this.#forward(exchange);
+      const answers = reply.result.results.values();
+      const results = request.body.items.map(({ cloudAnchor, sourceAnchor }, i) =>
+        taken[i]
+          ? answers.next().value!
+          : {
+              cloudAnchor,
+              sourceAnchor,
+              result: random.pick([CredentialResult.temporaryFailure, CredentialResult.anchorNotFound]),
+              extendedErrorInformation: 'simulated',
+            },
+      );
+      return soap(encodeResponse({ operation: 'ProvisionCredentials', header: request.header }, { results }));
+    }
+    if (request.operation === 'ProvisionAzureADSyncObjects') {
+      const taken = request.body.objects.map(() => random.chance(0.6));
+      const objects = request.body.objects.filter((_, i) => taken[i]);
+      const reply = await this.#ask(exchange, request, 'ProvisionAzureADSyncObjects', { objects });
+      if (reply.fault !== undefined) return this.#forward(exchange);
+      const answers = reply.result.results.values();
+      const results = request.body.objects.map(({ propertyValues }, i) =>
+        taken[i]
+          ? answers.next().value!
+          : {
+              resultCode: 'TemporaryFailure',
+              resultErrorDescription: 'simulated',
+              cloudAnchor: undefined,
+              sourceAnchor: String(propertyValues.get('SourceAnchor')),
+            },
+      );
+      return soap(encodeResponse({ operation: 'ProvisionAzureADSyncObjects', header: request.header }, { results }));
+    }
+    return this.#forward(exchange);
+  }
+
+  async #ask<Name extends 'ProvisionCredentials' | 'ProvisionAzureADSyncObjects'>(
+    exchange: Exchange,
+    { header }: KnownRequest,
+    name: Name,
+    body: Parameters<typeof encodeRequest<Name>>[1],
+  ) {
+    const part = encodeRequest(name, body, {
+      messageId: header.messageId,
+      to: header.to,
+      syncToken: header.syncToken!,
+    });
+    return decodeReply(name, (await this.#forward({ ...exchange, body: part })).body);
+  }
+
+  async #tokenFault(exchange: Exchange): Promise<void> {
+    const { response, random } = exchange;
+    const name = random.pick(TOKEN_FAULTS);
+    this.#count(name);
+    const json = (status: number, body: unknown): Reply => ({
+      status,
+      contentType: 'application/json',
+      body: Buffer.from(JSON.stringify(body)),
+    });
+    switch (name) {
+      case 'tokenError':
+        return answer(response, json(500, { error: 'server_error' }));
+      case 'tokenBusy':
+        return answer(response, json(429, { error: 'temporarily_unavailable' }), { 'retry-after': '2' });
+      case 'tokenReset':
+        response.destroy();
+        return;
+      case 'tokenShort': {
+        // Ends before the next request.
+        const reply = await this.#forward(exchange);
+        return answer(response, json(reply.status, { ...JSON.parse(reply.body.toString()), expires_in: 1 }));
+      }
+    }
+  }
+
+  #later(ms: number, work: () => Promise<void>): void {
+    const late = sleep(ms)
+      .then(work)
+      .catch(() => this.#count('lateFailed'))
+      .finally(() => this.#late.delete(late));
+    this.#late.add(late);
+  }
+
+  #count(name: string): void {
+    this.struck.set(name, (this.struck.get(name) ?? 0) + 1);
+  }
+}
+
+function answer(response: ServerResponse, reply: Reply, headers: Readonly<Record<string, string>> = {}): void {
+  response.writeHead(reply.status, { 'content-type': reply.contentType, ...headers });
+  response.end(reply.body);
+}
+
+const soap = (body: Buffer): Reply => ({ status: 200, contentType: CONTENT_TYPE, body });
+
+function faultReply(request: Buffer, code: 'Sender' | 'Receiver', errorCode: string | number, subcode?: string): Reply {
+  const body = encodeFault(
+    {
+      code,
+      ...(subcode === undefined ? {} : { subcode }),
+      reason: 'simulated',
+      errorCode,
+      errorDescription: 'simulated by the tests',
+      trackingId: 'simulated',
+      serverName: 'faulty-tenant',
+    },
+    decodeRequest(request),
+  );
+  return { status: 500, contentType: CONTENT_TYPE, body };
+}
