@@ -53,12 +53,12 @@ export async function beginCycle(options: CycleOptions): Promise<Beginning> {
 }
 
 /** A mistyped OU would take every user of it out of the tenant: it is asked for before anything is done. */
-async function checkScope({ scope, source }: CycleOptions): Promise<void> {
+async function checkScope({ scope, source, signal }: CycleOptions): Promise<void> {
   // The simulated directory has users and no OUs.
   if (source.kind === 'lab') return;
   const { include, exclude } = scope.rules;
   for (const dn of [...include, ...exclude]) {
-    const { objects } = await source.object({ dn });
+    const { objects } = await source.object({ dn }, signal);
     if (objects.length > 0) continue;
     throw new PhsyncError(
       'scope-unknown',

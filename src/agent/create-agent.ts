@@ -72,7 +72,8 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     patience: new Patience({ clock, log, random: () => randomInt(2 ** 32) / 2 ** 32 }),
     healFeature: !silent && (config.tenant.healFeature ?? false),
     openSource:
-      options.openSource ?? ((connector, signal) => openSource(connector, { env, log, allowMd5InFips }, signal)),
+      options.openSource ??
+      ((connector, signal) => openSource(connector, { env, log, events, clock, allowMd5InFips }, signal)),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     ...(rehearsal === undefined ? {} : { onOutcome: rehearsal.onOutcome }),
   });

@@ -178,7 +178,8 @@ class Cycle {
   }
 
   async one(reference: ObjectReference): Promise<ObjectOutcome> {
-    const { objects, sessionKeys } = await this.#options.source.object(reference);
+    const { source, signal } = this.#options;
+    const { objects, sessionKeys } = await source.object(reference, signal);
     const [object] = objects;
     if (object === undefined) return { object, item: undefined };
     const draft: Draft = { items: [], sessionKeys };
@@ -359,9 +360,9 @@ class Cycle {
    * holds up nobody else.
    */
   async #read(guid: Uint8Array): Promise<DirectoryPage | Item> {
-    const { source, state } = this.#options;
+    const { source, state, signal } = this.#options;
     try {
-      return await source.object({ guid: guidToText(guid) });
+      return await source.object({ guid: guidToText(guid) }, signal);
     } catch (error) {
       if (!(error instanceof PhsyncError && OBJECT_REFUSALS.has(error.code))) throw error;
       const known = state.find(guid);

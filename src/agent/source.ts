@@ -63,6 +63,6 @@ export interface DirectorySource {
   /** The naming context's pages from the cookie on (undefined: from the beginning). Pulls a page only when asked. */
   pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncIterable<DirectoryPage>;
   /** One object as it is now (EXOP_REPL_OBJ), as a page of one; no object: it does not exist. */
-  object(reference: { readonly guid: string } | { readonly dn: string }): Promise<DirectoryPage>;
+  object(reference: { readonly guid: string } | { readonly dn: string }, signal?: AbortSignal): Promise<DirectoryPage>;
   close(): Promise<void>;
 }

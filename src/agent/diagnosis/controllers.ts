@@ -1,9 +1,10 @@
 /** Which domain controllers a connector has, and the checks of each. */
 
-import { Resolver } from 'node:dns/promises';
 import { resolveSecret } from '../../config/secrets.js';
+import { PhsyncError } from '../../hasher/errors.js';
 import type { Clock } from '../clock.js';
 import type { ConnectorConfig, DrsDirectoryConfig } from '../config.js';
+import { locateControllers } from '../sources/dc-locator.js';
 import type { DrsConnectionOptions } from '../sources/drs-connection.js';
 import { type CheckResult, counted, failure, known, ok, skipped } from './check.js';
 import { checkController, withFailover } from './controller.js';
@@ -21,7 +22,6 @@ export interface ControllerTarget {
 
 /** Domain controllers that DNS names beyond are not looked at. */
 const MOST = 16;
-const DNS_MS = 5000;
 
 export async function checkControllers(
   { name, enabled, directory }: ConnectorConfig,
@@ -52,38 +52,18 @@ export async function checkControllers(
   }
 }
 
-/** The listed ones, or those that DNS names (MS-ADTS 6.3.6); a text says why there are none. */
+/** Those that the agent asks, in its order; a text says why there are none. */
 export async function findControllers(
   directory: DrsDirectoryConfig,
 ): Promise<{ readonly controllers: readonly ControllerTarget[]; readonly how: string } | string> {
-  const { server, address, servers, preferredServers = [], site, dnsServers, domain } = directory;
-  if (server !== undefined) return { controllers: [{ server, address }], how: 'configured' };
-  if (servers !== undefined) return { controllers: servers, how: 'configured' };
-  const resolver = new Resolver({ timeout: DNS_MS, tries: 1 });
-  if (dnsServers !== undefined) resolver.setServers(dnsServers);
-  const zones = [
-    ...(site === undefined ? [] : [`_ldap._tcp.${site}._sites.dc._msdcs.${domain}`]),
-    `_ldap._tcp.dc._msdcs.${domain}`,
-  ];
-  const failures: string[] = [];
-  const known = new Set(preferredServers.map((preferred) => preferred.server.toLowerCase()));
-  const named: ControllerTarget[] = [];
-  for (const zone of zones) {
-    try {
-      const records = await resolver.resolveSrv(zone);
-      records.sort((a, b) => a.priority - b.priority || b.weight - a.weight);
-      for (const { name } of records) {
-        if (known.has(name.toLowerCase())) continue;
-        known.add(name.toLowerCase());
-        named.push({ server: name });
-      }
-    } catch (error) {
-      failures.push(`${zone}: ${(error as NodeJS.ErrnoException).code}`);
-    }
+  try {
+    // The same order each time: what is looked at shall not depend on chance.
+    const { controllers, how } = await locateControllers(directory, { random: () => 0 });
+    return { controllers: controllers.slice(0, MOST), how };
+  } catch (error) {
+    if (error instanceof PhsyncError && error.code === 'dc-not-found') return error.message;
+    throw error;
   }
-  const controllers = [...preferredServers, ...named].slice(0, MOST);
-  if (controllers.length === 0) return `DNS names no domain controller of ${domain} (${failures.join(', ')})`;
-  return { controllers, how: preferredServers.length > 0 ? 'preferred, and by DNS' : 'by DNS' };
 }
 
 /** As the agent connects. @throws PhsyncError `config-secret` */

@@ -110,6 +110,7 @@ function connect(options: DrsConnectionOptions, port: number, signal: AbortSigna
     name: server,
     ...(timeouts?.connectMs === undefined ? {} : { connectTimeoutMs: timeouts.connectMs }),
     idleTimeoutMs: idleTimeoutOf(options),
+    signal,
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { PhsyncError } from '../../hasher/errors.js';
 import { NTDSAPI_CLIENT_GUID } from '../../protocol/drsr/bind.js';
-import { decodeCookie, encodeCookie, type ReplicationCookie } from '../../protocol/drsr/cookie.js';
+import { encodeCookie } from '../../protocol/drsr/cookie.js';
 import { NameFormat, NameStatus } from '../../protocol/drsr/crack-names.js';
 import type { DrsClient } from '../../protocol/drsr/drs-client.js';
 import type { ChangesReply } from '../../protocol/drsr/get-nc-changes-reply.js';
@@ -22,7 +22,10 @@ import {
 } from './drs-connection.js';
 import { type DrsStage, drsError, isConnectionLost, isRefusal } from './drs-errors.js';
 import { toDirectoryObject, wantedAttributes } from './drs-object.js';
+import { advance, type PositionOptions, positionAt, positionOf } from './drs-position.js';
+import type { DrsAuth } from './drs-security.js';
 import { StandstillGuard } from './drs-standstill.js';
+import { SessionKeys } from './session-keys.js';
 import { limitTime } from './time-limit.js';
 
 export interface DrsSourceOptions extends DrsConnectionOptions {
@@ -30,6 +33,10 @@ export interface DrsSourceOptions extends DrsConnectionOptions {
   readonly pageSize?: number | undefined;
   /** Text attributes that the scope's conditions ask for. */
   readonly conditionAttributes?: readonly ConditionAttribute[] | undefined;
+  /** Asked for each new connection, in place of `auth`: a password that was changed meanwhile is read anew. */
+  readonly readAuth?: (() => Promise<DrsAuth>) | undefined;
+  /** Where several sources of one directory share their keys; their owner wipes them. */
+  readonly sessionKeys?: SessionKeys | undefined;
 }
 
 const DEFAULT_PAGE_SIZE = 1000;
@@ -37,8 +44,6 @@ const MAX_PAGE_SIZE = 10_000;
 /** cMaxBytes of a page: the server's measure, which counts no NDR. */
 const MAX_PAGE_BYTES = 16 * 2 ** 20;
 const MAX_OBJECT_BYTES = 2 ** 20;
-/** Keys of earlier connections that pages in flight may still need. */
-const MAX_SESSION_KEYS = 8;
 const NO_GUID = new Uint8Array(16);
 /** EXOP_ERR_SUCCESS (MS-DRSR 4.1.10.2.21). */
 const EXOP_SUCCESS = 1;
@@ -73,7 +78,7 @@ class DrsSource implements DirectorySource {
   readonly #options: DrsSourceOptions;
   readonly #pageSize: number;
   readonly #attributes: ReadonlyMap<string, AttributeName>;
-  readonly #sessionKeys: Uint8Array[] = [];
+  readonly #sessionKeys: SessionKeys;
   #connection: Promise<DrsConnection> | undefined;
   /** Of the kept connection's ticket. */
   #expires: Date | undefined;
@@ -83,10 +88,13 @@ class DrsSource implements DirectorySource {
   #ncDn = '';
   /** Of the server's NTDS DSA object: EXOP_REPL_OBJ wants the GUID of an object that exists. */
   #dsaGuid: Uint8Array | undefined;
+  /** Of the server's database, as the kept connection said. */
+  #invocationId: Uint8Array | undefined;
 
   constructor(options: DrsSourceOptions, pageSize: number) {
     this.#options = options;
     this.#pageSize = pageSize;
+    this.#sessionKeys = options.sessionKeys ?? new SessionKeys();
     this.#attributes = wantedAttributes(options.conditionAttributes ?? []);
     this.#domain = { dnsName: options.domain, netbiosName: undefined };
   }
@@ -125,7 +133,10 @@ class DrsSource implements DirectorySource {
   }
 
   async *pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncGenerator<DirectoryPage, void> {
-    let position = this.#startAt(cookie);
+    const options = this.#positionOptions();
+    let position = positionOf(cookie, options);
+    // A mark handed to a server that it is not of may be taken for its own, and changes be passed by.
+    if (cookie !== undefined) position = positionAt(position, await this.#learnInvocationId(signal));
     const guard = new StandstillGuard(position.usn);
     for (let first = true; ; first = false) {
       const { ncDn, usn, invocationId, upToDateVector } = position;
@@ -146,7 +157,7 @@ class DrsSource implements DirectorySource {
       };
       const reply = await this.#changes('replicate', request, first, signal);
       guard.check(reply.usnvecTo, reply.fMoreData);
-      position = this.#advance(position, reply);
+      position = advance(position, reply, options);
       yield this.#page(reply, encodeCookie(position));
       if (!reply.fMoreData) {
         return;
@@ -155,23 +166,14 @@ class DrsSource implements DirectorySource {
   }
 
   /** The page's cookie is empty: one object moves no position. */
-  async object(reference: { readonly guid: string } | { readonly dn: string }): Promise<DirectoryPage> {
+  async object(
+    reference: { readonly guid: string } | { readonly dn: string },
+    signal?: AbortSignal,
+  ): Promise<DirectoryPage> {
     const nc = 'guid' in reference ? { guid: guidFromText(reference.guid) } : { dn: reference.dn };
-    const uuidDsaObjDest = await this.#call('object', true, (client) => this.#learnDsaGuid(client));
-    const request = {
-      uuidDsaObjDest,
-      uuidInvocIdSrc: NO_GUID,
-      nc,
-      usnvecFrom: NO_USN,
-      upToDateVector: undefined,
-      ulFlags: DrsOption.INIT_SYNC | DrsOption.WRIT_REP,
-      cMaxObjects: 1,
-      cMaxBytes: MAX_OBJECT_BYTES,
-      ulExtendedOp: ExtendedOperation.replObj,
-    };
     const none = new Uint8Array(0);
     try {
-      const reply = await this.#changes('object', request, true, undefined);
+      const reply = await this.#replObj(nc, signal);
       return { ...this.#page(reply, none), more: false };
     } catch (error) {
       const cause = error instanceof PhsyncError ? error.cause : undefined;
@@ -179,9 +181,9 @@ class DrsSource implements DirectorySource {
         throw error;
       }
       if (cause.code === 'object-not-found') {
-        await this.#refuseHidden(reference);
+        await this.#refuseHidden(reference, signal);
       }
-      return { objects: [], sessionKeys: [...this.#sessionKeys], cookie: none, more: false, total: undefined };
+      return { objects: [], sessionKeys: this.#sessionKeys.list(), cookie: none, more: false, total: undefined };
     }
   }
 
@@ -194,73 +196,40 @@ class DrsSource implements DirectorySource {
       (open) => open.close(),
       () => undefined,
     );
-    for (const key of this.#sessionKeys.splice(0)) {
-      key.fill(0);
-    }
+    if (this.#options.sessionKeys === undefined) this.#sessionKeys.wipe();
   }
 
-  #startAt(cookie: Cookie | undefined): ReplicationCookie {
-    const attributes = [...this.#attributes.keys()];
-    const beginning = {
-      ncDn: this.#ncDn,
-      ncGuid: undefined,
-      invocationId: NO_GUID,
-      usn: NO_USN,
+  #positionOptions(): PositionOptions {
+    const { server, domain, onNotice } = this.#options;
+    return { server, domain, ncDn: this.#ncDn, attributes: [...this.#attributes.keys()], onNotice };
+  }
+
+  /** EXOP_REPL_OBJ. */
+  async #replObj(
+    nc: { readonly guid: Uint8Array } | { readonly dn: string },
+    signal: AbortSignal | undefined,
+  ): Promise<ChangesReply<AttributeName>> {
+    const uuidDsaObjDest = await this.#call('object', true, (client) => this.#learnDsaGuid(client), signal);
+    const request = {
+      uuidDsaObjDest,
+      uuidInvocIdSrc: NO_GUID,
+      nc,
+      usnvecFrom: NO_USN,
       upToDateVector: undefined,
-      attributes,
+      ulFlags: DrsOption.INIT_SYNC | DrsOption.WRIT_REP,
+      cMaxObjects: 1,
+      cMaxBytes: MAX_OBJECT_BYTES,
+      ulExtendedOp: ExtendedOperation.replObj,
     };
-    if (cookie === undefined) {
-      return beginning;
-    }
-    let position: ReplicationCookie;
-    try {
-      position = decodeCookie(cookie);
-    } catch (cause) {
-      throw new PhsyncError(
-        'cookie-corrupt',
-        `the stored replication cookie cannot be read: ${(cause as Error).message}`,
-        {
-          cause,
-          facts: { server: this.#options.server },
-        },
-      );
-    }
-    if (position.ncDn.toLowerCase() !== this.#ncDn.toLowerCase()) {
-      throw this.#foreign(`it is of ${position.ncDn}, the directory is ${this.#ncDn}`);
-    }
-    if (attributes.some((oid) => !position.attributes.includes(oid))) {
-      this.#options.onNotice?.({
-        code: 'attribute-set-changed',
-        message: 'more attributes are synchronized than before: replication starts from the beginning',
-      });
-      return beginning;
-    }
-    return position;
+    return this.#changes('object', request, true, signal);
   }
 
-  #advance(position: ReplicationCookie, reply: ChangesReply<AttributeName>): ReplicationCookie {
-    const ncGuid = reply.nc === undefined ? undefined : new Uint8Array(reply.nc.guid);
-    if (ncGuid !== undefined && position.ncGuid !== undefined && Buffer.compare(ncGuid, position.ncGuid) !== 0) {
-      throw this.#foreign(`${position.ncDn} is another domain of the same name now`);
-    }
-    return {
-      ...position,
-      ncGuid: ncGuid ?? position.ncGuid,
-      invocationId: reply.uuidInvocIdSrc,
-      usn: reply.usnvecTo,
-      // Until the cycle is complete, the vector of the last complete one is all that is certain.
-      upToDateVector: reply.fMoreData ? position.upToDateVector : (reply.upToDateVector ?? position.upToDateVector),
-    };
-  }
-
-  #foreign(why: string): PhsyncError {
-    return new PhsyncError(
-      'cookie-foreign',
-      `the stored replication cookie does not belong to this directory: ${why}`,
-      {
-        facts: { server: this.#options.server, domain: this.#options.domain },
-      },
-    );
+  /** Two round trips for each connection; the reply to any request names it, and the domain's head is always there. */
+  async #learnInvocationId(signal: AbortSignal | undefined): Promise<Uint8Array> {
+    this.#dropExpired();
+    if (this.#connection === undefined) this.#invocationId = undefined;
+    this.#invocationId ??= (await this.#replObj({ dn: this.#ncDn }, signal)).uuidInvocIdSrc;
+    return this.#invocationId;
   }
 
   #page(reply: ChangesReply<AttributeName>, cookie: Cookie): DirectoryPage {
@@ -268,7 +237,7 @@ class DrsSource implements DirectorySource {
     try {
       return {
         objects: objects.map((object) => toDirectoryObject(object, prefixTable, this.#options.conditionAttributes)),
-        sessionKeys: [...this.#sessionKeys],
+        sessionKeys: this.#sessionKeys.list(),
         cookie,
         more: reply.fMoreData,
         total: cNumNcSizeObjects === 0 ? undefined : cNumNcSizeObjects,
@@ -289,7 +258,7 @@ class DrsSource implements DirectorySource {
       mayReconnect,
       async (client) => {
         const reply = await client.getNCChanges(request, this.#attributes);
-        this.#keepSessionKey(client.sessionKey());
+        this.#sessionKeys.add(client.sessionKey());
         const { ulExtendedOp } = request;
         if (ulExtendedOp !== ExtendedOperation.none && reply.ulExtendedRet !== EXOP_SUCCESS) {
           throw new ProtocolError(
@@ -315,11 +284,17 @@ class DrsSource implements DirectorySource {
   }
 
   /** 8333 also comes when rights are missing: an object that names itself is not gone, but hidden. */
-  async #refuseHidden(reference: { readonly guid: string } | { readonly dn: string }): Promise<void> {
+  async #refuseHidden(
+    reference: { readonly guid: string } | { readonly dn: string },
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const [formatOffered, name] =
       'guid' in reference ? [NameFormat.uniqueId, `{${reference.guid}}`] : [NameFormat.fqdn1779, reference.dn];
-    const [found] = await this.#call('object', true, (client) =>
-      client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names: [name] }),
+    const [found] = await this.#call(
+      'object',
+      true,
+      (client) => client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names: [name] }),
+      signal,
     );
     if (found?.status === NameStatus.ok) {
       throw drsError(
@@ -367,8 +342,9 @@ class DrsSource implements DirectorySource {
       return Promise.reject(new PhsyncError('source-closed', `the source ${this.description} was closed`));
     }
     if (this.#connection === undefined) {
-      const opening = connectDrs(this.#options, signal).then((connection) => {
-        this.#keepSessionKey(connection.client.sessionKey());
+      this.#invocationId = undefined;
+      const opening = this.#connect(signal).then((connection) => {
+        this.#sessionKeys.add(connection.client.sessionKey());
         this.#expires = connection.expires;
         return connection;
       });
@@ -380,6 +356,11 @@ class DrsSource implements DirectorySource {
       this.#connection = opening;
     }
     return this.#connection;
+  }
+
+  async #connect(signal: AbortSignal | undefined): Promise<DrsConnection> {
+    const { readAuth } = this.#options;
+    return connectDrs(readAuth === undefined ? this.#options : { ...this.#options, auth: await readAuth() }, signal);
   }
 
   /** What began with a ticket goes on without it; what begins anew does so with fresh tickets. */
@@ -399,18 +380,5 @@ class DrsSource implements DirectorySource {
       this.#connection = undefined;
     }
     connection.close();
-  }
-
-  /** Newest first. An older one than the last eight can only be of a page that nobody works on any more. */
-  #keepSessionKey(key: Uint8Array): void {
-    const [newest] = this.#sessionKeys;
-    if (newest !== undefined && Buffer.compare(newest, key) === 0) {
-      key.fill(0);
-      return;
-    }
-    this.#sessionKeys.unshift(key);
-    for (const old of this.#sessionKeys.splice(MAX_SESSION_KEYS)) {
-      old.fill(0);
-    }
   }
 }

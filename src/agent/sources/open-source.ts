@@ -1,18 +1,24 @@
 /** Connects to the directory that a connector's configuration names. */
 
+import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import { resolveSecret } from '../../config/secrets.js';
-import { PhsyncError } from '../../hasher/errors.js';
+import { type Clock, systemClock } from '../clock.js';
 import type { ConnectorConfig, DrsDirectoryConfig } from '../config.js';
+import { type EventSink, noEvents, ofConnector } from '../events/event.js';
 import { conditionAttributes } from '../scope.js';
 import type { DirectorySource } from '../source.js';
+import { locateControllers } from './dc-locator.js';
 import { createDrsSource, type DrsSourceOptions } from './drs-source.js';
+import { openFailoverSource } from './failover-source.js';
 import { LabDirectory, LabSource } from './lab-source.js';
 
 export interface OpenSourceOptions {
   /** Where `{ env: … }` secrets are looked up. */
   readonly env: Readonly<NodeJS.ProcessEnv>;
   readonly log: Logger;
+  readonly events?: EventSink | undefined;
+  readonly clock?: Clock | undefined;
   /** Whether NTLM may be spoken in FIPS mode. */
   readonly allowMd5InFips: boolean;
 }
@@ -34,28 +40,43 @@ export async function openSource(
 
 async function openDrs(
   connector: string,
-  { server, address, domain, auth, pageSize, timeoutSeconds }: DrsDirectoryConfig,
+  directory: DrsDirectoryConfig,
   conditions: DrsSourceOptions['conditionAttributes'],
-  { env, log, allowMd5InFips }: OpenSourceOptions,
+  { env, log, events = noEvents, clock = systemClock, allowMd5InFips }: OpenSourceOptions,
   signal: AbortSignal | undefined,
 ): Promise<DirectorySource> {
-  if (server === undefined) {
-    throw new PhsyncError('config-invalid', 'directory: expected server', {});
-  }
-  const password =
-    auth.password === undefined ? undefined : await resolveSecret(auth.password, 'directory.auth.password', env);
-  return createDrsSource(
+  const { domain, auth, pageSize, timeoutSeconds } = directory;
+  const readAuth = async () => ({
+    ...auth,
+    password: auth.password && (await resolveSecret(auth.password, 'directory.auth.password', env)),
+  });
+  const own = log.child({ connector });
+  return openFailoverSource(
     {
-      server,
-      address,
-      domain,
-      auth: { ...auth, password },
-      pageSize,
-      conditionAttributes: conditions,
-      allowMd5InFips,
-      timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },
-      onNotice: ({ code, message }) => log.warn({ connector, code }, message),
+      locate: async () => (await locateControllers(directory, { random })).controllers,
+      open: async ({ server, address }, sessionKeys, until) =>
+        createDrsSource(
+          {
+            server,
+            address,
+            domain,
+            auth: await readAuth(),
+            readAuth,
+            sessionKeys,
+            pageSize,
+            conditionAttributes: conditions,
+            allowMd5InFips,
+            timeouts: timeoutSeconds === undefined ? undefined : { idleMs: timeoutSeconds * 1000 },
+            onNotice: ({ code, message }) => own.warn({ code }, message),
+          },
+          until,
+        ),
+      clock,
+      log: own,
+      events: ofConnector(events, connector),
     },
     signal,
   );
 }
+
+const random = (): number => randomInt(2 ** 32) / 2 ** 32;

@@ -14,10 +14,14 @@ export interface TcpOptions {
   readonly connectTimeoutMs?: number;
   /** Longest wait for the next bytes, and for the peer to take ours. Default 60 s. */
   readonly idleTimeoutMs?: number;
+  /** Aborted: the attempt ends at once, with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const CONNECT_TIMEOUT = 10_000;
 export const IDLE_TIMEOUT = 60_000;
+/** Between cycles nothing is said: the system finds out in good time that the peer, or the way to it, is gone. */
+const KEEP_ALIVE = 20_000;
 
 /**
  * Connects. Rejects with a PhsyncError: `dc-name-unknown`, `dc-unreachable` (`facts.reason`: refused, timeout,
@@ -28,19 +32,24 @@ export function connectTcp(options: TcpOptions): Promise<Transport> {
   const timeout = options.connectTimeoutMs ?? CONNECT_TIMEOUT;
   const peer = name === undefined || name === host ? `${host}:${port}` : `${name} (${host}:${port})`;
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true });
-    const fail = (error: PhsyncError) => {
+    const { signal } = options;
+    const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE });
+    const fail = (error: unknown) => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
       socket.destroy();
       reject(error);
     };
     const timer = setTimeout(() => {
       fail(unreachable(peer, host, port, 'timeout', `no answer within ${timeout / 1000} s: is a firewall in between?`));
     }, timeout);
+    const abort = () => fail(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
     const failed = (error: NodeJS.ErrnoException) => fail(connectError(error, peer, host, port));
     socket.once('error', failed);
     socket.once('connect', () => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
       socket.off('error', failed);
       resolve(new TcpTransport(socket, peer, options.idleTimeoutMs ?? IDLE_TIMEOUT));
     });

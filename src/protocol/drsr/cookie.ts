@@ -14,8 +14,16 @@ export interface ReplicationCookie {
   readonly usn: UsnVector;
   /** From the last complete cycle; undefined before there was one. */
   readonly upToDateVector: readonly UpToDateCursor[] | undefined;
+  /** High-water marks of other domain controllers that were asked before, the latest first. */
+  readonly marks: readonly HighWaterMark[];
   /** OIDs that were asked for: what lies behind the cookie holds for these alone. */
   readonly attributes: readonly string[];
+}
+
+export interface HighWaterMark {
+  /** 16 bytes. */
+  readonly invocationId: Uint8Array;
+  readonly usn: UsnVector;
 }
 
 const VERSION = 1;
@@ -24,14 +32,17 @@ const MAX_SIZE = 100 * MAX_CURSORS;
 const MAX_USN = 2n ** 63n - 1n;
 
 export function encodeCookie(cookie: ReplicationCookie): Uint8Array {
-  const { usn } = cookie;
   return new TextEncoder().encode(
     JSON.stringify({
       drsCookie: VERSION,
       nc: cookie.ncDn,
       ncGuid: cookie.ncGuid && guidToText(cookie.ncGuid),
       invocationId: guidToText(cookie.invocationId),
-      usn: [usn.usnHighObjUpdate, usn.usnReserved, usn.usnHighPropUpdate].map(String),
+      usn: usnTexts(cookie.usn),
+      marks:
+        cookie.marks.length === 0
+          ? undefined
+          : cookie.marks.map((mark) => [guidToText(mark.invocationId), usnTexts(mark.usn)]),
       upToDate: cookie.upToDateVector?.map((cursor) => [guidToText(cursor.uuidDsa), String(cursor.usnHighPropUpdate)]),
       attributes: cookie.attributes,
     }),
@@ -44,19 +55,32 @@ export function decodeCookie(bytes: Uint8Array): ReplicationCookie {
   if (value.drsCookie !== VERSION) {
     throw bad(`version ${VERSION} expected`);
   }
-  const usn = list(value.usn, 'usn', 3).map((item) => usnOf(item, 'usn'));
   const upToDate = value.upToDate === undefined ? undefined : list(value.upToDate, 'upToDate', undefined);
   return {
     ncDn: text(value.nc, 'nc'),
     ncGuid: value.ncGuid === undefined ? undefined : guid(value.ncGuid, 'ncGuid'),
     invocationId: guid(value.invocationId, 'invocationId'),
-    usn: { usnHighObjUpdate: usn[0]!, usnReserved: usn[1]!, usnHighPropUpdate: usn[2]! },
+    usn: usnVector(value.usn, 'usn'),
+    // Cookies of before had none.
+    marks: list(value.marks ?? [], 'marks', undefined).map((item) => {
+      const [invocationId, usn] = list(item, 'marks', 2);
+      return { invocationId: guid(invocationId, 'marks'), usn: usnVector(usn, 'marks') };
+    }),
     upToDateVector: upToDate?.map((item) => {
       const [uuidDsa, high] = list(item, 'upToDate', 2);
       return { uuidDsa: guid(uuidDsa, 'upToDate'), usnHighPropUpdate: usnOf(high, 'upToDate') };
     }),
     attributes: list(value.attributes, 'attributes', undefined).map((oid) => text(oid, 'attributes')),
   };
+}
+
+function usnTexts(usn: UsnVector): string[] {
+  return [usn.usnHighObjUpdate, usn.usnReserved, usn.usnHighPropUpdate].map(String);
+}
+
+function usnVector(value: unknown, field: string): UsnVector {
+  const [high, reserved, property] = list(value, field, 3).map((item) => usnOf(item, field));
+  return { usnHighObjUpdate: high!, usnReserved: reserved!, usnHighPropUpdate: property! };
 }
 
 function bad(what: string, cause?: unknown): ProtocolError {

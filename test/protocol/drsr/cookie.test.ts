@@ -11,6 +11,9 @@ const cookie = {
   invocationId: guid,
   usn: { usnHighObjUpdate: 2n ** 62n, usnReserved: 17n, usnHighPropUpdate: 0n },
   upToDateVector: [{ uuidDsa: guid, usnHighPropUpdate: 2n ** 63n - 1n }],
+  marks: [
+    { invocationId: new Uint8Array(16).fill(7), usn: { usnHighObjUpdate: 9n, usnReserved: 0n, usnHighPropUpdate: 8n } },
+  ],
   attributes: ['2.5.4.0', '1.2.840.113556.1.4.90'],
 };
 const text = JSON.parse(Buffer.from(encodeCookie(cookie)).toString());
@@ -18,8 +21,14 @@ const text = JSON.parse(Buffer.from(encodeCookie(cookie)).toString());
 describe('the replication cookie', () => {
   it('comes back as it went, usnReserved and up-to-dateness included', () => {
     expect(decodeCookie(encodeCookie(cookie))).toEqual(cookie);
-    const first = { ...cookie, ncGuid: undefined, upToDateVector: undefined };
+    const first = { ...cookie, ncGuid: undefined, upToDateVector: undefined, marks: [] };
     expect(decodeCookie(encodeCookie(first))).toEqual(first);
+  });
+
+  it('comes back from before there were marks of other domain controllers', () => {
+    const { marks: _, ...before } = text;
+    const { marks } = decodeCookie(new TextEncoder().encode(JSON.stringify(before)));
+    expect(marks).toEqual([]);
   });
 
   it.each([
@@ -33,6 +42,7 @@ describe('the replication cookie', () => {
     ['a USN of 2⁶³', { ...text, usn: ['1', '2', '9223372036854775808'] }, 'usn: a USN expected'],
     ['no GUID', { ...text, invocationId: '65a556fb' }, 'invocationId: a GUID expected'],
     ['a cursor of one', { ...text, upToDate: [['x']] }, 'upToDate: a list of 2 expected'],
+    ['a mark without its USNs', { ...text, marks: [[text.invocationId]] }, 'marks: a list of 2 expected'],
     ['no attributes', { ...text, attributes: undefined }, 'attributes: a list expected'],
   ])('is refused with %s', (_, content, message) => {
     const bytes = new TextEncoder().encode(typeof content === 'string' ? content : JSON.stringify(content));
