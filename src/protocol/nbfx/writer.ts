@@ -229,11 +229,11 @@ export class NbfxWriter {
     const whole = value.length - (value.length % 3);
     if (whole > 0) {
       this.#sized(RecordType.Bytes8, whole);
-      this.#bytes(whole === value.length ? value : value.subarray(0, whole));
+      this.#bytes(value, 0, whole);
     }
     if (whole < value.length) {
       this.#sized(RecordType.Bytes8, value.length - whole);
-      this.#bytes(value.subarray(whole));
+      this.#bytes(value, whole, value.length);
     }
   }
 
@@ -337,17 +337,17 @@ export class NbfxWriter {
     this.#pos = at + length;
   }
 
-  #bytes(value: Uint8Array): void {
-    const length = value.length;
+  #bytes(value: Uint8Array, from = 0, to = value.length): void {
+    const length = to - from;
     this.#need(length);
     if (length < LOOP_LIMIT) {
       const buf = this.#buf;
-      const at = this.#pos;
-      for (let i = 0; i < length; i++) {
+      const at = this.#pos - from;
+      for (let i = from; i < to; i++) {
         buf[at + i] = value[i]!;
       }
     } else {
-      this.#buf.set(value, this.#pos);
+      this.#buf.set(value.subarray(from, to), this.#pos);
     }
     this.#pos += length;
   }
