@@ -50,7 +50,10 @@ export async function connectDrs(options: DrsConnectionOptions, signal?: AbortSi
   try {
     // `connect` closes the transport when it fails.
     const logOn = async () => {
-      const { context, expires } = await openSecurity(options);
+      const { context, expires } = await openSecurity(options).catch((error) => {
+        abort();
+        throw error;
+      });
       const rpc = await RpcClient.connect(transport, {
         interfaceId: DRSUAPI_INTERFACE.uuid,
         version: DRSUAPI_INTERFACE,
