@@ -43,7 +43,7 @@ export interface DirectoryOptions {
   readonly server?: string;
   /** null: none, the server's name must be enough. */
   readonly address?: string | null;
-  readonly mechanism?: 'ntlm' | 'negotiate';
+  readonly mechanism?: 'ntlm' | 'negotiate' | 'kerberos';
   readonly scope?: { readonly include?: readonly string[]; readonly exclude?: readonly string[] };
   /** More keys of `directory`. */
   readonly more?: Readonly<Record<string, unknown>>;

@@ -54,7 +54,7 @@ const MEANINGS: Readonly<Record<string, readonly [code: string, tell: Tell]>> = 
       `${server} refused the logon of ${account}: the account has expired: let it never expire (accountExpires)`,
   ],
   'logon-account-revoked': [
-    'dc-logon-account-disabled',
+    'dc-logon-account-revoked',
     ({ account, server }) =>
       `${server} refused the logon of ${account}: the account is disabled, locked out or expired (the KDC does not say ` +
       'which)',
