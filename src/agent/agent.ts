@@ -11,6 +11,7 @@ import type { ControlArguments, ObjectRequest } from './control/messages.js';
 import { parseDn } from './dn.js';
 import type { EventSink } from './events/event.js';
 import { type Link, openLink, type TenantClient } from './link.js';
+import type { AgentObserver } from './observer.js';
 import type { Patience } from './patience.js';
 import { ConnectorRunner, type RunnerContext } from './runner.js';
 import type { Pace } from './scheduler.js';
@@ -48,6 +49,7 @@ export interface AgentParts {
   readonly onOutcome?: (connector: ConnectorConfig, ...outcome: Parameters<OutcomeHook>) => void;
   /** Staging mode: reports and log say so. That nothing is sent is the client's affair. */
   readonly staging?: boolean;
+  readonly observer?: AgentObserver | undefined;
   /** For tests, which cannot wait for two minutes. */
   readonly pace?: Pick<Pace, 'intervalMs'>;
 }

@@ -61,7 +61,7 @@ export interface ConnectorCycleOptions {
 export async function runConnectorCycle(options: ConnectorCycleOptions): Promise<CycleReport> {
   const { connector, state, clock, signal } = options;
   const { name } = connector;
-  const events = ofConnector(options.events, name);
+  const events = ofConnector(options.events, connector);
   const { staging = false, onOutcome } = options;
   const log = options.log.child(staging ? { connector: name, staging } : { connector: name });
   const scope = createScope(connector.scope);
@@ -122,12 +122,15 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
     // The cycle's own work is settled; a full disk has its event at the next cycle's start.
     log.warn({ err: stateError(error) }, 'the outcome of the cycle could not be written down');
   }
+  if (report.pwdLastSetOnly > 0) events.emit(668, { count: report.pwdLastSetOnly });
   if (report.error === undefined) {
     if (!signal.aborted) full.completed(report);
     const { error: _, connector: __, firstReason: ___, staging: ____, ...summary } = report;
     log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');
   } else {
     full.failed(report.error);
+    if (report.error.code === 'dc-access-denied') events.emit(115, report.error);
+    if (report.error.code === 'hasher-worker') events.emit(615, report.error);
     // What it says is the next event's.
     if (source === undefined) events.emit(612, { code: report.error.code });
     if (report.error.code.startsWith('state-')) {

@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
+import { packageVersion } from '../config/version.js';
 import { createHasher } from '../hasher/create-hasher.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { checkFips } from '../hasher/fips.js';
@@ -13,6 +14,8 @@ import { type Clock, systemClock } from './clock.js';
 import type { AgentConfig } from './config.js';
 import type { EventSink } from './events/event.js';
 import { EventLog } from './events/event-log.js';
+import { Monitor } from './monitor/monitor.js';
+import { watchedClient } from './monitor/watched-client.js';
 import { Patience } from './patience.js';
 import { openSource } from './sources/open-source.js';
 import { stagingClient } from './staging.js';
@@ -28,12 +31,16 @@ export interface CreateAgentOptions {
   readonly onProgress?: AgentParts['onProgress'];
   /** Sends nothing, as in staging mode, on a copy of the state that is the caller's. */
   readonly rehearsal?: { readonly stateDir: string; readonly onOutcome: NonNullable<AgentParts['onOutcome']> };
+  /** Starts the monitor where the configuration has one. */
+  readonly monitored?: boolean;
 }
 
 export interface CreatedAgent {
   readonly agent: Agent;
   readonly hasher: HasherInfo;
   readonly events: EventSink;
+  /** `http://127.0.0.1:9464`; undefined without a monitor. */
+  readonly monitorUrl: string | undefined;
   /** True once every object of the connector's directory had been seen. */
   wasSynchronized(connector: string): boolean;
   /**
@@ -47,19 +54,39 @@ export interface CreatedAgent {
   close(): Promise<void>;
 }
 
-/** Throws PhsyncError `config-secret`, `config-ca`, `config-fips`, `state-…`; contacts nobody yet. */
+/** Throws PhsyncError `config-secret`, `config-ca`, `config-fips`, `state-…`, `monitor-listen`; contacts nobody yet. */
 export async function createAgent(config: AgentConfig, options: CreateAgentOptions): Promise<CreatedAgent> {
   const { log, clock = systemClock, env = process.env, rehearsal } = options;
   const { allowMd5InFips, staging } = config;
   checkFips('the agent', 'MD4, MD5 and RC4', allowMd5InFips);
   let current = config;
   let tenant = await openTenantClient(config.tenant, { env, clock });
+  let monitor: Monitor | undefined;
   if (options.openSource === undefined) await checkPasswords(config, env);
   const store = openStateStore(rehearsal?.stateDir ?? config.stateDir, { staging });
   const events = new EventLog({ log, clock, store: store.events });
   const hasher = createHasher({ allowMd5InFips });
+  if (options.monitored && config.monitor !== undefined) {
+    monitor = new Monitor({
+      config: config.monitor,
+      hasher: hasher.info,
+      version: packageVersion(),
+      clock,
+      log,
+      connectors: () =>
+        agent.status().connectors.map(({ lastCycle, ...status }) => ({
+          ...status,
+          ...store.glance(status.name),
+          lastError: lastCycle?.error?.message,
+        })),
+      probeState: (now) => store.probe(now),
+    });
+  }
   const silent = staging || rehearsal !== undefined;
-  const clientOf = ({ client }: typeof tenant) => (silent ? stagingClient(client) : client);
+  const clientOf = ({ client }: typeof tenant) => {
+    const watched = monitor === undefined ? client : watchedClient(client, monitor, clock);
+    return silent ? stagingClient(watched) : watched;
+  };
   const agent = new Agent({
     connectors: config.connectors,
     client: clientOf(tenant),
@@ -69,7 +96,13 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     clock,
     log,
     events,
-    patience: new Patience({ clock, log, random: () => randomInt(2 ** 32) / 2 ** 32 }),
+    patience: new Patience({
+      clock,
+      log,
+      random: () => randomInt(2 ** 32) / 2 ** 32,
+      onRetry: () => monitor?.tenantRetry(),
+    }),
+    observer: monitor,
     healFeature: !silent && (config.tenant.healFeature ?? false),
     openSource:
       options.openSource ??
@@ -77,10 +110,24 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     ...(rehearsal === undefined ? {} : { onOutcome: rehearsal.onOutcome }),
   });
+  async function close(): Promise<void> {
+    await monitor?.close();
+    await agent.close();
+    events.close();
+    store.close();
+    await Promise.all([tenant.close(), hasher.close()]);
+  }
+  try {
+    await monitor?.start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return {
     agent,
     hasher: hasher.info,
     events,
+    monitorUrl: monitor?.url,
     async reconfigure(next) {
       refuseFixed(current, next);
       if (options.openSource === undefined) await checkPasswords(next, env);
@@ -96,12 +143,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     },
     wasSynchronized: (connector) => store.connector(connector).fullSyncAt !== undefined,
     flush: () => events.flush(),
-    async close() {
-      await agent.close();
-      events.close();
-      store.close();
-      await Promise.all([tenant.close(), hasher.close()]);
-    },
+    close,
   };
 }
 

@@ -35,6 +35,7 @@ export interface PatienceOptions {
   readonly log: Logger;
   /** 0 to below 1. */
   readonly random: () => number;
+  readonly onRetry?: (() => void) | undefined;
 }
 
 export interface PatientCall {
@@ -58,7 +59,7 @@ export class Patience {
    * `provisioning-busy` at once where the tenant has asked for a longer rest than this cycle can wait.
    */
   async call<T>(work: () => Promise<T>, { stop, first = false }: PatientCall): Promise<T> {
-    const { clock, log, random } = this.#options;
+    const { clock, log, random, onRetry } = this.#options;
     await this.#rest(stop);
     let firstFailure: number | undefined;
     for (let tries = 1; ; tries++) {
@@ -78,6 +79,7 @@ export class Patience {
         log.warn({ code, tries, waitMs: Math.round(wait) }, 'the tenant is busy or away: trying again');
         await clock.sleep(wait, stop);
         if (stop.aborted) throw error;
+        onRetry?.();
       }
     }
   }

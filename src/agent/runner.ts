@@ -5,6 +5,7 @@ import type { ConnectorConfig } from './config.js';
 import { type CycleReport, runConnectorCycle } from './connector-cycle.js';
 import type { ObjectReference } from './cycle.js';
 import { ofConnector } from './events/event.js';
+import { keepHeartbeat } from './events/heartbeat.js';
 import type { Link } from './link.js';
 import { runEveryTwoMinutes } from './scheduler.js';
 import { createScope } from './scope.js';
@@ -162,12 +163,14 @@ export class ConnectorRunner {
   }
 
   async #cycle({ signal, full, allowDeletions, link }: RunnerCycle): Promise<CycleReport> {
-    const { store, hasher, clock, log, events, onProgress, onOutcome, staging } = this.#parts();
+    const { client, store, hasher, clock, log, events, observer, onProgress, onOutcome, staging } = this.#parts();
+    const { state, name } = this;
     this.#startedAt = clock.now();
+    observer?.cycleStarted(name);
     try {
       const report = await runConnectorCycle({
         connector: this.config,
-        state: this.state,
+        state,
         store,
         hasher,
         clock,
@@ -181,8 +184,17 @@ export class ConnectorRunner {
         openLink: async () => link ?? this.#context.openLink(signal),
         openSource: () => this.#open(signal),
         between: { wanted: () => this.#errands.length > 0, run: () => this.#runErrands() },
-        onProgress: onProgress && ((counts, total) => onProgress(this.name, counts, total)),
+        onProgress: (counts, total) => {
+          observer?.progress(name, counts);
+          onProgress?.(name, counts, total);
+        },
       });
+      observer?.cycleEnded(report, signal.aborted);
+      if (report.error === undefined && !signal.aborted) {
+        // In staging mode nothing was sent.
+        const sent = staging ? 0 : report.credentialsSent;
+        await keepHeartbeat({ client, state, clock, events: ofConnector(events, this.config), signal }, sent);
+      }
       this.#last = { ...report, finishedAt: clock.now() };
       this.#description = report.directory ?? this.#description;
       return report;
@@ -206,7 +218,7 @@ export class ConnectorRunner {
         hasher,
         clock,
         log: log.child({ connector }),
-        events: ofConnector(events, connector),
+        events: ofConnector(events, this.config),
         signal,
         disableExpired: this.config.disableExpiredAccounts,
       };

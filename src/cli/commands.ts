@@ -1,7 +1,7 @@
 /** The commands by name, each loaded from its own file when it is wanted. */
 
 import { Command } from 'commander';
-import { packageVersion } from './version.js';
+import { packageVersion } from '../config/version.js';
 
 /** In the order of `phsync --help`. */
 export const names = [

@@ -2,10 +2,10 @@
 
 import { cpus } from 'node:os';
 import { Command } from 'commander';
+import { packageVersion } from '../config/version.js';
 import { createHasher } from '../hasher/create-hasher.js';
 import { loadNative } from '../hasher/native.js';
 import { printJson } from './output.js';
-import { packageVersion } from './version.js';
 
 /** All that `info` tells; undefined members are left out of the JSON. */
 async function gather() {

@@ -4,11 +4,11 @@ import { Argument, Command } from 'commander';
 import { agentConfigSchema } from '../agent/config.js';
 import { describeSchema } from '../config/describe-schema.js';
 import { configSchemas } from '../config/schemas.js';
+import { packageVersion } from '../config/version.js';
 import { wholeProgram } from './commands.js';
 import { describeProgram } from './describe-commands.js';
 import { configPage } from './man/config-page.js';
 import { programPage } from './man/program-page.js';
-import { packageVersion } from './version.js';
 
 /** The day it is printed, or the day that SOURCE_DATE_EPOCH names (seconds), so that packages can be built again alike. */
 function today(epoch: string | undefined): string {

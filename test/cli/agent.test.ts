@@ -135,7 +135,7 @@ describe('phsync agent', () => {
     const log = lines.slice(0, -1).map((line) => JSON.parse(line));
     expect(log.filter(({ msg }) => msg === 'in the retry queue')).toHaveLength(10);
     expect(log.find(({ guid }) => guid !== undefined).guid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
-    expect(log.at(-1).msg).toBe('and 20 more in the retry queue');
+    expect(log.map(({ msg }) => msg)).toContain('and 20 more in the retry queue');
     const json = await run(['agent', '--config', config('refused', { connectors }), '--once', '--json']);
     expect(json.code).toBe(3);
     expect(JSON.parse(json.stdout)).toMatchObject({

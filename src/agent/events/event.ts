@@ -67,13 +67,19 @@ export interface EventSink {
   forUsers(count: number): Pick<EventSink, 'emit'> | undefined;
 }
 
+interface NamedConnector {
+  readonly name: string;
+  readonly directory: { readonly domain: string };
+}
+
 /** For those who do not listen. */
 export const noEvents: EventSink = { emit: () => undefined, forUsers: () => undefined };
 
-/** The same sink, with the connector's name in each event. */
-export function ofConnector(events: EventSink, connector: string): EventSink {
+/** The same sink, with the connector's name and its domain in each event. */
+export function ofConnector(events: EventSink, { name: connector, directory }: NamedConnector): EventSink {
+  const { domain: partitionName } = directory;
   const named = ({ emit }: Pick<EventSink, 'emit'>): Pick<EventSink, 'emit'> => ({
-    emit: (number, fields) => emit(number, { connector, ...fields }),
+    emit: (number, fields) => emit(number, { connector, partitionName, ...fields }),
   });
   return {
     ...named({ emit: (number, fields) => events.emit(number, fields) }),

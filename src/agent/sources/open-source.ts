@@ -73,7 +73,7 @@ async function openDrs(
         ),
       clock,
       log: own,
-      events: ofConnector(events, connector),
+      events: ofConnector(events, { name: connector, directory }),
     },
     signal,
   );

@@ -66,10 +66,12 @@ export async function runService({ file, config, log, full, allowDeletions }: Se
 /** 607 goes to the log alone: the state may be what cannot be opened. */
 async function start(config: AgentConfig, log: Logger): Promise<CreatedAgent> {
   try {
-    return await createAgent(config, { log });
+    return await createAgent(config, { log, monitored: true });
   } catch (error) {
     const { code, message } = error as Error & { code?: string };
-    new EventLog({ log, store: undefined, clock: systemClock }).emit(607, { code, message });
+    const events = new EventLog({ log, store: undefined, clock: systemClock });
+    if (code === 'config-fips') events.emit(667, { code, message });
+    events.emit(607, { code, message });
     throw error;
   }
 }
@@ -108,6 +110,11 @@ class Reloads {
     this.#running = false;
   }
 
+  #failed(task: string, error: unknown): void {
+    const { code, message } = error as Error & { code?: string };
+    this.#created.events.emit(604, { task, code, message });
+  }
+
   async #reload(): Promise<void> {
     const log = this.#log;
     try {
@@ -115,10 +122,9 @@ class Reloads {
       const { taken } = await this.#created.reconfigure(config);
       log.level = config.logLevel;
       log.info({ connectors: config.connectors.map(({ name }) => name) }, 'configuration reloaded');
-      taken.catch((error: unknown) => log.error({ err: error }, 'taking up the new configuration failed'));
+      taken.catch((error: unknown) => this.#failed('taking up the new configuration', error));
     } catch (error) {
-      const { code, message } = error as Error & { code?: string };
-      log.error({ code, reason: message }, 'the configuration was not reloaded, the former one goes on');
+      this.#failed('reloading the configuration: the former one goes on', error);
     }
   }
 }
