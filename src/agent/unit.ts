@@ -218,7 +218,7 @@ export function recordUnit(
     }
     switch (decision.kind) {
       case 'pass':
-        if (decision.inScope) counts.skipped++;
+        if (decision.inScope) counts[withoutCredential(known)]++;
         // A pass at whose end the unseen are deleted must find that this one was seen.
         if (known !== undefined && state.sweeping) state.touch(guid, now);
         break;

@@ -44,9 +44,12 @@ export interface DirectoryOptions {
   /** null: none, the server's name must be enough. */
   readonly address?: string | null;
   readonly mechanism?: 'ntlm' | 'negotiate' | 'kerberos';
-  readonly scope?: { readonly include?: readonly string[]; readonly exclude?: readonly string[] };
-  /** More keys of `directory`. */
+  /** The keys of `scope` in agent.yaml. */
+  readonly scope?: Readonly<Record<string, unknown>>;
+  /** More keys of `directory`, of the connector, of the file. */
   readonly more?: Readonly<Record<string, unknown>>;
+  readonly connector?: Readonly<Record<string, unknown>>;
+  readonly file?: Readonly<Record<string, unknown>>;
 }
 
 /** A directory with a running tenant, and agents with one state between them. */
@@ -144,6 +147,7 @@ export class Site {
     const { dnsHostName, dnsDomain, host } = options.dc?.facts ?? facts();
     const account = (options.dc?.special.bind(options.dc) ?? special)('sync-account');
     const { user, password, server = dnsHostName, address = host, mechanism = 'ntlm', scope, more } = options;
+    const { connector, file: keys } = options;
     const passwordFile = join(this.directory, 'ad-password');
     if (password !== undefined) writeFileSync(passwordFile, password, { mode: 0o600 });
     const file = join(this.directory, 'agent.yaml');
@@ -173,8 +177,10 @@ export class Site {
               ...more,
             },
             ...(scope === undefined ? {} : { scope }),
+            ...connector,
           },
         ],
+        ...keys,
       }),
     );
     return file;

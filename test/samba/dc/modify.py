@@ -30,9 +30,13 @@ for changetype, message in sam.parse_ldif(sys.stdin.buffer.read().decode()):
     if changetype == ldb.CHANGETYPE_ADD:
         sam.add(message)
     elif changetype == ldb.CHANGETYPE_DELETE:
-        sam.delete(message.dn)
+        sam.delete(message.dn, ["tree_delete:1"])
     elif "newrdn" in message:  # changetype modrdn
         parent = message["newsuperior"] if "newsuperior" in message else message.dn.parent()
         sam.rename(message.dn, f"{message['newrdn']},{parent}")
+    elif "isDeleted" in message:
+        # A deleted object is given back its place: isDeleted goes, distinguishedName comes.
+        message.dn = sam.search(message.dn, ldb.SCOPE_BASE, attrs=["cn"], controls=["show_deleted:1"])[0].dn
+        sam.modify(message, ["show_deleted:1"])
     else:
         sam.modify(message)
