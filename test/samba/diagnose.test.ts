@@ -27,6 +27,19 @@ describeDc('phsync diagnose', () => {
     expect(healthy.stderr).toBe('');
   });
 
+  it('finds nothing while an agent runs, and says that it does', async () => {
+    const { pid } = await at.site.agentRunning();
+    try {
+      const healthy = await at.diagnose(() => undefined);
+      expect(findings(healthy)).toEqual([]);
+      const agent = healthy.checks.find(({ id }) => id === 'agent')!;
+      expect(agent.facts).toMatchObject({ running: true, pid });
+      expect(agent.finding).toMatch(new RegExp(`process ${pid}: phs\\.test waiting$`));
+    } finally {
+      process.kill(pid, 'SIGTERM');
+    }
+  });
+
   it('says so in words, too', async () => {
     const { file } = await at.plant(({ config }) => {
       config.connectors[0]!.directory.address = '127.255.1.1';
@@ -39,10 +52,10 @@ describeDc('phsync diagnose', () => {
     expect(stdout).toMatch(/\n\n1 error, 0 warnings\.\n$/);
   });
 
-  const logOnAs = (kind: string, password?: string) => {
+  const logOnAs = (kind: string, password?: string, mechanism = 'ntlm') => {
     return ({ config, env }: Plan) => {
       const account = special(kind);
-      directoryOf(config).auth = { user: account.name, password: { env: 'ACCOUNT_PASSWORD' } };
+      directoryOf(config).auth = { mechanism, user: account.name, password: { env: 'ACCOUNT_PASSWORD' } };
       env.ACCOUNT_PASSWORD = password ?? account.password!;
     };
   };
@@ -331,6 +344,20 @@ describeDc('phsync diagnose', () => {
     ['a wrong password', ['dc-logon'], /phs\.sync/, /password/, logOnAs('sync-account', 'Wrong.Passw0rd')],
     ['an account that is disabled', ['dc-logon'], /phs\.disabled/, /enabled/, logOnAs('disabled')],
     ['an account that has expired', ['dc-logon'], /phs\.expired/, /expire/, logOnAs('expired')],
+    [
+      'a wrong password, by Kerberos',
+      ['dc-logon'],
+      /phs\.sync: the password is wrong/,
+      /Correct the password/,
+      logOnAs('sync-account', 'Wrong.Passw0rd', 'kerberos'),
+    ],
+    [
+      'an account that is disabled, by Kerberos',
+      ['dc-logon'],
+      /phs\.disabled: the account is disabled/,
+      /Enable/,
+      logOnAs('disabled', undefined, 'kerberos'),
+    ],
     [
       'an account without the right Replicating Directory Changes',
       ['right-get-changes'],

@@ -29,7 +29,7 @@ export async function diagnoseObject(file: string, options: ObjectDiagnosisOptio
   const { result, config } = await checkConfiguration(file);
   if (config === undefined) return [result];
   const connector = connectorOf(config, options.dn, options.connector);
-  const { reader } = checkStateDirectory(config.stateDir);
+  const { reader } = await checkStateDirectory(config.stateDir);
   try {
     const [tenant, found] = await Promise.all([
       checkTenant(config.tenant, options),

@@ -4,14 +4,17 @@ import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PhsyncError } from '../../hasher/errors.js';
 import { isLocked } from '../../state/lock.js';
+import { askAgent } from '../control/client.js';
 import { openStateReader, type StateReader } from '../state/reader.js';
 import { LOCK_FILE } from '../state/store.js';
-import { type CheckResult, failure, known, ok, skipped, warning } from './check.js';
+import { type CheckResult, failure, known, ok, skipped, timeText, warning } from './check.js';
 
 const MIB = 2 ** 20;
 /** Below, the next large synchronization may fill the disk. */
 const LITTLE_SPACE = 256 * MIB;
 const NO_SPACE = 16 * MIB;
+/** An agent that works answers at once. */
+const STATUS_MS = 5000;
 
 export interface StateDirectoryChecks {
   readonly results: readonly CheckResult[];
@@ -21,7 +24,7 @@ export interface StateDirectoryChecks {
   readonly agentRuns: boolean | undefined;
 }
 
-export function checkStateDirectory(path: string, user = process.getuid?.()): StateDirectoryChecks {
+export async function checkStateDirectory(path: string, user = process.getuid?.()): Promise<StateDirectoryChecks> {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
     return without(
@@ -62,7 +65,7 @@ export function checkStateDirectory(path: string, user = process.getuid?.()): St
   } catch (error) {
     found.push(stateError(known(error), unreadable, facts));
   }
-  const { agent, agentRuns } = checkAgent(path);
+  const { agent, agentRuns } = await checkAgent(path);
   return { results: [...found, checkSpace(path), agent], reader, agentRuns };
 }
 
@@ -136,18 +139,42 @@ export function checkSpace(path: string, statfs: typeof statfsSync = statfsSync)
   return ok('disk-space', text, facts);
 }
 
-function checkAgent(path: string): { readonly agent: CheckResult; readonly agentRuns: boolean | undefined } {
-  let runs: boolean;
+/** By its lock; what it says of itself by its control socket. */
+async function checkAgent(
+  path: string,
+): Promise<{ readonly agent: CheckResult; readonly agentRuns: boolean | undefined }> {
+  let agentRuns: boolean;
   try {
-    runs = isLocked(join(path, LOCK_FILE));
+    agentRuns = isLocked(join(path, LOCK_FILE));
   } catch (error) {
     if (error instanceof PhsyncError) throw error;
     return { agent: skipped('agent', `cannot tell: ${(error as Error).message}`), agentRuns: undefined };
   }
-  return {
-    agent: runs
-      ? ok('agent', 'an agent runs on the state directory', { running: true })
-      : ok('agent', 'no agent runs on the state directory at this moment', { running: false }),
-    agentRuns: runs,
-  };
+  if (!agentRuns) {
+    return {
+      agent: ok('agent', 'none runs on the state directory at this moment', { running: false }),
+      agentRuns,
+    };
+  }
+  return { agent: await askStatus(path), agentRuns };
+}
+
+async function askStatus(path: string): Promise<CheckResult> {
+  const facts = { running: true };
+  try {
+    const status = await askAgent(path, 'status', {}, STATUS_MS);
+    // `--once` and `sync-object` hold the lock and have no socket.
+    if (status === undefined) return ok('agent', 'runs, for one cycle or one object', facts);
+    const { pid, startedAt, connectors } = status;
+    const states = connectors.map(({ name, state }) => `${name} ${state}`).join(', ');
+    const text = `runs since ${timeText(startedAt)}, process ${pid}: ${states}`;
+    return ok('agent', text, { ...facts, pid, startedAt: new Date(startedAt).toISOString() });
+  } catch (error) {
+    const { code, message } = known(error);
+    if (code === 'control-denied') return ok('agent', 'runs as another user', facts);
+    return warning('agent', message, 'If it stays so, restart the agent (systemctl restart phsync-agent).', {
+      ...facts,
+      code,
+    });
+  }
 }
