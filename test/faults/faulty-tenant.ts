@@ -52,10 +52,15 @@ const FAULTS = {
   redirect: 1,
   redirectByStatus: 1,
   staleToken: 2,
+  killBefore: 1,
+  killAfter: 3,
+  killAnswered: 3,
 } as const;
 type FaultName = keyof typeof FAULTS;
 const DRAWN = (Object.keys(FAULTS) as FaultName[]).flatMap((name) => Array<FaultName>(FAULTS[name]).fill(name));
 
+/** The agent has to come to something, too. */
+const MAX_KILLS = 5;
 const TOKEN_FAULTS = ['tokenError', 'tokenBusy', 'tokenReset', 'tokenShort'] as const;
 
 export class FaultyTenant {
@@ -64,6 +69,8 @@ export class FaultyTenant {
   readonly struck = new Map<string, number>();
   /** Requests that went through to the tenant. */
   forwarded = 0;
+  /** Requests that carried passwords, and met whatever they met. */
+  credentials = 0;
   readonly #servers: readonly Server[];
   readonly #urls: readonly string[];
   readonly #upstream: string;
@@ -72,6 +79,9 @@ export class FaultyTenant {
   #random: Random | undefined;
   #probability = 0;
   #batch: number | undefined;
+  #kills = 0;
+  /** Ends the agent as a power cut does. */
+  onKill: () => void = () => undefined;
 
   private constructor(servers: readonly Server[], upstream: string, ca: string) {
     this.#servers = servers;
@@ -126,6 +136,7 @@ export class FaultyTenant {
     const random = this.#random;
     const path = request.url ?? '/';
     const contentType = request.headers['content-type'] ?? '';
+    if (request.headers['x-ms-aadmsods-apiaction'] === 'ProvisionCredentials') this.credentials++;
     const exchange = { path, contentType, body: Buffer.concat(chunks), response, random: random! };
     try {
       if (random === undefined || !random.chance(this.#probability)) answer(response, await this.#forward(exchange));
@@ -220,6 +231,21 @@ export class FaultyTenant {
       }
       case 'partial':
         return answer(response, await this.#partly(exchange));
+      case 'killBefore':
+        this.#kill();
+        response.destroy();
+        return;
+      case 'killAfter':
+        // The tenant has it, and the agent will never know.
+        await this.#forward(exchange);
+        this.#kill();
+        response.destroy();
+        return;
+      case 'killAnswered':
+        // Perhaps the agent has written it down by then.
+        answer(response, await this.#forward(exchange));
+        this.#later(random.int(0, 40), async () => this.#kill());
+        return;
       case 'redirect':
         return answer(response, {
           status: 500,
@@ -311,6 +337,10 @@ export class FaultyTenant {
         return answer(response, json(reply.status, { ...JSON.parse(reply.body.toString()), expires_in: 1 }));
       }
     }
+  }
+
+  #kill(): void {
+    if (this.#kills++ < MAX_KILLS) this.onKill();
   }
 
   #later(ms: number, work: () => Promise<void>): void {
