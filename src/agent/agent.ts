@@ -71,7 +71,10 @@ export class Agent {
   readonly #runners = new Map<string, ConnectorRunner>();
   /** Runners on their way out, and reconfigurations one after another. */
   #changing: Promise<unknown> = Promise.resolve();
-  readonly #context: RunnerContext = { parts: () => this.#parts, openLink: (signal) => this.#openLink(signal) };
+  readonly #context: RunnerContext = {
+    parts: () => this.#parts,
+    openLink: (signal, events) => this.#openLink(signal, events),
+  };
   #running = false;
   #ended = false;
 
@@ -88,7 +91,7 @@ export class Agent {
    * the state fails, once all connectors have ended.
    */
   async cycle({ signal, full = false, allowDeletions = false }: CycleRequest): Promise<CycleReport[]> {
-    const link = await this.#openLink(signal);
+    const link = await this.#openLink(signal, this.#parts.events);
     const cycles = await Promise.allSettled(
       this.#enabled().map((runner) => runner.cycle({ signal, full, allowDeletions, link })),
     );
@@ -181,8 +184,8 @@ export class Agent {
     await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
   }
 
-  #openLink(signal: AbortSignal): Promise<Link> {
-    const { client, events, patience, store, connectors, healFeature = false } = this.#parts;
+  #openLink(signal: AbortSignal, events: EventSink): Promise<Link> {
+    const { client, patience, store, connectors, healFeature = false } = this.#parts;
     const mayHeal = (tenantId: string) =>
       healFeature && connectors.some(({ name }) => store.connector(name).tenantId === tenantId);
     return openLink(client, signal, { events, patience, mayHeal });

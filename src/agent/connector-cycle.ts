@@ -6,7 +6,7 @@ import { guidToText } from '../protocol/dtyp/guid.js';
 import type { Clock } from './clock.js';
 import type { ConnectorConfig } from './config.js';
 import { runCycle } from './cycle.js';
-import { type EventSink, ofConnector } from './events/event.js';
+import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import { createScope } from './scope.js';
 import type { DirectorySource } from './source.js';
@@ -41,6 +41,7 @@ export interface ConnectorCycleOptions {
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Of the connector. */
   readonly events: EventSink;
   /** Aborted: no more is pulled, what is under way is settled, and the cycle ends early without an error. */
   readonly signal: AbortSignal;
@@ -61,8 +62,7 @@ export interface ConnectorCycleOptions {
 export async function runConnectorCycle(options: ConnectorCycleOptions): Promise<CycleReport> {
   const { connector, state, clock, signal } = options;
   const { name } = connector;
-  const events = ofConnector(options.events, connector);
-  const { staging = false, onOutcome } = options;
+  const { staging = false, events, onOutcome } = options;
   const log = options.log.child(staging ? { connector: name, staging } : { connector: name });
   const scope = createScope(connector.scope);
   const full = fullSynchronization(options, events, scope.digest);

@@ -42,6 +42,8 @@ export interface Link {
   /** One result an object, in order. Rejects with the client's PhsyncError: nothing is known of any of them then. */
   provisionObjects(objects: readonly AzureADSyncObject[]): Promise<AzureADSyncObjectResult[]>;
   provisionCredentials(items: readonly SyncCredentialsChangeItem[]): Promise<SyncCredentialsChangeResult[]>;
+  /** The same tenant for one of several connectors: with events of its own, and batches that fail on their own. */
+  forConnector(events: EventSink): Link;
 }
 
 export interface LinkOptions {
@@ -87,42 +89,51 @@ export async function openLink(
   if ((company.dirSyncFeatures & DirSyncFeature.PasswordHashSync) === 0) throw featureOff(company);
 
   const size = (announced: number | undefined) => Math.min(Math.max(announced ?? DEFAULT_BATCH, 1), MAX_BATCH);
-  const objects = new Batches<AzureADSyncObject, AzureADSyncObjectResult>({
-    size: size(company.limits?.objectsPerBatch),
-    send: (batch) => call((options) => client.provisionAzureADSyncObjects(batch, options)),
-    refused: (_, { code, reason }) => ({
-      resultCode: `fault-${code}`,
-      resultErrorDescription: reason,
-      cloudAnchor: undefined,
-      sourceAnchor: undefined,
-    }),
-  });
-  const credentials = new Batches<SyncCredentialsChangeItem, SyncCredentialsChangeResult>({
-    size: size(company.limits?.credentialsPerBatch),
-    async send(batch) {
-      const count = batch.length;
-      events.emit(650, { count });
-      try {
-        const results = await call((options) => client.provisionCredentials(batch, options));
-        events.emit(651, { count, failed: results.filter(({ result }) => result !== CredentialResult.success).length });
-        return results;
-      } catch (error) {
-        events.emit(652, { count, ...errorFields(error) });
-        throw error;
-      }
-    },
-    refused: ({ cloudAnchor, sourceAnchor }, { reason }) => ({
-      cloudAnchor,
-      sourceAnchor,
-      result: CredentialResult.refusedAlone,
-      extendedErrorInformation: reason,
-    }),
-  });
-  return {
-    company,
-    provisionObjects: (items) => objects.send(items),
-    provisionCredentials: (items) => credentials.send(items),
+  const linkFor = (events: EventSink): Link => {
+    const objects = new Batches<AzureADSyncObject, AzureADSyncObjectResult>({
+      size: size(company.limits?.objectsPerBatch),
+      send: (batch) => call((options) => client.provisionAzureADSyncObjects(batch, options)),
+      refused: (_, { code, reason }) => ({
+        resultCode: `fault-${code}`,
+        resultErrorDescription: reason,
+        cloudAnchor: undefined,
+        sourceAnchor: undefined,
+      }),
+    });
+    const credentials = new Batches<SyncCredentialsChangeItem, SyncCredentialsChangeResult>({
+      size: size(company.limits?.credentialsPerBatch),
+      async send(batch) {
+        const count = batch.length;
+        events.emit(650, { count });
+        try {
+          const results = await call((options) => client.provisionCredentials(batch, options));
+          events.emit(651, { count, failed: results.filter(({ result }) => !isTaken(result)).length });
+          return results;
+        } catch (error) {
+          events.emit(652, { count, ...errorFields(error) });
+          throw error;
+        }
+      },
+      refused: ({ cloudAnchor, sourceAnchor }, { reason }) => ({
+        cloudAnchor,
+        sourceAnchor,
+        result: CredentialResult.refusedAlone,
+        extendedErrorInformation: reason,
+      }),
+    });
+    return {
+      company,
+      provisionObjects: (items) => objects.send(items),
+      provisionCredentials: (items) => credentials.send(items),
+      forConnector: linkFor,
+    };
   };
+  return linkFor(events);
+}
+
+/** An older change than the tenant's is settled, too: the newer one is there. */
+function isTaken(result: number): boolean {
+  return result === CredentialResult.success || result === CredentialResult.olderChange;
 }
 
 type Call = <T>(work: (options: CallOptions) => Promise<T>, first?: boolean) => Promise<T>;

@@ -4,7 +4,7 @@ import type { AgentParts } from './agent.js';
 import type { ConnectorConfig } from './config.js';
 import { type CycleReport, runConnectorCycle } from './connector-cycle.js';
 import type { ObjectReference } from './cycle.js';
-import { ofConnector } from './events/event.js';
+import { type EventSink, ofConnector } from './events/event.js';
 import { keepHeartbeat } from './events/heartbeat.js';
 import type { Link } from './link.js';
 import { runEveryTwoMinutes } from './scheduler.js';
@@ -25,7 +25,7 @@ export interface RunnerCycle {
 /** What all connectors have of the agent; read at each use, since a new configuration brings another tenant client. */
 export interface RunnerContext {
   parts(): AgentParts;
-  openLink(signal: AbortSignal): Promise<Link>;
+  openLink(signal: AbortSignal, events: EventSink): Promise<Link>;
 }
 
 export class ConnectorRunner {
@@ -156,15 +156,16 @@ export class ConnectorRunner {
       if (report.error === undefined) this.#allowDeletions = false;
     } catch (error) {
       // The state failed, or a mistake in the program: the next cycle may find it mended.
-      const { events } = this.#parts();
+      const events = ofConnector(this.#parts().events, this.config);
       const { code, message } = error as Error & { code?: string };
-      events.emit(603, { connector: this.name, code, message });
+      events.emit(603, { code, message });
     }
   }
 
   async #cycle({ signal, full, allowDeletions, link }: RunnerCycle): Promise<CycleReport> {
     const { client, store, hasher, clock, log, events, observer, onProgress, onOutcome, staging } = this.#parts();
     const { state, name } = this;
+    const own = ofConnector(events, this.config);
     this.#startedAt = clock.now();
     observer?.cycleStarted(name);
     try {
@@ -175,13 +176,13 @@ export class ConnectorRunner {
         hasher,
         clock,
         log,
-        events,
+        events: own,
         signal,
         full,
         allowDeletions,
         staging,
         onOutcome,
-        openLink: async () => link ?? this.#context.openLink(signal),
+        openLink: async () => link?.forConnector(own) ?? this.#context.openLink(signal, own),
         openSource: () => this.#open(signal),
         between: { wanted: () => this.#errands.length > 0, run: () => this.#runErrands() },
         onProgress: (counts, total) => {
@@ -193,7 +194,7 @@ export class ConnectorRunner {
       if (report.error === undefined && !signal.aborted) {
         // In staging mode nothing was sent.
         const sent = staging ? 0 : report.credentialsSent;
-        await keepHeartbeat({ client, state, clock, events: ofConnector(events, this.config), signal }, sent);
+        await keepHeartbeat({ client, state, clock, events: own, signal }, sent);
       }
       this.#last = { ...report, finishedAt: clock.now() };
       this.#description = report.directory ?? this.#description;
@@ -205,10 +206,11 @@ export class ConnectorRunner {
 
   async #syncObject(reference: ObjectReference): Promise<ObjectReport> {
     const { signal } = this.#stop;
-    const { hasher, clock, log, events } = this.#parts();
+    const { hasher, clock, log } = this.#parts();
+    const events = ofConnector(this.#parts().events, this.config);
     const connector = this.name;
     try {
-      const link = await this.#context.openLink(signal);
+      const link = await this.#context.openLink(signal, events);
       const source = await this.#open(signal);
       const options = {
         source,
@@ -218,19 +220,19 @@ export class ConnectorRunner {
         hasher,
         clock,
         log: log.child({ connector }),
-        events: ofConnector(events, this.config),
+        events,
         signal,
         disableExpired: this.config.disableExpiredAccounts,
       };
       const report = await syncObject(connector, options, reference);
       if (FAILURES.has(report.status)) {
         const { guid, dn, status, reason } = report;
-        events.emit(664, { connector, guid, dn, status, reason });
+        events.emit(664, { guid, dn, status, reason });
       }
       return report;
     } catch (error) {
       const { code, message } = error as Error & { code?: string };
-      events.emit(664, { connector, ...reference, code, message });
+      events.emit(664, { ...reference, code, message });
       throw error;
     }
   }
