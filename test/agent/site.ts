@@ -44,10 +44,11 @@ export class TestSite {
   #store: StateStore | undefined;
   readonly #closers: (() => Promise<void>)[] = [];
 
-  static async start(): Promise<TestSite> {
+  /** `domains`: of the tenant, besides the lab's. */
+  static async start(domains: readonly string[] = []): Promise<TestSite> {
     const site = new TestSite();
     const config = parseConfig(
-      `{ stateDir: ./tenant, listen: { port: 0 }, domains: [{ name: ${DOMAIN} }],
+      `{ stateDir: ./tenant, listen: { port: 0 }, domains: ${JSON.stringify([DOMAIN, ...domains].map((name) => ({ name })))},
          agents: [{ clientId: agent-1, clientSecret: { env: SECRET } }], logLevel: silent }`,
       join(site.directory, 'tenant.yaml'),
       tenantSchema,

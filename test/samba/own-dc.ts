@@ -2,6 +2,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +27,8 @@ export interface OwnDcOptions {
   readonly dns?: boolean;
   /** Simple binds without TLS, a Windows DC's default. */
   readonly plainLdap?: boolean;
+  /** A further DC of the domain of this one, which must serve DNS; most of the above is as it is there. */
+  readonly join?: OwnDc;
   /** Bulk users besides the special accounts. Default 0. */
   readonly users?: number;
   /** Bulk users without Kerberos keys, which are made ten times faster. */
@@ -56,7 +59,9 @@ export class OwnDc {
     const directory = mkdtempSync(join(tmpdir(), 'phsync-own-dc.'));
     const args = [directory, address, String(count)];
     if (options.ntOnly) args.push('--nt-only');
-    args.push('--realm', realm, '--domain', domain, '--host', host);
+    args.push('--host', host);
+    if (options.join !== undefined) args.push('--join', options.join.directory);
+    else args.push('--realm', realm, '--domain', domain);
     if (!dns) args.push('--no-dns');
     if (options.plainLdap) args.push('--plain-ldap');
     for (const line of smbConf) args.push('--option', line);
@@ -104,6 +109,27 @@ export class OwnDc {
   async restart(): Promise<void> {
     await run(join(scripts, 'start'), [this.directory]);
     this.#facts = readFacts(this.directory);
+  }
+
+  /** Between `stop` and `restart`: the directory as it is now, to go back to with `restore`. */
+  async backUp(): Promise<void> {
+    // Node's own cp refuses the sockets in it.
+    await run('cp', ['-a', join(this.directory, 'private'), join(this.directory, 'backup')]);
+  }
+
+  /** Between `stop` and `restart`: as it was at `backUp`, with a new invocation id, as a restored DC has. */
+  async restore(): Promise<void> {
+    await rm(join(this.directory, 'private'), { recursive: true });
+    await rename(join(this.directory, 'backup'), join(this.directory, 'private'));
+    await run(join(scripts, 'new_invocation_id.py'), [this.directory]);
+  }
+
+  /** Pulls what the other DC of the domain has, now; DCs of themselves take minutes until they have found one another. */
+  async replicateFrom(other: OwnDc): Promise<void> {
+    const { host, adminUser, adminPassword, baseDn } = this.#facts;
+    const login = ['-s', join(this.directory, 'smb.conf'), '-U', `${adminUser}%${adminPassword}`];
+    await run('samba-tool', ['drs', 'kcc', host, ...login]);
+    await run('samba-tool', ['drs', 'replicate', host, other.facts.dnsHostName, baseDn, ...login]);
   }
 
   modify(ldif: string): void {

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { facts } from './dc.js';
+import { type DcFacts, facts } from './dc.js';
 
 export interface Trouble {
   /** Lets so many bytes of the DC's replication replies through, over all connections, … */
@@ -16,18 +16,20 @@ export class TroubledDc {
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #trouble: Trouble | undefined;
+  readonly #facts: DcFacts;
   #replicated = 0;
 
-  private constructor(address: string, trouble: Trouble | undefined) {
+  private constructor(address: string, trouble: Trouble | undefined, of: DcFacts) {
+    this.#facts = of;
     this.address = address;
     this.#trouble = trouble;
   }
 
   /** Endpoint mapper and replication of the DC, at another loopback address. Without trouble: a counter. */
-  static async start(trouble?: Trouble): Promise<TroubledDc> {
-    const proxy = new TroubledDc(`127.1.${1 + Math.floor(Math.random() * 250)}.1`, trouble);
+  static async start(trouble?: Trouble, of = facts()): Promise<TroubledDc> {
+    const proxy = new TroubledDc(`127.1.${1 + Math.floor(Math.random() * 250)}.1`, trouble, of);
     try {
-      for (const port of [facts().drsuapiPort, 135]) {
+      for (const port of [of.drsuapiPort, 135]) {
         const server = createServer((client) => proxy.#serve(client, port));
         server.listen(port, proxy.address);
         await once(server, 'listening');
@@ -51,7 +53,7 @@ export class TroubledDc {
   }
 
   #serve(client: Socket, port: number): void {
-    const dc = connect(port, facts().host);
+    const dc = connect(port, this.#facts.host);
     for (const [socket, other] of [
       [client, dc],
       [dc, client],
