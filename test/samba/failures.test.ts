@@ -1,9 +1,11 @@
 /** What goes wrong between agent and domain controller: each a clear error, and the next run goes on from the cookie. */
 
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { CycleReport } from '#src/agent/agent.js';
+import { createDrsSource } from '#src/agent/sources/drs-source.js';
 import { decodeCookie } from '#src/protocol/drsr/cookie.js';
 import { describeDc, facts, special, users } from './dc.js';
 import { type DirectoryOptions, Site, upnOf } from './harness.js';
@@ -160,4 +162,47 @@ describeDc('a domain controller that fails in the middle of a page', () => {
       }
     },
   );
+});
+
+describeDc('the pages of a domain controller', () => {
+  it('are asked for one ahead, while the page before is worked on, and no further', async () => {
+    const proxy = await TroubledDc.start();
+    const { dnsHostName, dnsDomain } = facts();
+    const { name: user, password } = special('sync-account');
+    const source = await createDrsSource({
+      server: dnsHostName,
+      address: proxy.address,
+      domain: dnsDomain,
+      pageSize: 40,
+      auth: { mechanism: 'ntlm', user, password: password! },
+    });
+    /** How much came once no more comes for a while. */
+    const settled = async (): Promise<number> => {
+      for (let last = -1; last !== proxy.replicated; await setTimeout(500)) last = proxy.replicated;
+      return proxy.replicated;
+    };
+    try {
+      const pages = source.pages(undefined)[Symbol.asyncIterator]();
+      const first = await pages.next();
+      const atOnce = proxy.replicated;
+      expect(first.value).toMatchObject({ more: true });
+      const ahead = await settled();
+      expect(ahead).toBeGreaterThan(atOnce * 1.5);
+      expect(ahead).toBeLessThan(atOnce * 4);
+      const second = await pages.next();
+      expect(await settled()).toBeGreaterThan(ahead);
+      const guids = new Set(
+        [first, second].flatMap(({ value }) => value.objects.map(({ guid }: { guid: string }) => guid)),
+      );
+      // The domain's head may stand in both.
+      expect(guids.size).toBeGreaterThanOrEqual(first.value.objects.length + second.value.objects.length - 1);
+      // What was asked for and is no longer wanted stands in nobody's way.
+      await pages.return?.(undefined);
+      const { guid } = first.value.objects.at(-1);
+      expect((await source.object({ guid })).objects[0]?.guid).toBe(guid);
+    } finally {
+      await source.close();
+      proxy.close();
+    }
+  });
 });
