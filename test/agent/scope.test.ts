@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseDn } from '#src/agent/dn.js';
-import { createScope } from '#src/agent/scope.js';
+import { conditionAttributes, createScope, type ScopeRules } from '#src/agent/scope.js';
 import { directoryObject } from './objects.js';
 
 const everywhere = createScope({ include: [], exclude: [] });
@@ -73,6 +73,78 @@ describe('OU rules', () => {
     ].map(({ digest }) => digest);
     expect(new Set(digests).size).toBe(3);
     expect(createScope({ include: ['ou=a, dc=X'], exclude: [] }).digest).toBe(digests[1]);
+  });
+});
+
+describe('conditions', () => {
+  const contractor = new Map([['department', 'Contractors North']]);
+  test.each([
+    [{ attribute: 'department', equals: 'contractors NORTH' }, { attributes: contractor }, true],
+    [{ attribute: 'department', equals: 'Contractors' }, { attributes: contractor }, false],
+    [{ attribute: 'department', notEquals: 'contractors north' }, { attributes: contractor }, false],
+    [{ attribute: 'department', notEquals: 'Sales' }, { attributes: contractor }, true],
+    // As in Entra Connect's rules: what is not there differs from everything.
+    [{ attribute: 'department', notEquals: 'Sales' }, {}, true],
+    [{ attribute: 'department', startsWith: 'CONTRACT' }, { attributes: contractor }, true],
+    [{ attribute: 'department', startsWith: 'North' }, { attributes: contractor }, false],
+    [{ attribute: 'department', contains: 'north' }, { attributes: contractor }, true],
+    [{ attribute: 'department', contains: 'south' }, { attributes: contractor }, false],
+    [{ attribute: 'department', present: true }, { attributes: contractor }, true],
+    [{ attribute: 'department', present: true }, { attributes: new Map([['department', '']]) }, false],
+    [{ attribute: 'department', present: false }, {}, true],
+    [{ attribute: 'mail', present: false }, { mail: '' }, true],
+    [{ attribute: 'mail', contains: '@PHS.test' }, { mail: 'ann@phs.test' }, true],
+    [{ attribute: 'sAMAccountName', startsWith: 'AN' }, {}, true],
+    [{ attribute: 'adminDescription', equals: 'x' }, { adminDescription: 'X' }, true],
+  ] as const)('%j of %j: %s', (condition, attributes, filtered) => {
+    const scope = createScope({ include: [], exclude: [], cloudFiltered: [condition] });
+    expect(scope.why(directoryObject(attributes))).toBe(filtered ? 'cloud-filtered' : undefined);
+  });
+
+  test.each(['User_1', 'user_1', 'GROUP_2'])(
+    'adminDescription %s was written back from the tenant',
+    (adminDescription) => {
+      expect(everywhere.why(directoryObject({ adminDescription }))).toBe('admin-description');
+    },
+  );
+
+  test('name what is replicated for their sake, once', () => {
+    const cloudFiltered = (['title', 'mail', 'extensionAttribute3', 'title'] as const).map((attribute) => ({
+      attribute,
+      present: true,
+    }));
+    expect(conditionAttributes({ cloudFiltered })).toEqual(['extensionAttribute3', 'title']);
+    expect(conditionAttributes({})).toEqual([]);
+  });
+
+  test('change the digest', () => {
+    const of = (more: Partial<ScopeRules>) => createScope({ include: [], exclude: [], ...more }).digest;
+    const digests = [
+      of({}),
+      of({ passwords: 'PHSFiltered' }),
+      of({ passwords: 'PHSIncluded' }),
+      of({ cloudFiltered: [{ attribute: 'title', equals: 'x' }] }),
+      of({ cloudFiltered: [{ attribute: 'title', contains: 'x' }] }),
+    ];
+    expect(new Set(digests).size).toBe(digests.length);
+    expect(of({ cloudFiltered: [{ attribute: 'title', equals: 'X' }] })).toBe(digests[3]);
+  });
+});
+
+describe('whose password', () => {
+  test.each([
+    ['all', undefined, true],
+    ['all', 'PHSFiltered', true],
+    ['PHSFiltered', undefined, true],
+    ['PHSFiltered', 'phsfiltered', false],
+    ['PHSFiltered', 'PHSFiltered2', true],
+    ['PHSIncluded', undefined, false],
+    ['PHSIncluded', 'PHSINCLUDED', true],
+    ['PHSIncluded', 'PHSFiltered', false],
+  ] as const)('%s, adminDescription %s: %s', (passwords, adminDescription, sent) => {
+    const scope = createScope({ include: [], exclude: [], passwords });
+    expect(scope.sendsPassword(directoryObject({ adminDescription }))).toBe(sent);
+    expect(scope.why(directoryObject({ adminDescription }))).toBeUndefined();
   });
 });
 

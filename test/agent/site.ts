@@ -102,7 +102,7 @@ export class TestSite {
       connectors: [connector()],
       client: this.client,
       hasher: this.hasher,
-      store: this.store,
+      store: rest.store ?? this.store,
       clock: systemClock,
       log: this.log,
       events: noEvents,

@@ -237,6 +237,18 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       expect(user).toMatchObject({ forcePasswordChangeOnLogon: false, disablePasswordExpiration: true });
     });
 
+    it('marks a user without password who must change it, until one comes; an equal date may change the mark', async () => {
+      const forced = async () => (await store.findSignInUser('a@phs.test'))?.forcePasswordChangeOnLogon;
+      await storeUser('a', { userPrincipalName: 'a@phs.test', lastPasswordChange: new Date(Date.UTC(1601, 0, 1)) });
+      expect(await forced()).toBe(true);
+      await store.applyCredentials([credential('a')], true);
+      expect(await forced()).toBe(false);
+      expect(await store.applyCredentials([credential('a', { forcePasswordChangeOnLogon: true })], true)).toEqual([
+        'stored',
+      ]);
+      expect(await forced()).toBe(true);
+    });
+
     it('refuses older changes, within a batch too, and takes equal and newer ones', async () => {
       await storeUser('a', { userPrincipalName: 'a@phs.test' });
       const at = (milliseconds: number) => credential('a', { changeDate: new Date(milliseconds) });
