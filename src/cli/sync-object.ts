@@ -24,7 +24,7 @@ async function run(options: Options): Promise<void> {
   const config = await loadAgentConfig(options.config);
   const { name: connector, enabled } = connectorOf(config, dn, options.connector);
   if (!enabled) {
-    throw new PhsyncError('connector-disabled', `the connector ${connector} is disabled in ${options.config}`, {
+    throw new PhsyncError('usage-connector', `the connector ${connector} is disabled in ${options.config}`, {
       facts: { connector },
     });
   }
