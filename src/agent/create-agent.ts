@@ -71,6 +71,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
       config: config.monitor,
       hasher: hasher.info,
       version: packageVersion(),
+      staging,
       clock,
       log,
       connectors: () =>

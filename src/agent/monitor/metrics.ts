@@ -31,6 +31,7 @@ const COUNTED = Object.keys(COUNTERS) as Counted[];
 export interface MetricsOptions {
   readonly hasher: HasherInfo;
   readonly version: string;
+  readonly staging: boolean;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** The connectors of this moment; asked at each scrape. */
@@ -98,6 +99,11 @@ export class Metrics implements AgentObserver, TenantObserver {
     const { backend, kernel = '', threads } = options.hasher;
     this.#info('phsync_build_info', 'The version that runs.', { version: options.version });
     this.#info('phsync_hasher_info', 'What computes the hashes.', { backend, kernel, threads: String(threads) });
+    new Gauge({
+      name: 'phsync_staging_enabled',
+      help: '1: staging mode, in which all is computed and counted, and nothing is sent.',
+      registers,
+    }).set(options.staging ? 1 : 0);
     this.#gauges(registers);
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LOOP_PRECISION_MS });
   }

@@ -16,6 +16,7 @@ export interface MonitorOptions {
   readonly config: NonNullable<AgentConfig['monitor']>;
   readonly hasher: HasherInfo;
   readonly version: string;
+  readonly staging: boolean;
   readonly clock: Clock;
   readonly log: Logger;
   readonly connectors: () => readonly ConnectorGlance[];
@@ -37,10 +38,11 @@ export class Monitor implements AgentObserver, TenantObserver {
   #server: MonitorServer | undefined;
 
   constructor(options: MonitorOptions) {
-    const { hasher, version, clock, connectors } = options;
+    const { hasher, version, staging, clock } = options;
     this.#options = options;
     this.#started = clock.now();
-    this.#metrics = new Metrics({ hasher, version, connectors, now: () => clock.now() });
+    const connectors = () => this.#look().connectors;
+    this.#metrics = new Metrics({ hasher, version, staging, connectors, now: () => clock.now() });
   }
 
   /** Begins to listen. @throws PhsyncError `monitor-listen` */
@@ -100,28 +102,35 @@ export class Monitor implements AgentObserver, TenantObserver {
     this.#signs.set(connector, this.#now());
   }
 
-  #input() {
-    const { connectors } = this.#options;
-    return {
-      now: this.#now(),
-      connectors: connectors(),
-      lastSign: (connector: string) => this.#signs.get(connector),
-    };
+  /** A state that cannot be read is told, and takes nothing else with it. */
+  #look(): { readonly connectors: readonly ConnectorGlance[]; readonly failure?: string } {
+    try {
+      return { connectors: this.#options.connectors() };
+    } catch (error) {
+      return { connectors: [], failure: error instanceof Error ? error.message : String(error) };
+    }
   }
+
+  #lastSign = (connector: string) => this.#signs.get(connector);
 
   #health(): Page {
     const uptimeSeconds = Math.round((this.#now() - this.#started) / 1000);
-    return page(health(this.#input()), { version: this.#options.version, uptimeSeconds });
+    const { connectors } = this.#look();
+    const answer = health({ now: this.#now(), connectors, lastSign: this.#lastSign });
+    return page(answer, { version: this.#options.version, uptimeSeconds });
   }
 
   #readiness(): Page {
     const { config } = this.#options;
+    const { connectors, failure } = this.#look();
     return page(
       readiness({
-        ...this.#input(),
+        now: this.#now(),
+        connectors,
+        lastSign: this.#lastSign,
         limitMs: config.readyMinutes * 60_000,
         tenant: this.#tenant,
-        stateFailure: this.#stateFailure(),
+        stateFailure: failure ?? this.#stateFailure(),
       }),
     );
   }

@@ -103,6 +103,22 @@ describe('events of a cycle', () => {
     expect(kept.take()).toEqual([]);
   });
 
+  test('an idle connector pings the tenant after half an hour', async () => {
+    const clock = new TestClock();
+    const kept = new Kept(clock);
+    const agent = site.agent(site.lab({ users: 20 }), { clock, events: kept.sink });
+    await site.sync(agent);
+    kept.take();
+    clock.time += 1_800_000;
+    await site.sync(agent);
+    const of = { connector: 'lab', partitionName: 'lab.test' };
+    expect(kept.take()).toEqual([
+      { event: 653, ...of },
+      { event: 654, ...of },
+    ]);
+    expect(site.store.connector('lab').heartbeatAt).toBe(clock.time);
+  });
+
   test('who comes into the retry queue and leaves it, with the tenant’s reason', async () => {
     const clock = new TestClock();
     const kept = new Kept(clock);

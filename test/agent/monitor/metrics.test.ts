@@ -37,6 +37,7 @@ function create(...now: ConnectorGlance[]): Metrics {
   return new Metrics({
     hasher: { backend: 'native', kernel: 'avx512', threads: 2 } as ConstructorParameters<typeof Metrics>[0]['hasher'],
     version: '0.1.0',
+    staging: false,
     now: () => NOW,
     connectors: () => connectors,
   });
