@@ -117,6 +117,16 @@ describeDc('phsync diagnose --dn', () => {
       () => dnOf('plain'),
     ],
     [
+      'a user in staging mode',
+      ['warning:staging'],
+      /nothing is sent/,
+      /staging: false/,
+      ({ config }) => {
+        config.staging = true;
+      },
+      () => dnOf('plain'),
+    ],
+    [
       'a user while the domain controller is down',
       ['object'],
       /ECONNREFUSED/,

@@ -207,6 +207,17 @@ describeDc('phsync diagnose', () => {
       ['warning:staging'],
       /nothing is sent/,
       /staging: false/,
+      async ({ config, copyState, sync }) => {
+        config.staging = true;
+        copyState();
+        expect((await sync()).code).toBe(0);
+      },
+    ],
+    [
+      'staging mode on, in which no cycle has run',
+      ['warning:staging', 'warning:first-sync'],
+      /no cycle has begun yet/,
+      /Start the agent/,
       ({ config }) => {
         config.staging = true;
       },

@@ -29,6 +29,7 @@ export async function diagnoseObject(file: string, options: ObjectDiagnosisOptio
   const { result, config } = await checkConfiguration(file);
   if (config === undefined) return [result];
   const connector = connectorOf(config, options.dn, options.connector);
+  // What the tenant was told, in staging mode too.
   const { reader } = await checkStateDirectory(config.stateDir);
   try {
     const [tenant, found] = await Promise.all([

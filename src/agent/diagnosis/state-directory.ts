@@ -24,7 +24,9 @@ export interface StateDirectoryChecks {
   readonly agentRuns: boolean | undefined;
 }
 
-export async function checkStateDirectory(path: string, user = process.getuid?.()): Promise<StateDirectoryChecks> {
+/** `staging`: the reader is of what was done in staging mode. */
+export async function checkStateDirectory(path: string, staging = false): Promise<StateDirectoryChecks> {
+  const user = process.getuid?.();
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
     return without(
@@ -60,7 +62,7 @@ export async function checkStateDirectory(path: string, user = process.getuid?.(
   const found: CheckResult[] = [];
   let reader: StateReader | undefined;
   try {
-    reader = openStateReader(path);
+    reader = openStateReader(path, { staging });
     found.push(ownership(path, stat.uid, stat.mode, user, facts, reader !== undefined));
   } catch (error) {
     found.push(stateError(known(error), unreadable, facts));

@@ -10,7 +10,7 @@ import { type EventQuery, newestEvents, type StoredEvent } from './events.js';
 import { type ObjectResult, objectHistory } from './history.js';
 import { migrations } from './migrations.js';
 import type { CycleCounts, ObjectRow, RetryRow } from './rows.js';
-import { DATABASE_FILE } from './store.js';
+import { DATABASE_FILE, STAGING_PREFIX } from './store.js';
 
 const BUSY_MS = 5000;
 
@@ -79,11 +79,15 @@ export interface StateReader {
 }
 
 /**
- * Undefined where no agent has run on the directory yet.
+ * Undefined where no agent has run on the directory yet. `staging`: what the connectors have done in staging mode, which
+ * stands beside the real state.
  * @throws PhsyncError `state-unreadable`, `store-newer`, `store-older` (no agent of this version has opened it yet),
  *   `store-sqlite`
  */
-export function openStateReader(stateDir: string): StateReader | undefined {
+export function openStateReader(
+  stateDir: string,
+  { staging = false }: { readonly staging?: boolean } = {},
+): StateReader | undefined {
   const file = join(stateDir, DATABASE_FILE);
   if (!existsSync(file)) return undefined;
   const SqliteDatabase = sqlite();
@@ -91,7 +95,7 @@ export function openStateReader(stateDir: string): StateReader | undefined {
   try {
     database = new SqliteDatabase(file, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
     checkMigration(database, file);
-    return new Reader(database);
+    return new Reader(database, staging);
   } catch (cause) {
     database?.close();
     if (cause instanceof PhsyncError) throw cause;
@@ -118,9 +122,11 @@ function checkMigration(database: Database.Database, file: string): void {
 
 class Reader implements StateReader {
   readonly #db: Database.Database;
+  readonly #prefix: string;
 
-  constructor(db: Database.Database) {
+  constructor(db: Database.Database, staging: boolean) {
     this.#db = db;
+    this.#prefix = staging ? STAGING_PREFIX : '';
   }
 
   connector(name: string): ConnectorSummary | undefined {
@@ -132,7 +138,7 @@ class Reader implements StateReader {
           (SELECT count(*) FROM object WHERE object.connector = connector.id AND cloud_anchor IS NOT NULL) AS users
          FROM connector WHERE name = ?`,
       )
-      .get(name) as ConnectorRow | undefined;
+      .get(this.#row(name)) as ConnectorRow | undefined;
     if (row === undefined) return undefined;
     const { fullSyncAt, tenantId, completedAt, heartbeatAt, succeededAt, running, staging, ...rest } = row;
     return {
@@ -155,7 +161,10 @@ class Reader implements StateReader {
           no_password AS noPassword, failed, pwd_last_set_only AS pwdLastSetOnly, error AS message, error_code AS code
          FROM cycle WHERE connector = (SELECT id FROM connector WHERE name = ?) ORDER BY id DESC LIMIT ?`,
       )
-      .all(connector, limit) as (Omit<PastCycle, 'error'> & { message: string | null; code: string | null })[];
+      .all(this.#row(connector), limit) as (Omit<PastCycle, 'error'> & {
+      message: string | null;
+      code: string | null;
+    })[];
     return rows.map(({ message, code, ...cycle }) => ({
       ...cycle,
       error: message === null ? undefined : { code: code ?? 'unknown', message },
@@ -169,12 +178,17 @@ class Reader implements StateReader {
         `SELECT count(*) AS length, coalesce(max(attempts), 0) AS attempts, min(next_try) AS nextTry,
           min(first_failure) AS firstFailure ${of}`,
       )
-      .get(connector) as { length: number; attempts: number; nextTry: number | null; firstFailure: number | null };
+      .get(this.#row(connector)) as {
+      length: number;
+      attempts: number;
+      nextTry: number | null;
+      firstFailure: number | null;
+    };
     const reasons = this.#db
       .prepare(
         `SELECT reason, code, count(*) AS count ${of} GROUP BY code, reason ORDER BY count(*) DESC, reason LIMIT 3`,
       )
-      .all(connector) as RetrySummary['reasons'];
+      .all(this.#row(connector)) as RetrySummary['reasons'];
     return { length, attempts, nextTry: nextTry ?? undefined, firstFailure: firstFailure ?? undefined, reasons };
   }
 
@@ -183,7 +197,7 @@ class Reader implements StateReader {
   }
 
   history(connector: string, guid: Uint8Array, limit: number): ObjectResult[] {
-    return objectHistory(this.#db, connector, guid, limit);
+    return objectHistory(this.#db, this.#row(connector), guid, limit);
   }
 
   object(connector: string, guid: Uint8Array): KnownObject | undefined {
@@ -194,7 +208,7 @@ class Reader implements StateReader {
           source_anchor AS sourceAnchor, account_expires AS accountExpires, settled
          FROM object WHERE connector = (SELECT id FROM connector WHERE name = ?) AND guid = ?`,
       )
-      .get(connector, guid) as (ObjectRow & { settled: number | null }) | undefined;
+      .get(this.#row(connector), guid) as (ObjectRow & { settled: number | null }) | undefined;
     if (found === undefined) return undefined;
     const { settled, ...row } = found;
     return { row, settled: settled ?? undefined };
@@ -206,18 +220,23 @@ class Reader implements StateReader {
         `SELECT guid, reason, code, attempts, first_failure AS firstFailure, next_try AS nextTry
          FROM retry WHERE connector = (SELECT id FROM connector WHERE name = ?) AND guid = ?`,
       )
-      .get(connector, guid) as RetryRow | undefined;
+      .get(this.#row(connector), guid) as RetryRow | undefined;
   }
 
   guidsAt(connector: string, dn: string): Uint8Array[] {
     return this.#db
       .prepare('SELECT guid FROM object WHERE connector = (SELECT id FROM connector WHERE name = ?) AND dn_digest = ?')
       .pluck()
-      .all(connector, dnDigestOf(dn)) as Uint8Array[];
+      .all(this.#row(connector), dnDigestOf(dn)) as Uint8Array[];
   }
 
   close(): void {
     this.#db.close();
+  }
+
+  /** The connector's name in its table. */
+  #row(connector: string): string {
+    return this.#prefix + connector;
   }
 }
 

@@ -211,8 +211,7 @@ export class SqliteStore implements TenantStore {
       mail: row.mail,
       accountEnabled: row.account_enabled === 1,
       credential: salt === null ? undefined : { salt, iterations, hash },
-      forcePasswordChangeOnLogon:
-        salt === null ? row.last_password_change === MUST_CHANGE : row.force_change === 1,
+      forcePasswordChangeOnLogon: salt === null ? row.last_password_change === MUST_CHANGE : row.force_change === 1,
       disablePasswordExpiration: row.disable_expiration === 1,
       passwordChanged: salt === null ? undefined : new Date(row.change_date),
     };
