@@ -204,8 +204,11 @@ export class Site {
   }
 
   /** `phsync agent`, which stays up; resolves after its first cycle. */
-  async agentRunning(env: Readonly<Record<string, string>> = {}): Promise<{ pid: number; log: string[] }> {
-    const child = this.#spawn(['agent', '--config', this.agentConfig()], 'agent.log', env);
+  async agentRunning(
+    env: Readonly<Record<string, string>> = {},
+    options: DirectoryOptions = {},
+  ): Promise<{ pid: number; log: string[] }> {
+    const child = this.#spawn(['agent', '--config', this.agentConfig(options)], 'agent.log', env);
     const log: string[] = [];
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no cycle within the time: ${log.join('\n')}`)), RUN_TIMEOUT);

@@ -62,7 +62,7 @@ export interface EventSink {
   emit(number: EventNumber, fields?: EventFields & { readonly connector?: string }): void;
   /**
    * Where events about single users (605, 606, 656, 657) go, asked once for all `count` users of a unit; undefined:
-   * nowhere, and their fields need not be made. A first synchronization tells none of its users apart.
+   * nowhere, and their fields need not be made. The users of a large page are not told one by one.
    */
   forUsers(count: number): Pick<EventSink, 'emit'> | undefined;
 }
