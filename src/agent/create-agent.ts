@@ -12,7 +12,7 @@ import type { HasherInfo } from '../hasher/types.js';
 import { Agent, type AgentParts } from './agent.js';
 import { type Clock, systemClock } from './clock.js';
 import type { AgentConfig } from './config.js';
-import type { EventSink } from './events/event.js';
+import { type EventSink, inStaging } from './events/event.js';
 import { EventLog } from './events/event-log.js';
 import { Monitor } from './monitor/monitor.js';
 import { watchedClient } from './monitor/watched-client.js';
@@ -64,7 +64,8 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   let monitor: Monitor | undefined;
   if (options.openSource === undefined) await checkPasswords(config, env);
   const store = openStateStore(rehearsal?.stateDir ?? config.stateDir, { staging });
-  const events = new EventLog({ log, clock, store: store.events });
+  const eventLog = new EventLog({ log, clock, store: store.events });
+  const events = staging ? inStaging(eventLog) : eventLog;
   const hasher = createHasher({ allowMd5InFips });
   if (options.monitored && config.monitor !== undefined) {
     monitor = new Monitor({
@@ -114,7 +115,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   async function close(): Promise<void> {
     await monitor?.close();
     await agent.close();
-    events.close();
+    eventLog.close();
     store.close();
     await Promise.all([tenant.close(), hasher.close()]);
   }
@@ -143,7 +144,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
       return { taken: taken.finally(() => former.close()) };
     },
     wasSynchronized: (connector) => store.connector(connector).fullSyncAt !== undefined,
-    flush: () => events.flush(),
+    flush: () => eventLog.flush(),
     close,
   };
 }

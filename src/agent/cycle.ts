@@ -16,10 +16,11 @@ import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import { type Scope, UnseenOus } from './scope.js';
 import { SeenFilter } from './seen-filter.js';
+import { goneObject, isContainer, mayHaveMovedOthers } from './shown-object.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
 import { type CycleCounts, noCounts, Outcome, type RetryRow } from './state/rows.js';
 import type { ConnectorState } from './state/store.js';
-import type { Item, OutcomeHook } from './unit.js';
+import { type Item, newItem, type OutcomeHook } from './unit.js';
 import { UnitLine } from './unit-line.js';
 
 /** Pages are cut so far: what is under way decides how much memory a cycle takes. */
@@ -28,8 +29,6 @@ const MAX_UNIT = 1000;
 const READ_UNIT = 200;
 /** What a directory that goes on serving says of one object. */
 const OBJECT_REFUSALS: ReadonlySet<string> = new Set(['dc-access-denied', 'dc-replication-failed']);
-/** Where users lie. */
-const CONTAINER_CLASSES: ReadonlySet<string> = new Set(['organizationalUnit', 'container']);
 
 export interface CycleOptions {
   readonly source: DirectorySource;
@@ -281,7 +280,8 @@ class Cycle {
     const draft: Draft = { items: [], sessionKeys: page.sessionKeys };
     for (const object of page.objects) {
       this.#unseenOus?.note(object.dn);
-      if (isMoved(object)) this.#containerMoved = (await this.#isContainer(object.guid)) || this.#containerMoved;
+      if (mayHaveMovedOthers(object))
+        this.#containerMoved = (await this.#isContainer(object.guid)) || this.#containerMoved;
       const guid = guidFromText(object.guid);
       const context = state.retryQueue.attempts(guid) > 0 ? this.#waiting : this.#usual;
       if (!this.#addNow(draft, object, guid, context)) await this.#addLater(draft, object, guid, context);
@@ -352,7 +352,7 @@ class Cycle {
   /** What lies below a container that was renamed or moved is elsewhere too, which replication does not say. */
   async #isContainer(guid: string): Promise<boolean> {
     const page = await this.#read(guidFromText(guid));
-    return 'failure' in page || CONTAINER_CLASSES.has(page.objects[0]?.objectClass ?? '');
+    return 'failure' in page || isContainer(page.objects[0]);
   }
 
   /**
@@ -367,18 +367,8 @@ class Cycle {
       if (!(error instanceof PhsyncError && OBJECT_REFUSALS.has(error.code))) throw error;
       const known = state.find(guid);
       const object = goneObject(guid);
-      return {
-        object,
-        guid,
-        shown: object,
-        known,
-        decision: { kind: 'remember', row: known, inScope: false },
-        cloudAnchor: known?.cloudAnchor ?? null,
-        wasThere: false,
-        provisioned: false,
-        acknowledged: false,
-        failure: { outcome: Outcome.error, reason: error.message, code: error.code, lasting: false },
-      };
+      const refusal = { outcome: Outcome.error, reason: error.message, code: error.code, lasting: false };
+      return newItem(object, guid, object, known, { kind: 'remember', row: known, inScope: false, refusal });
     }
   }
 
@@ -393,46 +383,6 @@ class Cycle {
     const known = mayBeKnown ? this.#options.state.find(guid) : undefined;
     const decision = decide(object, known, context);
     if (decision.kind === 'fetch') return undefined;
-    return {
-      object,
-      guid,
-      shown,
-      known,
-      decision,
-      cloudAnchor: known?.cloudAnchor ?? null,
-      wasThere: false,
-      provisioned: decision.kind === 'sync' && !decision.provision,
-      acknowledged: false,
-      failure: 'refusal' in decision ? decision.refusal : undefined,
-    };
+    return newItem(object, guid, shown, known, decision);
   }
-}
-
-/** Of what is no account, and so may be a container: a new one comes with its class. */
-function isMoved({ renamed, objectClass, rid, deleted }: DirectoryObject): boolean {
-  return renamed === true && objectClass === undefined && rid === 0 && !deleted;
-}
-
-/** What is known of an object that the directory no longer has, or does not show: its GUID. */
-function goneObject(guid: Uint8Array): DirectoryObject {
-  return {
-    guid: guidToText(guid),
-    dn: '',
-    sid: undefined,
-    rid: 0,
-    deleted: true,
-    objectClass: undefined,
-    sAMAccountName: undefined,
-    userPrincipalName: undefined,
-    displayName: undefined,
-    givenName: undefined,
-    sn: undefined,
-    mail: undefined,
-    userAccountControl: undefined,
-    pwdLastSet: undefined,
-    accountExpires: undefined,
-    unicodePwd: undefined,
-    passwordVersion: undefined,
-    passwordChanged: undefined,
-  };
 }

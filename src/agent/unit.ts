@@ -44,6 +44,28 @@ export interface Item {
   failure: (RetryFailure & { readonly outcome: OutcomeCode }) | undefined;
 }
 
+/** An object that was decided upon, and of which nothing has been sent yet. */
+export function newItem(
+  object: DirectoryObject,
+  guid: Uint8Array,
+  shown: DirectoryObject,
+  known: ObjectRow | undefined,
+  decision: Item['decision'],
+): Item {
+  return {
+    object,
+    guid,
+    shown,
+    known,
+    decision,
+    cloudAnchor: known?.cloudAnchor ?? null,
+    wasThere: false,
+    provisioned: decision.kind === 'sync' && !decision.provision,
+    acknowledged: false,
+    failure: 'refusal' in decision ? decision.refusal : undefined,
+  };
+}
+
 export interface Unit {
   readonly items: readonly Item[];
   readonly sessionKeys: readonly Uint8Array[];

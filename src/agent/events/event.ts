@@ -77,15 +77,23 @@ export const noEvents: EventSink = { emit: () => undefined, forUsers: () => unde
 
 /** The same sink, with the connector's name and its domain in each event. */
 export function ofConnector(events: EventSink, { name: connector, directory }: NamedConnector): EventSink {
-  const { domain: partitionName } = directory;
-  const named = ({ emit }: Pick<EventSink, 'emit'>): Pick<EventSink, 'emit'> => ({
-    emit: (number, fields) => emit(number, { connector, partitionName, ...fields }),
+  return withFields(events, { connector, partitionName: directory.domain });
+}
+
+/** The same sink, with a word in each event that what it tells of was computed and not done. */
+export function inStaging(events: EventSink): EventSink {
+  return withFields(events, { staging: true });
+}
+
+function withFields(events: EventSink, more: EventFields & { readonly connector?: string }): EventSink {
+  const widened = ({ emit }: Pick<EventSink, 'emit'>): Pick<EventSink, 'emit'> => ({
+    emit: (number, fields) => emit(number, { ...more, ...fields }),
   });
   return {
-    ...named({ emit: (number, fields) => events.emit(number, fields) }),
+    ...widened({ emit: (number, fields) => events.emit(number, fields) }),
     forUsers(count) {
       const users = events.forUsers(count);
-      return users && named({ emit: (number, fields) => users.emit(number, fields) });
+      return users && widened({ emit: (number, fields) => users.emit(number, fields) });
     },
   };
 }
