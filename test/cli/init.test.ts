@@ -298,6 +298,7 @@ describe('phsync init on a terminal', () => {
         ['expected a loopback address', `${CLEAR}127.0.0.1\r`],
         ['monitor.port', '70000\r'],
         ['expected number to be <=65535', `${CLEAR}9464\r`],
+        ['monitor.readyMinutes', '\r'],
         ['tenant.url', 'https://tenant.example\r'],
         ['tenant.ca', './ca.pem\r'],
         ['tenant.auth.clientId', 'agent-1\r'],

@@ -47,6 +47,7 @@ export async function custom(interview: Interview): Promise<SecretFile[]> {
   if (await interview.yes('monitor: /healthz, /readyz and /metrics on a loopback port?', monitored)) {
     await interview.text(['monitor', 'host']);
     await interview.number(['monitor', 'port'], { example: '9464' });
+    await interview.rest(['monitor']);
   }
   const files = await tenant(interview);
   for (let i = 0; ; i++) {
