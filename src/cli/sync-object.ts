@@ -31,9 +31,10 @@ async function run(options: Options): Promise<void> {
   const asked = await askAgent(config.stateDir, 'sync-object', { connector, dn });
   const report = asked ?? (await syncHere(config, connector, dn));
   const by = asked === undefined ? 'this process' : 'the running agent';
-  const done = report.status === 'Success';
-  if (json) printJson({ done, by, ...report });
-  else process.stdout.write(`${reportText(report, by)}\n`);
+  const { staging } = config;
+  const done = report.status === 'Success' && !staging;
+  if (json) printJson({ done, by, staging, ...report });
+  else process.stdout.write(`${staging ? 'staging mode, nothing was sent: ' : ''}${reportText(report, by)}\n`);
   process.exitCode = done ? exitCodes.done : exitCodes.no;
 }
 

@@ -11,6 +11,7 @@ import { createAuthority } from '#src/tenant/tls/certificates.js';
 import { describeDc, facts, modify, special, users } from './dc.js';
 import { DiagnosisSite, directoryOf, type Fault, findings, type Plan } from './diagnosis.js';
 import { upnOf } from './harness.js';
+import { TroubledDc } from './proxy.js';
 
 describeDc('phsync diagnose', () => {
   let at: DiagnosisSite;
@@ -306,6 +307,18 @@ describeDc('phsync diagnose', () => {
       /is up.*firewalls/,
       ({ config }) => {
         directoryOf(config).address = '127.255.1.1';
+      },
+    ],
+    [
+      'a domain controller that does not answer',
+      ['dc-reachable'],
+      /sent nothing for 1 s/,
+      /is up/,
+      async ({ config, undo }) => {
+        const then = 'stall';
+        const proxy = await TroubledDc.start({ afterBytes: 0, then });
+        undo(() => proxy.close());
+        Object.assign(directoryOf(config), { address: proxy.address, timeoutSeconds: 1 });
       },
     ],
     [

@@ -16,6 +16,7 @@ export const CHECKS = {
   'state-directory': 'State directory',
   'disk-space': 'Free disk space',
   agent: 'Agent',
+  events: 'Errors of the last three hours',
   'tenant-reachable': 'Tenant reachable',
   'tenant-tls': "Tenant's certificate",
   'tenant-clock': "Clock against the tenant's",
@@ -32,8 +33,8 @@ export const CHECKS = {
   'dc-found': 'Domain controllers',
   'dc-reachable': 'Domain controller reachable',
   'dc-logon': 'Logon',
-  'dc-domain': 'Domain',
   'dc-clock': "Clock against the domain controller's",
+  'dc-domain': 'Domain',
   'right-get-changes': 'Right "Replicating Directory Changes"',
   'right-get-changes-all': 'Right "Replicating Directory Changes All"',
   object: 'Object in the directory',
@@ -46,7 +47,8 @@ export const CHECKS = {
 } as const;
 export type CheckId = keyof typeof CHECKS;
 
-export type Facts = Readonly<Record<string, string | number | boolean | null | undefined | readonly unknown[]>>;
+/** Plain values, as JSON has them. */
+export type Facts = Readonly<Record<string, string | number | boolean | object | null | undefined>>;
 
 export interface CheckResult {
   readonly id: CheckId;

@@ -5,7 +5,13 @@ import { NameFormat, NameStatus } from '../../protocol/drsr/crack-names.js';
 import type { DrsClient } from '../../protocol/drsr/drs-client.js';
 import type { Clock } from '../clock.js';
 import { accountName } from '../sources/drs-account.js';
-import { connectDrs, type DrsConnection, type DrsConnectionOptions, errorFacts } from '../sources/drs-connection.js';
+import {
+  connectDrs,
+  type DrsConnection,
+  type DrsConnectionOptions,
+  errorFacts,
+  idleTimeoutOf,
+} from '../sources/drs-connection.js';
 import { type DrsStage, drsError } from '../sources/drs-errors.js';
 import { type CheckId, type CheckResult, failure, known, ok, type Subject, skipped, warning } from './check.js';
 import { directoryTime, judgeSkew } from './clock-skew.js';
@@ -14,6 +20,8 @@ import { probeRights, type ReplicationRights } from './rights.js';
 import { KERBEROS_LIBRARY } from './runtime.js';
 
 const CONNECT_MS = 5000;
+/** Whoever waits at a terminal shall not wait as long as an agent does. */
+const IDLE_MS = 10_000;
 const TIME_MS = 3000;
 
 const IN_ORDER: readonly CheckId[] = [
@@ -34,7 +42,11 @@ export async function checkController(
   const of: Subject = { connector, server: options.server };
   const results: CheckResult[] = [];
   const [, time] = await Promise.all([
-    walk({ ...options, timeouts: { connectMs: CONNECT_MS, ...options.timeouts } }, of, results),
+    walk(
+      { ...options, timeouts: { connectMs: CONNECT_MS, idleMs: Math.min(idleTimeoutOf(options), IDLE_MS) } },
+      of,
+      results,
+    ),
     checkTime(options, of, clock),
   ]);
   // Nothing listens at all: one finding is enough.
@@ -61,8 +73,8 @@ async function walk(options: DrsConnectionOptions, of: Subject, results: CheckRe
     connection = await connectDrs({ ...options, onNotice });
   } catch (error) {
     const cause = known(error);
-    const stage = cause.facts.stage;
-    if (stage === 'logon' || stage === 'bind') {
+    const { stage } = cause.facts;
+    if ((stage === 'logon' || stage === 'bind') && !SILENT.includes(cause.code)) {
       results.push(ok('dc-reachable', server, {}, of), logonRefused(cause, of));
     } else {
       results.push(notReachable(cause, options, of));
@@ -129,6 +141,9 @@ async function learnDomain(client: DrsClient, domain: string) {
   if (ncDn === undefined) return undefined;
   return { ncDn, netbiosName: (await ask(NameFormat.nt4Account))?.replace(/\\$/, '') };
 }
+
+/** No answer says nothing about the account. */
+const SILENT: readonly string[] = ['dc-timeout', 'dc-connection-lost'];
 
 function notReachable(error: PhsyncError, { server, address }: DrsConnectionOptions, of: Subject): CheckResult {
   const { code, message, facts } = error;

@@ -30,7 +30,7 @@ export async function diagnoseObject(file: string, options: ObjectDiagnosisOptio
   if (config === undefined) return [result];
   const connector = connectorOf(config, options.dn, options.connector);
   // What the tenant was told, in staging mode too.
-  const { reader } = await checkStateDirectory(config.stateDir);
+  const { reader } = await checkStateDirectory(config.stateDir, { now: options.clock.now() });
   try {
     const [tenant, found] = await Promise.all([
       checkTenant(config.tenant, options),

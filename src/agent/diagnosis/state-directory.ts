@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PhsyncError } from '../../hasher/errors.js';
 import { isLocked } from '../../state/lock.js';
 import { askAgent } from '../control/client.js';
+import { EVENTS, type EventNumber } from '../events/event.js';
 import { openStateReader, type StateReader } from '../state/reader.js';
 import { LOCK_FILE } from '../state/store.js';
 import { type CheckResult, failure, known, ok, skipped, timeText, warning } from './check.js';
@@ -25,7 +26,10 @@ export interface StateDirectoryChecks {
 }
 
 /** `staging`: the reader is of what was done in staging mode. */
-export async function checkStateDirectory(path: string, staging = false): Promise<StateDirectoryChecks> {
+export async function checkStateDirectory(
+  path: string,
+  { now, staging = false }: { readonly now: number; readonly staging?: boolean },
+): Promise<StateDirectoryChecks> {
   const user = process.getuid?.();
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
@@ -68,7 +72,8 @@ export async function checkStateDirectory(path: string, staging = false): Promis
     found.push(stateError(known(error), unreadable, facts));
   }
   const { agent, agentRuns } = await checkAgent(path);
-  return { results: [...found, checkSpace(path), agent], reader, agentRuns };
+  const events = reader === undefined ? [] : [checkEvents(reader, now)];
+  return { results: [...found, checkSpace(path), agent, ...events], reader, agentRuns };
 }
 
 function without(...results: readonly CheckResult[]): StateDirectoryChecks {
@@ -139,6 +144,24 @@ export function checkSpace(path: string, statfs: typeof statfsSync = statfsSync)
   if (free < NO_SPACE) return failure('disk-space', `${text}: the agent cannot write its state`, advice, facts);
   if (free < LITTLE_SPACE) return warning('disk-space', text, advice, facts);
   return ok('disk-space', text, facts);
+}
+
+const LOOK_BACK_MS = 3 * 3_600_000;
+const MOST_EVENTS = 1000;
+const ERRORS = Object.entries(EVENTS).flatMap(([number, { level }]) => (level === 'error' ? [Number(number)] : []));
+
+/** For information: what is wrong now, other checks find. */
+function checkEvents(reader: StateReader, now: number): CheckResult {
+  const events = reader.events(MOST_EVENTS, { numbers: ERRORS, since: now - LOOK_BACK_MS });
+  const [last] = events;
+  if (last === undefined) return ok('events', 'none', { count: 0 });
+  const { at, number, connector, fields } = last;
+  const what = fields.message ?? fields.errorDescription ?? EVENTS[number as EventNumber].text;
+  const text = `${events.length}, the last on ${timeText(at)}: ${number}${connector === undefined ? '' : ` (${connector})`}: ${what}`;
+  return ok('events', text, {
+    count: events.length,
+    last: { at: new Date(at).toISOString(), number, connector, fields },
+  });
 }
 
 /** By its lock; what it says of itself by its control socket. */

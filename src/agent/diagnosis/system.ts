@@ -26,7 +26,7 @@ export async function diagnoseSystem(file: string, options: DiagnosisOptions): P
   const connectors = chosen(config, options.connector);
   const { clock, env } = options;
   const { allowMd5InFips, tenant, stateDir, staging } = config;
-  const state = await checkStateDirectory(stateDir, staging);
+  const state = await checkStateDirectory(stateDir, { now: clock.now(), staging });
   try {
     const [secrets, hasher, tenantChecks, controllers] = await Promise.all([
       checkSecrets(config, env),

@@ -25,17 +25,18 @@ function stateDir(): string {
   return path;
 }
 
-const first = async (path: string) => (await checkStateDirectory(path)).results[0]!;
+const first = async (path: string) => (await checkStateDirectory(path, { now: Date.now() })).results[0]!;
 
 describe('the state directory', () => {
   it('is well, missing, a file, or open to others', async () => {
     const path = stateDir();
-    const { results, reader, agentRuns } = await checkStateDirectory(path);
+    const { results, reader, agentRuns } = await checkStateDirectory(path, { now: Date.now() });
     reader!.close();
     expect(results.map(({ id, status }) => `${id} ${status}`)).toEqual([
       'state-directory ok',
       'disk-space ok',
       'agent ok',
+      'events ok',
     ]);
     expect(agentRuns).toBe(false);
 
@@ -53,9 +54,9 @@ describe('the state directory', () => {
     const module = fileURLToPath(import.meta.resolve('#src/agent/diagnosis/state-directory.js'));
     const script = `
       const { checkStateDirectory } = await import(${JSON.stringify(module)});
-      (await checkStateDirectory(${JSON.stringify(directory)})).reader?.close();
+      (await checkStateDirectory(${JSON.stringify(directory)}, { now: 0 })).reader?.close();
       process.setgroups([]); process.setgid(65534); process.setuid(65534);
-      const { results, reader } = await checkStateDirectory(${JSON.stringify(path)});
+      const { results, reader } = await checkStateDirectory(${JSON.stringify(path)}, { now: 0 });
       reader?.close();
       console.log(JSON.stringify(results[0]));`;
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
