@@ -160,7 +160,7 @@ function checkHeartbeat(
   const last = Math.max(heartbeatAt ?? 0, completedAt ?? 0, succeededAt ?? 0);
   const advice = agentRuns
     ? 'The agent runs: see what its last cycle says, and look into its log.'
-    : 'Start the agent (systemctl start phsync-agent), and see in its log why it ended.';
+    : 'Start the agent (systemctl start phsync), and see in its log why it ended.';
   if (last === 0) return failure('heartbeat', 'no sign of life yet', advice, {}, of);
   const facts = { at: iso(last) };
   const text = `last on ${timeText(last)}`;

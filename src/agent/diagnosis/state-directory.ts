@@ -197,7 +197,7 @@ async function askStatus(path: string): Promise<CheckResult> {
   } catch (error) {
     const { code, message } = known(error);
     if (code === 'control-denied') return ok('agent', 'runs as another user', facts);
-    return warning('agent', message, 'If it stays so, restart the agent (systemctl restart phsync-agent).', {
+    return warning('agent', message, 'If it stays so, restart the agent (systemctl restart phsync).', {
       ...facts,
       code,
     });
