@@ -283,7 +283,7 @@ describe('phsync init on a terminal', () => {
   it('custom: asks for every key', { timeout: 120_000 }, async () => {
     const scope: [string, string][] = [
       ['scope.exclude', '\r'],
-      ['scope.cloudFiltered', '\r'],
+      ['condition 1', '\r'],
       ['scope.passwords', '\r'],
     ];
     const { status, stdout, stderr } = onTerminal(
@@ -329,10 +329,10 @@ describe('phsync init on a terminal', () => {
         ['scope.include', 'OU=Staff,DC=phs,DC=test; OU=More,DC=phs,DC=test\r'],
         ['scope.exclude', 'Staff\r'],
         ['expected a distinguished name', `${CLEAR}OU=X,OU=Staff,DC=phs,DC=test\r`],
-        ['scope.cloudFiltered', 'department is Sales\r'],
+        ['condition 1', 'department is Sales\r'],
         ['expected ATTRIBUTE', `${CLEAR}department equals Sales\r`],
-        ['another condition', 'mail present false\r'],
-        ['another condition', '\r'],
+        ['condition 2', 'mail present false\r'],
+        ['condition 3', '\r'],
         ['scope.passwords', `${DOWN}\r`],
         ['Another domain?', 'y'],
         // Several, and a keytab.

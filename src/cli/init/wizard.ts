@@ -196,7 +196,7 @@ function condition(text: string): Record<string, unknown> | undefined {
 async function conditions(interview: Interview, path: Path): Promise<void> {
   const found: unknown[] = [];
   for (;;) {
-    const message = `scope.cloudFiltered: ${found.length === 0 ? 'a condition' : 'another condition'} of those who are not in the tenant at all (empty for none)`;
+    const message = `scope.cloudFiltered: condition ${found.length + 1} of those who are not in the tenant at all (empty: no more)`;
     const answer = await interview.line(message, 'department equals Sales', (text) => {
       if (text === '') return undefined;
       const parsed = condition(text);
