@@ -1,9 +1,9 @@
 /** Asks a running agent over its control socket. */
 
 import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
 import { PhsyncError } from '../../hasher/errors.js';
 import { controlAddress } from './address.js';
+import { readLines } from './lines.js';
 import {
   type ControlArguments,
   type ControlKind,
@@ -56,10 +56,7 @@ function exchange(address: string, request: object, timeoutMs: number): Promise<
       clearTimeout(timer);
       fail('control-lost', 'ended before it answered');
     });
-    const lines = createInterface({ input: socket });
-    // It hands on the socket's errors, which are told above.
-    lines.on('error', () => undefined);
-    lines.on('line', (line) => {
+    readLines(socket, (line) => {
       const reply = parse(line);
       if (reply === undefined) fail('control-lost', 'sent what it must not');
       else resolve(reply);

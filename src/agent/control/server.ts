@@ -2,11 +2,11 @@
 
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import type { Logger } from 'pino';
 import { PhsyncError } from '../../hasher/errors.js';
 import { controlAddress } from './address.js';
-import { type ControlArguments, type ControlResults, MAX_LINE, requestSchema } from './messages.js';
+import { readLines } from './lines.js';
+import { type ControlArguments, type ControlResults, requestSchema } from './messages.js';
 
 const MAX_CONNECTIONS = 16;
 /** Requests of one connection that are worked on at the same time. */
@@ -78,18 +78,9 @@ async function listen(server: Server, address: string): Promise<void> {
 function serve(socket: Socket, handlers: ControlHandlers, log: Logger): void {
   // A client that goes away in the middle is its own business.
   socket.on('error', (error) => log.debug({ err: error }, 'a control connection broke'));
-  let length = 0;
-  socket.on('data', (bytes: Buffer) => {
-    const end = bytes.lastIndexOf(0x0a);
-    length = end < 0 ? length + bytes.length : bytes.length - end - 1;
-    if (length > MAX_LINE) socket.destroy();
-  });
   let underWay = 0;
-  const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
-  // It hands on the socket's errors, which are told above.
-  lines.on('error', () => undefined);
-  lines.on('line', (line) => {
-    if (underWay >= MAX_UNDER_WAY || line.length > MAX_LINE) {
+  readLines(socket, (line) => {
+    if (underWay >= MAX_UNDER_WAY) {
       socket.destroy();
       return;
     }

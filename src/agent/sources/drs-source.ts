@@ -143,6 +143,7 @@ class DrsSource implements DirectorySource {
       const reply = await asked;
       guard.check(reply.usnvecTo, reply.fMoreData);
       position = advance(position, reply, options);
+      this.#invocationId = position.invocationId;
       if (reply.fMoreData) {
         // The server puts the next page together while this one is worked on: where both are on one machine's cores, or
         // the line is slow, that is a tenth of a first synchronization.
