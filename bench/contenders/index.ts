@@ -5,6 +5,7 @@ import type { Contender } from './contender.js';
 /**
  * `native:<kernel or auto>`, `node:crypto`, `noble`, `hash-wasm`: `jobs` derivations in this thread.
  * `pool:<threads>`, `fallback:<threads>`, `open:<threads>`, `open-fallback:<threads>`, `processes:<n>`: batches.
+ * `wire:<message>-<write or read>`, `json:…`: messages with `jobs` users.
  * `verify`, `derive`, `pbkdf2`, `pbkdf2Sync`: single calls by `jobs` clients at once.
  *
  * @throws RangeError for any other name.
@@ -30,6 +31,10 @@ export async function contender(name: string, jobs: number): Promise<Contender> 
       return (await import('./hasher.js')).openAndDeriveBatch('fallback', Number(detail), jobs);
     case 'processes':
       return (await import('./processes.js')).processes(Number(detail), jobs);
+    case 'wire':
+      return (await import('./wire.js')).wire(detail, jobs);
+    case 'json':
+      return (await import('./wire.js')).json(detail, jobs);
     case 'verify':
       return (await import('./calls.js')).verifyCalls(jobs);
     case 'derive':

@@ -8,12 +8,17 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { pbkdf2Sync } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { AgentRun, AgentTask } from '../agent-process.js';
 import type { DrsrPull, DrsrTask } from '../drsr-process.js';
 import { type Case, median, type SuiteOptions } from '../result.js';
+import { withTenant } from '../site.js';
 
 const script = fileURLToPath(new URL('../drsr-process.js', import.meta.url));
+const agentScript = fileURLToPath(new URL('../agent-process.js', import.meta.url));
+const IDLE_CYCLES = 11;
 const dcTools = fileURLToPath(new URL('../../../test/samba/dc/', import.meta.url));
 const ACCOUNT = { user: 'phs.sync', password: 'Sync.Passw0rd.1' };
 /** impacket makes one call a user: at tens of users a second a part of the domain says enough. */
@@ -63,6 +68,22 @@ async function ours(dc: Dc, known: ReadonlyMap<string, string>): Promise<Pull> {
     }
   }
   return pull;
+}
+
+/** The whole first synchronization into a tenant on the same machine, and cycles in which nothing has changed. */
+function wholeSync(dc: Dc): Promise<AgentRun> {
+  return withTenant(dc.dnsDomain, { PHSYNC_AD_PASSWORD: ACCOUNT.password }, async ({ env, agentConfig }) => {
+    const directory =
+      `type: drs, server: ${dc.dnsHostName}, address: ${dc.host}, domain: ${dc.dnsDomain}, ` +
+      `auth: { mechanism: ntlm, user: ${ACCOUNT.user}, password: { env: PHSYNC_AD_PASSWORD } }`;
+    const config = agentConfig(`[{ name: ${dc.dnsDomain}, directory: { ${directory} } }]`);
+    const task: AgentTask = { config, idleCycles: IDLE_CYCLES };
+    const child = fork(agentScript, [JSON.stringify(task)], { env });
+    const end = ended(child, 'the agent');
+    const [run] = (await Promise.race([once(child, 'message'), end.then(() => [])])) as [AgentRun];
+    await end;
+    return run;
+  });
 }
 
 async function sambaClient(dc: Dc): Promise<Pull> {
@@ -117,19 +138,23 @@ export async function drsr({ dc: directory, rounds: wished, say }: SuiteOptions)
     if (ntHash !== null) known.set(objectGUID, ntHash);
   }
   const contenders: Record<string, Pull[]> = { phsync: [], 'samba C client': [], impacket: [] };
+  const syncs: AgentRun[] = [];
   const rounds = Math.min(wished, 5);
   for (let round = 0; round < rounds; round++) {
     contenders.phsync!.push(await ours(dc, known));
     contenders['samba C client']!.push(await sambaClient(dc));
+    syncs.push(await wholeSync(dc));
     if (round === 0) contenders.impacket!.push(await impacket(dc));
     const figures = Object.entries(contenders).map(([name, pulls]) => {
       const { users, seconds, cpuSeconds } = pulls.at(-1)!;
       return `${name} ${users} users, ${Math.round(users / seconds)}/s, ${((cpuSeconds * 1e6) / users).toFixed(0)} µs CPU a user`;
     });
+    const { users, seconds, idleMilliseconds } = syncs.at(-1)!;
+    figures.push(`whole sync ${Math.round(users / seconds)}/s, idle cycle ${median(idleMilliseconds).toFixed(1)} ms`);
     say(`round ${round + 1} of ${rounds}: ${figures.join('; ')}`);
   }
   const rate = (pulls: readonly Pull[]) => median(pulls.map(({ users, seconds }) => users / seconds));
-  return Object.entries(contenders).map(([name, pulls]) => ({
+  const pulls = Object.entries(contenders).map(([name, pulls]) => ({
     name: `drsr pull ${name}`,
     kernel: undefined,
     threads: 1,
@@ -146,4 +171,41 @@ export async function drsr({ dc: directory, rounds: wished, say }: SuiteOptions)
       cpuMicrosecondsPerUser: median(pulls.map(({ users, cpuSeconds }) => (cpuSeconds * 1e6) / users)),
     },
   }));
+  return [...pulls, ...syncCases(syncs, contenders['samba C client']!)];
+}
+
+function syncCases(syncs: readonly AgentRun[], theirs: readonly Pull[]): Case[] {
+  const rates = syncs.map(({ users, seconds }) => users / seconds);
+  const idle = syncs.map(({ idleMilliseconds }) => 1000 / median(idleMilliseconds));
+  const reference = 'drsr pull samba C client';
+  const common = { kernel: undefined, threads: availableParallelism() };
+  return [
+    {
+      ...common,
+      name: 'first synchronization',
+      perSecond: median(rates),
+      // Of pulling alone, with nothing hashed, sent or stored.
+      ratios: { 'samba C client': median(rates.map((rate, i) => rate / (theirs[i]!.users / theirs[i]!.seconds))) },
+      samples: rates,
+      reference,
+      more: {
+        users: median(syncs.map(({ users }) => users)),
+        agentCpuMicrosecondsPerUser: median(syncs.map(({ cpuSeconds, users }) => (cpuSeconds * 1e6) / users)),
+        agentPeakRssMiB: Math.max(...syncs.map(({ peakRssMiB }) => peakRssMiB)),
+      },
+    },
+    {
+      ...common,
+      name: 'idle cycle',
+      perSecond: median(idle),
+      ratios: {},
+      samples: idle,
+      more: {
+        milliseconds: median(syncs.flatMap(({ idleMilliseconds }) => idleMilliseconds)),
+        cpuMilliseconds: median(syncs.flatMap(({ idleCpuMilliseconds }) => idleCpuMilliseconds)),
+        // The first one after a connection was made asks two more: who the server is.
+        requestsToTheDirectory: median(syncs.flatMap(({ idleRequests }) => idleRequests)),
+      },
+    },
+  ];
 }

@@ -4,18 +4,14 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { availableParallelism } from 'node:os';
 import { interleave } from '../interleave.js';
 import { type Case, median, type SuiteOptions } from '../result.js';
+import { phsync, usage, withTenant } from '../site.js';
 
-const phsync = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
-/** Memory is compared between a fifth and twice the users: a ten times larger directory. */
-const MEMORY_SHARES = [0.2, 2] as const;
+/** Memory and time a user are compared between a fifth and twice the users: a ten times larger directory. */
+const SIZES = [0.2, 2] as const;
 
 interface CycleRun {
   /** Credentials acknowledged, and the cycle's own wall-clock seconds. */
@@ -39,67 +35,19 @@ async function text(child: ChildProcess): Promise<string> {
   return all;
 }
 
-/** Peak resident set in MiB and CPU seconds so far, as long as the process is there. */
-function usage(pid: number): { peakRssMiB: number; cpuSeconds: number } | undefined {
-  try {
-    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    // utime and stime in clock ticks, which Linux fixes at 100 a second for user space.
-    return { peakRssMiB: Number(peak ?? 0) / 1024, cpuSeconds: (Number(stat[11]) + Number(stat[12])) / 100 };
-  } catch {
-    // The process has ended.
-    return undefined;
-  }
-}
-
 /** Both programs and the raw pool take the kernel from the environment. */
 function kernelEnv(kernel: string | undefined): Record<string, string> {
   return kernel === undefined ? {} : { PHSYNC_KERNEL: kernel };
 }
 
-async function cycle(users: number, kernel: string | undefined): Promise<CycleRun> {
-  const dir = mkdtempSync(join(tmpdir(), 'phsync-bench-'));
-  const env = {
-    ...process.env,
-    PHSYNC_AGENT_SECRET: randomBytes(32).toString('hex'),
-    ...kernelEnv(kernel),
-  };
-  writeFileSync(
-    join(dir, 'tenant.yaml'),
-    `stateDir: ./tenant-state
-listen: { host: 127.0.0.1, port: 0 }
-tls: auto
-store: { type: sqlite }
-domains: [{ name: lab.test, authenticationType: Managed }]
-agents: [{ clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }]
-logLevel: warn
-`,
-  );
-  const tenant = spawn(process.execPath, [phsync, 'tenant', '--config', join(dir, 'tenant.yaml'), '--json'], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  try {
-    const [line] = (await once(tenant.stdout!, 'data')) as [Buffer];
-    const { url } = JSON.parse(line.toString()) as { url: string };
-    writeFileSync(
-      join(dir, 'agent.yaml'),
-      `stateDir: ./agent-state
-tenant:
-  url: ${new URL('/provisioningservice.svc', url).href}
-  ca: ./tenant-state/ca.pem
-  auth: { clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }
-connectors: [{ name: lab.test, directory: { type: lab, users: ${users} } }]
-logLevel: warn
-`,
-    );
-    const agent = spawn(process.execPath, [phsync, 'agent', '--config', join(dir, 'agent.yaml'), '--once', '--json'], {
+function cycle(users: number, kernel: string | undefined): Promise<CycleRun> {
+  return withTenant('lab.test', kernelEnv(kernel), async ({ pid, env, agentConfig }) => {
+    const config = agentConfig(`[{ name: lab.test, directory: { type: lab, users: ${users} } }]`);
+    const agent = spawn(process.execPath, [phsync, 'agent', '--config', config, '--once', '--json'], {
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const tenantCpu = usage(tenant.pid!)!.cpuSeconds;
+    const tenantCpu = usage(pid)!.cpuSeconds;
     let seen = { peakRssMiB: 0, cpuSeconds: 0 };
     const watch = setInterval(() => {
       const now = usage(agent.pid!);
@@ -116,16 +64,12 @@ logLevel: warn
         seconds,
         peakRssMiB: seen.peakRssMiB,
         agentCpuMicroseconds: (seen.cpuSeconds * 1e6) / sent,
-        tenantCpuMicroseconds: ((usage(tenant.pid!)!.cpuSeconds - tenantCpu) * 1e6) / sent,
+        tenantCpuMicroseconds: ((usage(pid)!.cpuSeconds - tenantCpu) * 1e6) / sent,
       };
     } finally {
       clearInterval(watch);
     }
-  } finally {
-    tenant.kill('SIGTERM');
-    await once(tenant, 'close');
-    rmSync(dir, { recursive: true, force: true });
-  }
+  });
 }
 
 export async function pipeline(options: SuiteOptions): Promise<Case[]> {
@@ -145,21 +89,28 @@ export async function pipeline(options: SuiteOptions): Promise<Case[]> {
     );
   }
   const rates = runs.map((run) => run.sent / run.seconds);
-  const memory: Case[] = [];
-  for (const share of MEMORY_SHARES) {
+  const sizes: Case[] = [];
+  for (const share of SIZES) {
     const many = Math.ceil(users * share);
     const run = await cycle(many, kernel);
     const rate = run.sent / run.seconds;
-    memory.push({
+    const smaller = sizes.at(-1)?.perSecond;
+    sizes.push({
       name: `pipeline ${many} users, memory`,
       kernel,
       threads,
       perSecond: rate,
       ratios: {},
       samples: [rate],
-      more: { peakRssMiB: run.peakRssMiB },
+      more: {
+        peakRssMiB: run.peakRssMiB,
+        agentCpuMicrosecondsPerUser: run.agentCpuMicroseconds,
+        tenantCpuMicrosecondsPerUser: run.tenantCpuMicroseconds,
+        ...(smaller === undefined ? {} : { timePerUserToTheSmaller: smaller / rate }),
+      },
     });
-    say(`${many} users: peak ${run.peakRssMiB.toFixed(0)} MiB`);
+    const cpu = `${run.agentCpuMicroseconds.toFixed(0)} + ${run.tenantCpuMicroseconds.toFixed(0)} µs CPU a user`;
+    say(`${many} users: ${Math.round(rate)}/s, ${cpu}, peak ${run.peakRssMiB.toFixed(0)} MiB`);
   }
   return [
     { name: `raw ${pool.name}`, kernel, threads, perSecond: median(raw), ratios: {}, samples: raw },
@@ -174,9 +125,11 @@ export async function pipeline(options: SuiteOptions): Promise<Case[]> {
       more: {
         agentPeakRssMiB: Math.max(...runs.map((run) => run.peakRssMiB)),
         agentCpuMicrosecondsPerUser: median(runs.map((run) => run.agentCpuMicroseconds)),
+        // Of the agent's: what the workers take at their raw rate.
+        hashingMicrosecondsPerUser: (threads * 1e6) / median(raw),
         tenantCpuMicrosecondsPerUser: median(runs.map((run) => run.tenantCpuMicroseconds)),
       },
     },
-    ...memory,
+    ...sizes,
   ];
 }
