@@ -109,7 +109,13 @@ TicketRequest ticket_request(const Napi::CallbackInfo& info) {
   return request;
 }
 
-class Context;
+/// A context, and whether a call of it runs, which the main thread alone asks. Calls keep it alive, not its object.
+struct Shared {
+  Shared(const Library& library, TicketRequest request) : context(library, std::move(request)) {}
+
+  SecurityContext context;
+  bool busy = false;
+};
 
 /// One call of a context on a thread of libuv's pool, with a promise for its end. It owns what it works on.
 class Work : public Napi::AsyncWorker {
@@ -117,28 +123,41 @@ class Work : public Napi::AsyncWorker {
   using Run = std::function<std::vector<uint8_t>(SecurityContext&)>;
   using Describe = std::function<Napi::Value(Napi::Env, SecurityContext&, const std::vector<uint8_t>&)>;
 
-  Work(Napi::Env env, Context* owner, std::shared_ptr<SecurityContext> context, const char* name, Run run,
-       Describe describe);
+  Work(Napi::Env env, std::shared_ptr<Shared> shared, const char* name, Run run, Describe describe)
+      : Napi::AsyncWorker(env, name),
+        shared_(std::move(shared)),
+        run_(std::move(run)),
+        describe_(std::move(describe)),
+        deferred_(Napi::Promise::Deferred::New(env)) {
+    shared_->busy = true;
+  }
 
   Napi::Promise promise() { return deferred_.Promise(); }
 
  protected:
   void Execute() override {
     try {
-      result_ = run_(*context_);
+      result_ = run_(shared_->context);
     } catch (const Failure& failure) {
       failure_ = failure;
     }
     // A std::exception is the worker's own, and OnError's.
   }
-  void OnOK() override;
-  void OnError(const Napi::Error& error) override;
+  void OnOK() override {
+    shared_->busy = false;
+    if (failure_.has_value()) {
+      deferred_.Reject(error_value(Env(), *failure_).Value());
+    } else {
+      deferred_.Resolve(describe_(Env(), shared_->context, result_));
+    }
+  }
+  void OnError(const Napi::Error& error) override {
+    shared_->busy = false;
+    deferred_.Reject(error.Value());
+  }
 
  private:
-  Context* owner_;
-  /// Keeps `owner_` from being collected.
-  Napi::ObjectReference owner_reference_;
-  std::shared_ptr<SecurityContext> context_;
+  std::shared_ptr<Shared> shared_;
   Run run_;
   Describe describe_;
   Napi::Promise::Deferred deferred_;
@@ -166,17 +185,16 @@ class Context : public Napi::ObjectWrap<Context> {
   explicit Context(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Context>(info) {
     const Opened opened = open_library();
     if (opened.library == nullptr) throw Napi::Error::New(info.Env(), opened.why_not);
-    context_ = std::make_shared<SecurityContext>(*opened.library, ticket_request(info));
+    // Not make_shared, which asks for a newer libstdc++ than Node.js 20 does.
+    shared_.reset(new Shared(*opened.library, ticket_request(info)));
   }
-
-  void ended() { busy_ = false; }
 
  private:
   /// The context for a call that no other runs beside.
   SecurityContext& idle(Napi::Env env) {
-    if (context_ == nullptr) throw Napi::Error::New(env, "the security context was disposed of");
-    if (busy_) throw Napi::Error::New(env, "the security context is busy");
-    return *context_;
+    if (shared_ == nullptr) throw Napi::Error::New(env, "the security context was disposed of");
+    if (shared_->busy) throw Napi::Error::New(env, "the security context is busy");
+    return shared_->context;
   }
 
   SecurityContext& established(Napi::Env env) {
@@ -187,9 +205,8 @@ class Context : public Napi::ObjectWrap<Context> {
 
   Napi::Value start(Napi::Env env, const char* name, Work::Run run, Work::Describe describe) {
     idle(env);
-    Work* work = new Work(env, this, context_, name, std::move(run), std::move(describe));
+    Work* work = new Work(env, shared_, name, std::move(run), std::move(describe));
     const Napi::Promise promise = work->promise();
-    busy_ = true;
     work->Queue();
     return promise;
   }
@@ -295,35 +312,10 @@ class Context : public Napi::ObjectWrap<Context> {
   }
 
   /// A call that runs keeps the context until it has ended.
-  void dispose(const Napi::CallbackInfo&) { context_.reset(); }
+  void dispose(const Napi::CallbackInfo&) { shared_.reset(); }
 
-  std::shared_ptr<SecurityContext> context_;
-  bool busy_ = false;
+  std::shared_ptr<Shared> shared_;
 };
-
-Work::Work(Napi::Env env, Context* owner, std::shared_ptr<SecurityContext> context, const char* name, Run run,
-           Describe describe)
-    : Napi::AsyncWorker(env, name),
-      owner_(owner),
-      owner_reference_(Napi::Persistent(owner->Value())),
-      context_(std::move(context)),
-      run_(std::move(run)),
-      describe_(std::move(describe)),
-      deferred_(Napi::Promise::Deferred::New(env)) {}
-
-void Work::OnOK() {
-  owner_->ended();
-  if (failure_.has_value()) {
-    deferred_.Reject(error_value(Env(), *failure_).Value());
-    return;
-  }
-  deferred_.Resolve(describe_(Env(), *context_, result_));
-}
-
-void Work::OnError(const Napi::Error& error) {
-  owner_->ended();
-  deferred_.Reject(error.Value());
-}
 
 /// Undefined where the libraries are there, else why not.
 Napi::Value why_not(const Napi::CallbackInfo& info) {

@@ -10,7 +10,8 @@
           'dependencies': [
             "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all",
           ],
-          'defines': ['NAPI_VERSION=8'],
+          # A worker that is cut off while it waits for a KDC takes no answer any more, and no exception either.
+          'defines': ['NAPI_VERSION=8', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
           'cflags_cc': ['-std=c++17', '-Wall', '-Wextra'],
           'cflags': ['-fPIC', '-fvisibility=hidden'],
           # nodelete: the libraries that it opens stay as well, and their locks are global.

@@ -5,6 +5,18 @@
 
 #include <mutex>
 
+// The names of before glibc 2.34, which moved them from libdl into libc: Node.js itself runs with 2.28.
+#if defined(__GNUC__) && defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))
+#if defined(__x86_64__)
+#define PHSYNC_DL_VERSION "GLIBC_2.2.5"
+#else
+#define PHSYNC_DL_VERSION "GLIBC_2.17"
+#endif
+__asm__(".symver dlopen,dlopen@" PHSYNC_DL_VERSION);
+__asm__(".symver dlsym,dlsym@" PHSYNC_DL_VERSION);
+__asm__(".symver dlerror,dlerror@" PHSYNC_DL_VERSION);
+#endif
+
 namespace phsync {
 namespace {
 

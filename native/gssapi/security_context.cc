@@ -51,7 +51,7 @@ SecurityContext::~SecurityContext() {
   forget();
   uint32_t minor = 0;
   if (context_ != nullptr) f_.gss_delete_sec_context(&minor, &context_, nullptr);
-  secure_zero(request_.password.data(), request_.password.size());
+  if (!request_.password.empty()) secure_zero(request_.password.data(), request_.password.size());
 }
 
 void SecurityContext::check(const char* stage, uint32_t major, uint32_t minor, bool supplementary_too) {

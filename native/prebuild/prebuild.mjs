@@ -1,4 +1,5 @@
-// Builds the addon ahead for the platforms that need no compiler then, into `prebuilds/`, where node-gyp-build looks:
+// Builds both addons ahead for the platforms that need no compiler then, where node-gyp-build looks for them (`prebuilds/`
+// and, Kerberos' one, `native/gssapi/prebuilds/`):
 // `npm run prebuild`, or `npm run prebuild -- x64-glibc [--out DIR]`. Built in a temporary copy: `build` stays as it is.
 
 import { execFileSync } from 'node:child_process';
@@ -54,39 +55,52 @@ const TARGETS = {
 const prefix = resolve(dirname(process.execPath), '..');
 if (existsSync(join(prefix, 'include', 'node', 'node_api.h'))) process.env.npm_config_nodedir ??= prefix;
 
-/** @param out the folder that gets `prebuilds/` */
+/** Folder of each addon's binding.gyp and of its `prebuilds/`, and its name. */
+const ADDONS = [
+  { home: '', name: 'phsync' },
+  { home: join('native', 'gssapi'), name: 'phsync_gssapi' },
+];
+
+/** @param out the package's folder, which gets what is built */
 async function build(name, out) {
   const { arch, libc, tools } = TARGETS[name];
   const folder = mkdtempSync(join(tmpdir(), 'phsync-prebuild-'));
   const before = { ...process.env };
   try {
     for (const path of ['package.json', 'binding.gyp', 'native'])
-      cpSync(join(root, path), join(folder, path), { recursive: true });
+      cpSync(join(root, path), join(folder, path), {
+        recursive: true,
+        filter: (source) => source !== join(root, 'native', 'gssapi', 'build'),
+      });
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     Object.assign(process.env, tools());
     const { CXX, LDFLAGS = '' } = process.env;
     const older = join(folder, 'older_libstdcxx.o');
     execFileSync(`${CXX} -O2 -fPIC -c native/prebuild/older_libstdcxx.cc -o ${older}`, { cwd: folder, shell: true });
     process.env.LDFLAGS = `${LDFLAGS} ${older}`;
-    await promisify(prebuildify)({
-      cwd: folder,
-      out,
-      platform: 'linux',
-      arch,
-      libc,
-      tagLibc: true,
-      napi: true,
-      strip: true,
-      targets: [process.version],
-      quiet: process.env.npm_config_loglevel === 'silent',
-    });
+    for (const { home } of ADDONS) {
+      await promisify(prebuildify)({
+        cwd: join(folder, home),
+        out: join(out, home),
+        platform: 'linux',
+        arch,
+        libc,
+        tagLibc: true,
+        napi: true,
+        strip: true,
+        targets: [process.version],
+        quiet: process.env.npm_config_loglevel === 'silent',
+      });
+    }
   } finally {
     for (const key of Object.keys(process.env)) if (!(key in before)) delete process.env[key];
     Object.assign(process.env, before);
     rmSync(folder, { recursive: true });
   }
-  const file = join('prebuilds', `linux-${arch}`, `phsync.${libc}.node`);
-  console.log(`${file}: ${checkBinary(join(out, file), libc)}`);
+  for (const { home, name: addon } of ADDONS) {
+    const file = join(home, 'prebuilds', `linux-${arch}`, `${addon}.${libc}.node`);
+    console.log(`${file}: ${checkBinary(join(out, file), libc)}`);
+  }
 }
 
 const { values, positionals } = parseArgs({

@@ -24,6 +24,15 @@ const suite = (): void => {
     expect(computed).toEqual(COMPUTED);
     expect(info).toMatchObject({ backend: 'native', kernels: expect.arrayContaining(['neon']) });
   });
+
+  it("comes with Kerberos' addon, which names the libraries that it does not find there", async () => {
+    const folder = join(inject('installed'), 'node_modules', 'phsync', 'native', 'gssapi');
+    const addon = join(folder, 'prebuilds', 'linux-arm64', 'phsync_gssapi.glibc.node');
+    const program = `console.log(require(${JSON.stringify(addon)}).whyNot())`;
+    const { code, stdout, stderr } = await qemu([node, '-e', program]);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/libkrb5\.so\.3/);
+  });
 };
 
 if (process.arch === 'arm64') describe.skip('the prebuilt addon for arm64 (other suites run it here)', suite);

@@ -56,6 +56,17 @@ class Site {
     return info as { backend: string; kernel?: string; whyNotNative?: string };
   }
 
+  /** What Kerberos' addon says: `there`, or why the system's libraries are not; or why there is no addon. */
+  async kerberos(): Promise<string> {
+    const addon = JSON.stringify(this.package('native', 'gssapi'));
+    const program = `import { createRequire } from 'node:module';
+      const load = createRequire(${JSON.stringify(this.package('package.json'))})('node-gyp-build');
+      try { console.log(load(${addon}).whyNot() ?? 'there'); } catch (error) { console.log('no addon: ' + error.message); }`;
+    const { status, stdout, output } = await this.run('node', ['--input-type=module', '-e', program]);
+    expect(status, output).toBe(0);
+    return stdout.trim();
+  }
+
   package(...path: string[]): string {
     return join(this.project, 'node_modules', 'phsync', ...path);
   }
@@ -89,6 +100,10 @@ describePackage('installed out of reach of any compiler', () => {
 
       it('computes natively', async () => {
         expect(await site.compute()).toMatchObject({ backend: 'native', kernel: expect.any(String) });
+      });
+
+      it("has Kerberos' addon, which finds the system's libraries or names what is missing", async () => {
+        expect(await site.kerberos()).toMatch(/^there$|^libkrb5\.so\.3/);
       });
 
       it('computes the same with native forbidden', async () => {
@@ -129,6 +144,7 @@ describePackage('installed out of reach of any compiler', () => {
       expect(output).toContain('the pure-JS fallback will do its work');
       expect(output).not.toMatch(/gyp|python/i);
       expect(await site.compute()).toMatchObject({ backend: 'fallback' });
+      expect(await site.kerberos()).toMatch(/^no addon: No native build/);
     });
   });
 });
@@ -141,6 +157,7 @@ describePackage('installed where there is a compiler', () => {
       await site.install('--omit=optional', inject('tarballOfSources'));
       expect(existsSync(site.package('build', 'Release', 'phsync.node'))).toBe(true);
       expect(await site.compute()).toMatchObject({ backend: 'native' });
+      if (process.platform === 'linux') expect(await site.kerberos()).toMatch(/^there$|^libkrb5\.so\.3/);
     });
   });
 });

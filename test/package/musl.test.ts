@@ -13,7 +13,9 @@ import { BUN_MUSL, runtime } from '../runtimes.js';
 import { describePackage } from './describe-package.js';
 import { BUILD_TOOLS, COMPUTE, COMPUTED, execute, plainEnvironment, root, VECTORS_ARGUMENT } from './tools.js';
 
-const addon = join(inject('installed'), 'node_modules', 'phsync', 'prebuilds', 'linux-x64', 'phsync.musl.node');
+const phsync = join(inject('installed'), 'node_modules', 'phsync');
+const addon = join(phsync, 'prebuilds', 'linux-x64', 'phsync.musl.node');
+const gssapi = join(phsync, 'native', 'gssapi', 'prebuilds', 'linux-x64', 'phsync_gssapi.musl.node');
 const here = join(root, 'test', 'package', 'musl');
 
 const x64 = process.platform === 'linux' && process.arch === 'x64';
@@ -74,6 +76,12 @@ suite(() => {
     expect(maps).toContain(addon);
     expect(maps.filter((path) => /musl.*\/libc\.so$|ld-musl/.test(path))).toHaveLength(1);
     expect(maps.filter((path) => path.endsWith('/libc.so.6'))).toEqual([]);
+  });
+
+  it("loads Kerberos' addon too, which names the libraries that it does not find there", async () => {
+    const program = join(libraries, 'kerberos.cjs');
+    writeFileSync(program, 'console.log(require(process.argv[2]).whyNot());');
+    expect(await run([program, gssapi])).toMatch(/libkrb5\.so\.3/);
   });
 
   it('passes the parity grid', { timeout: 300_000 }, async () => {

@@ -180,9 +180,10 @@ const LOGON_ADVICE: Readonly<Record<string, string>> = {
   'dc-logon-unknown-user': 'Correct directory.auth.user.',
   'dc-logon-password-expired':
     'Set a new password that never expires, clear "User must change password at next logon", and put it where directory.auth.password reads it.',
-  'dc-logon-account-disabled': 'Enable and unlock the account in the directory, and let it never expire.',
+  'dc-logon-account-disabled': 'Enable the account in the directory.',
   'dc-logon-account-locked': 'Unlock the account, and find out who else uses it with a wrong password.',
   'dc-logon-account-expired': 'Let the account never expire (accountExpires).',
+  'dc-logon-account-revoked': 'Enable and unlock the account in the directory, and let it never expire.',
   'dc-logon-restricted': 'Allow the account to log on from this machine at any hour.',
   'dc-clock-skew': 'Let both machines follow a time server (timedatectl set-ntp true; w32tm /resync).',
   'dc-spn-unknown': "Let directory.server be the domain controller's own full name, and give its address apart.",
