@@ -30,6 +30,7 @@ interface Exchange {
   readonly path: string;
   readonly contentType: string;
   readonly body: Buffer;
+  readonly isBatch: boolean;
   readonly response: ServerResponse;
   readonly random: Random;
 }
@@ -52,15 +53,17 @@ const FAULTS = {
   redirect: 1,
   redirectByStatus: 1,
   staleToken: 2,
-  killBefore: 1,
-  killAfter: 3,
-  killAnswered: 3,
 } as const;
-type FaultName = keyof typeof FAULTS;
-const DRAWN = (Object.keys(FAULTS) as FaultName[]).flatMap((name) => Array<FaultName>(FAULTS[name]).fill(name));
+/** Between a batch and its answer is where the agent's death is worst. */
+const KILLS = ['killBefore', 'killAfter', 'killAfter', 'killAnswered'] as const;
+type FaultName = keyof typeof FAULTS | (typeof KILLS)[number];
+const DRAWN = (Object.keys(FAULTS) as (keyof typeof FAULTS)[]).flatMap((name) =>
+  Array<FaultName>(FAULTS[name]).fill(name),
+);
 
-/** The agent has to come to something, too. */
-const MAX_KILLS = 5;
+/** Of each batch, until so many: the agent has to come to something, too. */
+const KILL_PROBABILITY = 0.2;
+const MAX_KILLS = 4;
 const TOKEN_FAULTS = ['tokenError', 'tokenBusy', 'tokenReset', 'tokenShort'] as const;
 
 export class FaultyTenant {
@@ -136,10 +139,15 @@ export class FaultyTenant {
     const random = this.#random;
     const path = request.url ?? '/';
     const contentType = request.headers['content-type'] ?? '';
-    if (request.headers['x-ms-aadmsods-apiaction'] === 'ProvisionCredentials') this.credentials++;
-    const exchange = { path, contentType, body: Buffer.concat(chunks), response, random: random! };
+    const action = String(request.headers['x-ms-aadmsods-apiaction'] ?? '');
+    if (action === 'ProvisionCredentials') this.credentials++;
+    const isBatch = action.startsWith('Provision');
+    const exchange = { path, contentType, body: Buffer.concat(chunks), isBatch, response, random: random! };
     try {
-      if (random === undefined || !random.chance(this.#probability)) answer(response, await this.#forward(exchange));
+      const kills = isBatch && this.#probability > 0 && this.#kills < MAX_KILLS && random!.chance(KILL_PROBABILITY);
+      if (kills) await this.#fault(exchange, random!.pick(KILLS));
+      else if (random === undefined || !random.chance(this.#probability))
+        answer(response, await this.#forward(exchange));
       else if (path.endsWith('/token')) await this.#tokenFault(exchange);
       else await this.#fault(exchange, random.pick(DRAWN));
     } catch (error) {
@@ -340,7 +348,8 @@ export class FaultyTenant {
   }
 
   #kill(): void {
-    if (this.#kills++ < MAX_KILLS) this.onKill();
+    this.#kills++;
+    this.onKill();
   }
 
   #later(ms: number, work: () => Promise<void>): void {

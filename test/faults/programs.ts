@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
 import type { CycleReport } from '#src/agent/agent.js';
@@ -151,6 +152,13 @@ export class AgentProcess {
       if (signal === null) this.ends++;
       setTimeout(() => this.#running && this.run(), 200);
     });
+  }
+
+  /** Resolves after a cycle that came to a good end. @throws where none comes within a minute */
+  async firstCycle(): Promise<void> {
+    for (const until = Date.now() + 60_000; this.cycles === 0; await sleep(20)) {
+      if (Date.now() > until) throw new Error('no cycle came to its end, though nothing was wrong');
+    }
   }
 
   /** Without warning; it is started again. */

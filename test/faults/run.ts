@@ -60,13 +60,24 @@ export async function faultRun(options: RunOptions): Promise<RunResult> {
     address: network.address,
     dc: dc.facts,
     account: dc.users.find(({ kind }) => kind === 'sync-account')!.name,
-    pageSize: random.pick([25, 60, 150]),
+    pageSize: random.pick([25, 60, 150, 1000]),
   });
   let failed = true;
   try {
-    proxy.trouble(new Random(seed ^ 0x5eed), random.pick([0.15, 0.3, 0.45]), random.pick([undefined, 20, 2000]));
+    const begin = [
+      new Random(seed ^ 0x5eed),
+      random.pick([0.15, 0.3, 0.45]),
+      random.pick([undefined, 20, 2000]),
+    ] as const;
+    // In the first synchronization, or in the changes after it: a DC sends much of the former again of its own accord.
+    const fromTheStart = random.chance(0.3);
+    if (fromTheStart) proxy.trouble(...begin);
     proxy.onKill = () => agent.kill();
     agent.run();
+    if (!fromTheStart) {
+      await agent.firstCycle();
+      proxy.trouble(...begin);
+    }
     const { restarts, fills } = await trouble({ ...options, random, agent, proxy, network, disk, troubleMs });
     network.calm();
     await agent.stop();
@@ -133,7 +144,7 @@ async function trouble({ random, directory, agent, proxy, network, disk, changes
   const byKill = random.chance(0.5);
   const fullFor = random.int(200, 1200);
   const room = random.pick([0, 300_000, 1_300_000]);
-  draw(random.int(0, 2), () => agent.kill());
+  draw(random.int(0, 1), () => agent.kill());
   draw(random.int(1, 4), () => network.cutAfter(random.int(100, 60_000)));
   draw(random.int(0, 2), async () => {
     fills++;
