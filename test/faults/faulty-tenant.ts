@@ -55,7 +55,7 @@ const FAULTS = {
   staleToken: 2,
 } as const;
 /** Between a batch and its answer is where the agent's death is worst. */
-const KILLS = ['killBefore', 'killAfter', 'killAfter', 'killAnswered'] as const;
+const KILLS = ['killBefore', 'killBefore', 'killAfter', 'killAnswered'] as const;
 type FaultName = keyof typeof FAULTS | (typeof KILLS)[number];
 const DRAWN = (Object.keys(FAULTS) as (keyof typeof FAULTS)[]).flatMap((name) =>
   Array<FaultName>(FAULTS[name]).fill(name),
