@@ -11,6 +11,7 @@ export const names = [
   'tenant',
   'diagnose',
   'sync-object',
+  'events',
   'permissions',
   'hash',
   'verify',

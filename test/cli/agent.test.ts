@@ -155,7 +155,8 @@ describe('phsync agent', () => {
     expect([text.code, text.stdout]).toEqual([3, '']);
     const lines = text.stderr.trim().split('\n');
     expect(lines.filter((line) => line.startsWith('phsync:'))).toHaveLength(1);
-    expect(lines.filter((line) => line.includes('ECONNREFUSED') && line.startsWith('{'))).toHaveLength(1);
+    const events = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line).event);
+    expect(events.filter((event) => event === 611)).toHaveLength(1);
     expect(text.stderr).toMatch(/^phsync: connector phs: .*127\.255\.1\.1/m);
   });
 

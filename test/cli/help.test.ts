@@ -31,6 +31,7 @@ describe('phsync --help', () => {
       'tenant',
       'diagnose',
       'sync-object',
+      'events',
       'permissions',
       'hash',
       'verify',

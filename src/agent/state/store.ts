@@ -122,7 +122,9 @@ export class StateStore {
           (SELECT min(first_failure) FROM retry WHERE retry.connector = connector.id) AS oldestFailureAt
          FROM connector WHERE name = ?`,
       )
-      .get(name) as { [Name in keyof StateGlance]: number | null } | undefined;
+      .get(this.#staging ? `${STAGING_PREFIX}${name}` : name) as
+      | { [Name in keyof StateGlance]: number | null }
+      | undefined;
     return {
       completedAt: row?.completedAt ?? undefined,
       heartbeatAt: row?.heartbeatAt ?? undefined,
