@@ -99,6 +99,18 @@ describeDc('phsync diagnose', () => {
     db.close();
   }
 
+  /** A synchronization with a user whose userPrincipalName is of another domain; the path of its state. */
+  async function refuseOne({ copyState, sync, undo }: Plan): Promise<string> {
+    const path = copyState();
+    const { name, dn } = special('long');
+    const upn = (value: string) =>
+      modify(`dn: ${dn}\nchangetype: modify\nreplace: userPrincipalName\nuserPrincipalName: ${value}\n-\n\n`);
+    upn(`${name}@elsewhere.test`);
+    undo(() => upn(upnOf(name)));
+    expect((await sync()).stdout).toContain('"retryQueue":1');
+    return path;
+  }
+
   const HOURS_4 = 4 * 3_600_000;
 
   const FAULTS: readonly Fault[] = [
@@ -288,16 +300,24 @@ describeDc('phsync diagnose', () => {
     [
       'a user whom the tenant does not take',
       ['warning:retry-queue'],
-      /1 object not synchronized.*not a domain of this tenant/,
+      /1 object not synchronized, the oldest for \d+ seconds?: 1 × .*not a domain of this tenant/,
       /phsync diagnose --dn.*phsync sync-object --dn/,
-      async ({ copyState, sync, undo }) => {
-        copyState();
-        const { name, dn } = special('long');
-        const upn = (value: string) =>
-          modify(`dn: ${dn}\nchangetype: modify\nreplace: userPrincipalName\nuserPrincipalName: ${value}\n-\n\n`);
-        upn(`${name}@elsewhere.test`);
-        undo(() => upn(upnOf(name)));
-        expect((await sync()).stdout).toContain('"retryQueue":1');
+      async (plan) => void (await refuseOne(plan)),
+    ],
+    [
+      'a user whom the tenant has not taken for four hours',
+      ['retry-queue'],
+      /1 object not synchronized, the oldest for 4 hours/,
+      /phsync diagnose --dn/,
+      async (plan) => changeState(await refuseOne(plan), `UPDATE retry SET first_failure = first_failure - ${HOURS_4}`),
+    ],
+    [
+      'a keytab that cannot be read',
+      ['secrets', 'dc-logon'],
+      /keytab/,
+      /Write the keytab anew/,
+      ({ config }) => {
+        directoryOf(config).auth = { mechanism: 'kerberos', user: 'phs.sync', keytab: './nowhere.keytab' };
       },
     ],
     [

@@ -1,5 +1,7 @@
 /** Checks of the configuration itself: readable, valid, and every secret that it names to be had. */
 
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { resolveSecret } from '../../config/secrets.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type AgentConfig, loadAgentConfig } from '../config.js';
@@ -25,7 +27,7 @@ export async function checkConfiguration(
   }
 }
 
-/** All secrets, and the certificates of `tenant.ca`. */
+/** All secrets and keytabs, and the certificates of `tenant.ca`. */
 export async function checkSecrets(config: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): Promise<CheckResult> {
   const { tenant, connectors } = config;
   const wanted: (() => Promise<unknown>)[] = [
@@ -37,7 +39,8 @@ export async function checkSecrets(config: AgentConfig, env: Readonly<NodeJS.Pro
   if (proxyPassword !== undefined) wanted.push(() => resolveSecret(proxyPassword, 'tenant.proxy.password', env));
   for (const [i, { enabled, directory }] of connectors.entries()) {
     if (!enabled || directory.type !== 'drs') continue;
-    const { password } = directory.auth;
+    const { password, keytab } = directory.auth;
+    if (keytab !== undefined) wanted.push(() => readable(keytab, `connectors[${i}].directory.auth.keytab`));
     if (password !== undefined) {
       wanted.push(() => resolveSecret(password, `connectors[${i}].directory.auth.password`, env));
     }
@@ -57,4 +60,17 @@ export async function checkSecrets(config: AgentConfig, env: Readonly<NodeJS.Pro
     'Run this as the user and with the environment that the agent has, or correct the reference in agent.yaml.',
     { missing },
   );
+}
+
+/** @throws PhsyncError `config-secret` */
+async function readable(file: string, name: string): Promise<void> {
+  try {
+    await access(file, constants.R_OK);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new PhsyncError('config-secret', `${name}: cannot read the keytab ${file}: ${code}`, {
+      cause,
+      facts: { file },
+    });
+  }
 }
