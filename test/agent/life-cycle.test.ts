@@ -2,7 +2,9 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DELETIONS_KEPT_MS } from '#src/agent/begin-cycle.js';
+import { systemClock } from '#src/agent/clock.js';
 import { RESTORED_AFTER_MS } from '#src/agent/decide-password.js';
+import type { TenantClient } from '#src/agent/link.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from '#src/agent/source.js';
 import { type LabDirectory, LabSource } from '#src/agent/sources/lab-source.js';
 import { stagingClient } from '#src/agent/staging.js';
@@ -41,6 +43,7 @@ function seenThrough(
   };
 }
 
+const never = new AbortController().signal;
 const DAY = 24 * 3_600_000;
 
 describe('an agent that was off for longer than domain controllers remember deletions', () => {
@@ -135,9 +138,9 @@ describe('one user in two directories', () => {
       });
     };
     const both = [connector({ name: 'old' }), connector({ name: 'new' })];
-    const cycle = async (connectors = both) => {
-      const agent = site.agent(before, { connectors, openSource });
-      const reports = await agent.cycle({ signal: new AbortController().signal });
+    const cycle = async (connectors = both, client: TenantClient = site.client) => {
+      const agent = site.agent(before, { connectors, client, openSource });
+      const reports = await agent.cycle({ signal: never });
       for (const { error } of reports) if (error !== undefined) throw new Error(error.message);
       return Object.fromEntries(reports.map((report) => [report.connector, report]));
     };
@@ -171,6 +174,21 @@ describe('one user in two directories', () => {
     after.change('delete', index);
     expect((await cycle()).new).toMatchObject({ deleted: 1 });
     expect(await user()).toBeUndefined();
+  });
+
+  test('does not fall between the two: what one tells late overtakes nothing of the other', async () => {
+    const { before, after, index, cycle, has } = migration();
+    await cycle([connector({ name: 'old' }), connector({ name: 'new', enabled: false })]);
+    before.change('delete', index);
+    const client = altered(site.client, {
+      async provisionAzureADSyncObjects(objects) {
+        // The new account's Add has time enough to come first.
+        if (objects.some(({ syncOperation }) => syncOperation === 'Delete')) await systemClock.sleep(500, never);
+        return site.client.provisionAzureADSyncObjects(objects);
+      },
+    });
+    await cycle(undefined, client);
+    expect(await has(after)).toBe(true);
   });
 
   test('has the newer of both passwords, in whatever order they come', async () => {
