@@ -39,7 +39,7 @@ export interface PlannedChange {
  * running agent. No state yet: the copy is empty, as the agent's would be.
  * @throws PhsyncError `state-unreadable`, `store-sqlite`
  */
-export async function copyState(stateDir: string): Promise<{ readonly stateDir: string; dispose(): void }> {
+export function copyState(stateDir: string): { readonly stateDir: string; dispose(): void } {
   const copy = mkdtempSync(join(tmpdir(), 'phsync-dry-run.'));
   const dispose = () => rmSync(copy, { recursive: true, force: true });
   const file = join(stateDir, DATABASE_FILE);
@@ -48,7 +48,8 @@ export async function copyState(stateDir: string): Promise<{ readonly stateDir: 
   let database: Database.Database | undefined;
   try {
     database = new SqliteDatabase(file, { readonly: true, fileMustExist: true });
-    await database.backup(join(copy, DATABASE_FILE));
+    // One snapshot: a backup page by page would begin anew whenever a running agent writes.
+    database.prepare('VACUUM INTO ?').run(join(copy, DATABASE_FILE));
     return { stateDir: copy, dispose };
   } catch (cause) {
     dispose();

@@ -9,7 +9,7 @@ import { exitCodes } from './output.js';
 
 /** The document is written as it comes about: a first synchronization has as many entries as there are users. */
 export async function dryRun(config: AgentConfig, request: CycleRequest, json: boolean): Promise<void> {
-  const copy = await copyState(config.stateDir);
+  const copy = copyState(config.stateDir);
   const out = new Lines();
   let users = 0;
   try {

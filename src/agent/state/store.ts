@@ -396,7 +396,7 @@ export class ConnectorState {
 
   /**
    * Users of whom the tenant must be told that their account has expired, or (where such accounts stay enabled) that it
-   * is enabled; by their GUIDs, behind `last`.
+   * is enabled; by their GUIDs, behind `last`. Not of those who wait in the retry queue.
    */
   expiring(now: number, disableExpired: boolean, last: Uint8Array | undefined, limit: number): Uint8Array[] {
     const { inScope, expired } = RowFlag;
@@ -405,7 +405,8 @@ export class ConnectorState {
       : `account_expires IS NOT NULL AND flags & ${expired}`;
     return this.#db
       .prepare(
-        `SELECT guid FROM object INDEXED BY object_expires WHERE connector = @id AND ${which} AND guid > @last ORDER BY guid LIMIT @limit`,
+        `SELECT guid FROM object INDEXED BY object_expires WHERE connector = @id AND ${which} AND guid > @last
+          AND guid NOT IN (SELECT guid FROM retry WHERE connector = @id) ORDER BY guid LIMIT @limit`,
       )
       .pluck()
       .all({ id: this.#id, now, last: last ?? new Uint8Array(0), limit }) as Uint8Array[];
