@@ -10,6 +10,8 @@ const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString
 const unhex = (text: string) => Uint8Array.from(Buffer.from(text, 'hex'));
 const NTLM = '1.3.6.1.4.1.311.2.2.10';
 const KERBEROS = '1.2.840.113554.1.2.2';
+const MS_KERBEROS = '1.2.840.48018.1.2.2';
+const MS_KERBEROS_DER = '06092a864882f712010202';
 const NTLM_DER = '060a2b06010401823702020a';
 
 describe('DER', () => {
@@ -85,12 +87,14 @@ class SimulatedMechanism implements Mechanism {
   readonly signatureSize = 4;
   complete = false;
   readonly oid: string;
+  readonly alternativeOids: readonly string[];
   readonly #legs: number;
   #said = 0;
 
-  constructor(oid: string, legs: number) {
+  constructor(oid: string, legs: number, ...alternativeOids: string[]) {
     this.oid = oid;
     this.#legs = legs;
+    this.alternativeOids = alternativeOids;
   }
 
   async step(): Promise<Uint8Array | undefined> {
@@ -179,6 +183,19 @@ describe('negotiation (simulated mechanisms)', () => {
     const cheated = make();
     await cheated.step(undefined);
     await expect(cheated.step(reply({ state: 0, mech: NTLM }))).rejects.toMatchObject({ code: 'malformed' });
+  });
+
+  test.each([KERBEROS, MS_KERBEROS])('a mechanism with two names, of which the server takes %s', async (mech) => {
+    const kerberos = new SimulatedMechanism(MS_KERBEROS, 2, KERBEROS);
+    const context = new SpnegoContext([kerberos, new SimulatedMechanism(NTLM, 2)]);
+    // All three names, Microsoft's first, as Windows offers them: 36 bytes of MechTypeList.
+    const offer = `3022${MS_KERBEROS_DER}06092a864886f712010202${NTLM_DER}`;
+    expect(hex(await context.step(undefined))).toContain(offer);
+    const third = await context.step(reply({ state: 1, mech, token: 'cc' }));
+    expect(hex(third)).toBe(hex(encodeNegTokenResp(Uint8Array.of(2), Uint8Array.of(0xc1, 36))));
+    await context.step(reply({ state: 0, mic: '5e24' }));
+    expect(context.complete).toBe(true);
+    expect(kerberos.complete).toBe(true);
   });
 
   test('a mechanism that was not offered', async () => {
