@@ -67,7 +67,7 @@ describe('a mistyped OU', () => {
     const scope = { include: ['OU=Lab,DC=lab,DC=test'], exclude: ['OU=Former,DC=lab,DC=test'] };
     const parts = { connectors: [connector({ scope })] };
     await cycle(lab, parts);
-    expect(warnings()).toEqual([expect.objectContaining({ level: 40, connector: 'lab', ou: scope.exclude[0] })]);
+    expect(warnings()).toEqual([expect.objectContaining({ level: 'warn', connector: 'lab', ou: scope.exclude[0] })]);
     site.logged.length = 0;
     await cycle(lab, parts);
     expect(warnings()).toEqual([]);

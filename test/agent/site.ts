@@ -9,6 +9,7 @@ import { Agent, type AgentParts, type CycleReport } from '#src/agent/agent.js';
 import { type Clock, systemClock } from '#src/agent/clock.js';
 import type { ConnectorConfig } from '#src/agent/config.js';
 import { noEvents } from '#src/agent/events/event.js';
+import { createLog } from '#src/agent/events/log.js';
 import type { TenantClient } from '#src/agent/link.js';
 import { LabDirectory, type LabOptions, LabSource } from '#src/agent/sources/lab-source.js';
 import { openStateStore, type StateStore } from '#src/agent/state/store.js';
@@ -30,8 +31,8 @@ export class TestSite {
   readonly directory = mkdtempSync(join(tmpdir(), 'phsync-agent-test.'));
   readonly hasher: Hasher = createHasher();
   readonly logged: string[] = [];
-  readonly log = pino(
-    { level: 'trace' },
+  readonly log = createLog(
+    'trace',
     new Writable({
       write: (chunk, _encoding, done) => {
         this.logged.push(String(chunk));
