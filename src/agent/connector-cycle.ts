@@ -7,6 +7,7 @@ import type { Clock } from './clock.js';
 import type { ConnectorConfig } from './config.js';
 import { runCycle } from './cycle.js';
 import type { EventSink } from './events/event.js';
+import type { FullSyncStory } from './full-sync-story.js';
 import type { Link } from './link.js';
 import { createScope } from './scope.js';
 import type { DirectorySource } from './source.js';
@@ -16,8 +17,6 @@ import type { ConnectorState, StateStore } from './state/store.js';
 import type { OutcomeHook } from './unit.js';
 
 const RETRIES_LOGGED = 10;
-/** Progress of a full synchronization is told at most so often. */
-const PROGRESS_MS = 60_000;
 
 /** What one cycle did for one connector. */
 export interface CycleReport extends Readonly<CycleCounts> {
@@ -46,6 +45,8 @@ export interface ConnectorCycleOptions {
   /** Aborted: no more is pulled, what is under way is settled, and the cycle ends early without an error. */
   readonly signal: AbortSignal;
   readonly full: boolean;
+  /** Of this connector's full synchronizations, kept from cycle to cycle. */
+  readonly story: FullSyncStory;
   readonly allowDeletions: boolean;
   /** Reports and log say so. */
   readonly staging?: boolean | undefined;
@@ -65,7 +66,7 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
   const { staging = false, events, onOutcome } = options;
   const log = options.log.child(staging ? { connector: name, staging } : { connector: name });
   const scope = createScope(connector.scope);
-  const full = fullSynchronization(options, events, scope.digest);
+  const { story } = options;
   const started = clock.now();
   let counts: Readonly<CycleCounts> = noCounts();
   let source: DirectorySource | undefined;
@@ -75,7 +76,8 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
     const link = await options.openLink();
     source = await options.openSource();
     log.debug({ directory: source.description }, 'cycle starts');
-    full.starts();
+    const continues = !options.full && state.cookie !== undefined;
+    story.begins(events, clock, looksAtAll(options, scope.digest), options.full, continues);
     counts = await runCycle({
       source,
       scope,
@@ -93,7 +95,7 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
       ...(onOutcome === undefined ? {} : { onOutcome: (...outcome) => onOutcome(connector, ...outcome) }),
       onProgress: (soFar, total) => {
         counts = soFar;
-        full.progress(soFar, total);
+        story.progress(events, clock, soFar, total);
         options.onProgress?.(soFar, total);
       },
     });
@@ -124,11 +126,11 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
   }
   if (report.pwdLastSetOnly > 0) events.emit(668, { count: report.pwdLastSetOnly });
   if (report.error === undefined) {
-    if (!signal.aborted) full.completed(report);
+    if (!signal.aborted) story.completed(events, report, report.seconds);
     const { error: _, connector: __, firstReason: ___, staging: ____, ...summary } = report;
     log.info(summary, signal.aborted ? 'cycle stopped before its end' : 'cycle done');
   } else {
-    full.failed(report.error);
+    if (source !== undefined) story.failed(events, report.error.code);
     if (report.error.code === 'dc-access-denied') events.emit(115, report.error);
     if (report.error.code === 'hasher-worker') events.emit(615, report.error);
     // What it says is the next event's.
@@ -143,39 +145,15 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
   return report;
 }
 
-/** Events of a cycle that looks at the whole directory: for the first time, on demand, or under new scope rules. */
-function fullSynchronization(options: ConnectorCycleOptions, events: EventSink, scopeDigest: string) {
-  const { state, clock } = options;
-  const isFull =
-    options.full ||
+/** The whole directory is looked at: for the first time, on demand, or under new scope rules. */
+function looksAtAll({ full, state }: ConnectorCycleOptions, scopeDigest: string): boolean {
+  return (
+    full ||
     state.full ||
     state.fullSyncAt === undefined ||
     state.cookie === undefined ||
-    (state.scopeDigest !== undefined && state.scopeDigest !== scopeDigest);
-  let started = false;
-  let toldAt = 0;
-  return {
-    starts() {
-      if (!isFull) return;
-      started = true;
-      toldAt = clock.now();
-      events.emit(617);
-      events.emit(618, { continues: !options.full && state.cookie !== undefined });
-    },
-    progress({ seen, credentialsSent, failed }: Readonly<CycleCounts>, total: number | undefined) {
-      if (!started || clock.now() - toldAt < PROGRESS_MS) return;
-      toldAt = clock.now();
-      events.emit(619, { seen, total, credentialsSent, failed });
-    },
-    completed({ seen, credentialsSent, failed, seconds }: CycleReport) {
-      if (!started) return;
-      events.emit(622, { seen, credentialsSent, failed, seconds });
-      events.emit(623);
-    },
-    failed({ code }: { readonly code: string }) {
-      if (started) events.emit(621, { code });
-    },
-  };
+    (state.scopeDigest !== undefined && state.scopeDigest !== scopeDigest)
+  );
 }
 
 function logRetries(state: ConnectorState, size: number, log: Logger): void {

@@ -6,6 +6,7 @@ import { type CycleReport, runConnectorCycle } from './connector-cycle.js';
 import type { ObjectReference } from './cycle.js';
 import { type EventSink, ofConnector } from './events/event.js';
 import { keepHeartbeat } from './events/heartbeat.js';
+import { FullSyncStory } from './full-sync-story.js';
 import type { Link } from './link.js';
 import { runEveryTwoMinutes } from './scheduler.js';
 import { createScope } from './scope.js';
@@ -48,6 +49,7 @@ export class ConnectorRunner {
   #wakeNow = false;
   readonly #errands: (() => Promise<void>)[] = [];
   #last: ConnectorStatus['lastCycle'];
+  readonly #story = new FullSyncStory();
 
   constructor(config: ConnectorConfig, context: RunnerContext) {
     this.config = config;
@@ -179,6 +181,7 @@ export class ConnectorRunner {
         events: own,
         signal,
         full,
+        story: this.#story,
         allowDeletions,
         staging,
         onOutcome,
