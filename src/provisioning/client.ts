@@ -129,11 +129,9 @@ class Client implements ProvisioningClient {
     options?: CallOptions,
   ): Promise<readonly AzureADSyncObjectResult[]> {
     const { results } = await this.#call('ProvisionAzureADSyncObjects', { objects }, options);
-    const anchors = objects.map(({ propertyValues }) => [
-      propertyValues.get('SourceAnchor'),
-      propertyValues.get('CloudAnchor'),
-    ]);
-    return inOrderOf(anchors, results, 'ProvisionAzureADSyncObjects');
+    const source = objects.map(({ propertyValues }) => propertyValues.get('SourceAnchor'));
+    const cloud = (i: number) => objects[i]!.propertyValues.get('CloudAnchor');
+    return inOrderOf(source, cloud, results, 'ProvisionAzureADSyncObjects');
   }
 
   async provisionCredentials(
@@ -141,8 +139,8 @@ class Client implements ProvisioningClient {
     options?: CallOptions,
   ): Promise<readonly SyncCredentialsChangeResult[]> {
     const { results } = await this.#call('ProvisionCredentials', { items }, options);
-    const anchors = items.map(({ sourceAnchor, cloudAnchor }) => [sourceAnchor, cloudAnchor]);
-    return inOrderOf(anchors, results, 'ProvisionCredentials');
+    const source = items.map(({ sourceAnchor }) => sourceAnchor);
+    return inOrderOf(source, (i) => items[i]!.cloudAnchor, results, 'ProvisionCredentials');
   }
 
   async setCompanyDirsyncFeatures(features: number, options?: CallOptions): Promise<void> {
@@ -251,24 +249,24 @@ class Client implements ProvisioningClient {
 
 /** Results by the anchors of what was sent. @throws PhsyncError `provisioning-bad-reply` unless they match one to one */
 function inOrderOf<R extends { readonly sourceAnchor: string | undefined; readonly cloudAnchor: string | undefined }>(
-  anchors: readonly (readonly unknown[])[],
+  sourceAnchors: readonly unknown[],
+  cloudAnchorOf: (i: number) => unknown,
   results: readonly R[],
   name: OperationName,
 ): readonly R[] {
-  const matches = (result: R | undefined, [source, cloud]: readonly unknown[]) =>
-    result !== undefined &&
-    (typeof source === 'string' ? result.sourceAnchor === source : result.cloudAnchor === cloud);
-  if (results.length === anchors.length && anchors.every((anchor, i) => matches(results[i], anchor))) {
+  const matches = (source: unknown, i: number) =>
+    typeof source === 'string' ? results[i]!.sourceAnchor === source : results[i]!.cloudAnchor === cloudAnchorOf(i);
+  if (results.length === sourceAnchors.length && sourceAnchors.every(matches)) {
     return results;
   }
-  const bySource = new Map(results.map((result) => [result.sourceAnchor, result]));
-  const byCloud = new Map(results.map((result) => [result.cloudAnchor, result]));
-  const ordered = anchors.map(([source, cloud]) =>
-    typeof source === 'string' ? bySource.get(source) : byCloud.get(cloud as string),
+  const bySource = new Map<unknown, R>(results.map((result) => [result.sourceAnchor, result]));
+  const byCloud = new Map<unknown, R>(results.map((result) => [result.cloudAnchor, result]));
+  const ordered = sourceAnchors.map((source, i) =>
+    typeof source === 'string' ? bySource.get(source) : byCloud.get(cloudAnchorOf(i)),
   );
-  if (results.length !== anchors.length || ordered.includes(undefined)) {
+  if (results.length !== sourceAnchors.length || ordered.includes(undefined)) {
     throw new PhsyncError('provisioning-bad-reply', `${name}: the results do not match what was sent`, {
-      facts: { operation: name, sent: anchors.length, results: results.length },
+      facts: { operation: name, sent: sourceAnchors.length, results: results.length },
     });
   }
   return ordered as R[];
