@@ -15,6 +15,8 @@ export class EnvelopeSealer {
   readonly #des = new Des();
   readonly #keyAndSalt: Uint8Array;
   readonly #ridKeys = new Uint8Array(16);
+  /** Under the key of the last envelope. */
+  #rc4: Rc4 | undefined;
 
   constructor(sessionKey: Uint8Array) {
     this.#keyAndSalt = new Uint8Array(sessionKey.length + SALT);
@@ -33,7 +35,8 @@ export class EnvelopeSealer {
     for (let i = 0; i < 4; i++) envelope[SALT + i] = checksum >>> (8 * i);
     this.#keyAndSalt.set(salt, this.#keyAndSalt.length - SALT);
     const key = md5(this.#keyAndSalt);
-    new Rc4(key).process(envelope, SALT);
+    this.#rc4 = this.#rc4?.setKey(key) ?? new Rc4(key);
+    this.#rc4.process(envelope, SALT);
     return envelope;
   }
 
