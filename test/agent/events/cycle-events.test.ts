@@ -9,12 +9,15 @@ import { sourceAnchorOf } from '#src/agent/user-properties.js';
 import { PhsyncError } from '#src/hasher/errors.js';
 import { CredentialResult } from '#src/provisioning/types.js';
 import { altered, connector, DOMAIN, TestClock, TestSite } from '../site.js';
+import { fieldsByNumber } from './page.js';
 
 let site: TestSite;
 beforeEach(async () => {
   site = await TestSite.start();
 });
 afterEach(() => site.stop());
+
+const known = fieldsByNumber();
 
 /** A sink that keeps what it is told: the real one over the site's state, asked for what it stored. */
 class Kept {
@@ -31,6 +34,10 @@ class Kept {
     const found = site.store.events.newest(1000).reverse();
     const fresh = found.slice(this.#taken);
     this.#taken = found.length;
+    for (const { number, fields } of fresh) {
+      const { partitionName: _, ...own } = fields;
+      expect(known.get(number), `event ${number} in events.md`).toEqual(expect.arrayContaining(Object.keys(own)));
+    }
     return fresh.map(({ number, connector, fields }) => ({ event: number, connector, ...fields }));
   }
   #taken = 0;

@@ -6,20 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { EVENTS } from '#src/agent/events/event.js';
 import { outcomeNames } from '#src/agent/state/rows.js';
 import { root } from '../../package/tools.js';
-
-const page = readFileSync(join(root, 'src/agent/events.md'), 'utf8');
-
-/** The rows of the table that begins with the given heading, cell by cell. */
-function table(heading: string): string[][] {
-  const lines = page.slice(page.indexOf(heading)).split('\n').slice(2);
-  const end = lines.findIndex((line) => !line.startsWith('|'));
-  return lines.slice(0, end).map((line) =>
-    line
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  );
-}
+import { table } from './page.js';
 
 /** The numbers that the sources emit, by name or through a constant. */
 function raised(): Set<string> {
