@@ -16,7 +16,7 @@ const main = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', '
 /** Long enough for a first synchronization on a busy machine. */
 const RUN_TIMEOUT = 240_000;
 
-const secrets = {
+export const secrets = {
   PHSYNC_AGENT_SECRET: 'agent-secret-of-the-tests',
   PHSYNC_AD_PASSWORD: 'Sync.Passw0rd.1',
 };

@@ -6,14 +6,17 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CycleReport } from '#src/agent/agent.js';
+import { loadAgentConfig } from '#src/agent/config.js';
+import { type CreatedAgent, createAgent } from '#src/agent/create-agent.js';
 import { type OutcomeCode, outcomeNames } from '#src/agent/state/rows.js';
 import { createProvisioningClient } from '#src/provisioning/client.js';
 import { createClientCredentials } from '#src/provisioning/client-credentials.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import { describeDc, facts, modify } from './dc.js';
-import { type DirectoryOptions, Site, upnOf } from './harness.js';
+import { type DirectoryOptions, Site, secrets, upnOf } from './harness.js';
 
 // What the tenant answers at sign-in: AADSTS numbers.
 const SIGNED_IN = 0;
@@ -36,6 +39,8 @@ interface TenantUser {
   readonly force_change: number | null;
   readonly last_password_change: number | null;
 }
+
+const log = pino({ level: 'silent' });
 
 describeDc('the life of an account', () => {
   let site: Site;
@@ -70,10 +75,22 @@ describeDc('the life of an account', () => {
     );
   const remove = (dn: string) => modify(`dn: ${dn}\nchangetype: delete\n\n`);
 
-  async function sync(more: DirectoryOptions & { readonly args?: readonly string[] } = {}): Promise<CycleReport> {
-    const run = await site.agentOnce({ scope: scope(), ...more });
-    if (run.error !== undefined) throw new Error(`${run.error.code}: ${run.error.message}`);
-    return run.report;
+  /** The agent of the configuration that was asked for last: it keeps its connection from cycle to cycle. */
+  let current: { readonly config: string; readonly agent: CreatedAgent } | undefined;
+  async function stopAgent(): Promise<void> {
+    await current?.agent.close();
+    current = undefined;
+  }
+  async function sync(options: DirectoryOptions = {}): Promise<CycleReport> {
+    const file = site.agentConfig({ scope: scope(), ...options });
+    const config = readFileSync(file, 'utf8');
+    if (current?.config !== config) {
+      await stopAgent();
+      current = { config, agent: await createAgent(await loadAgentConfig(file), { log, env: secrets }) };
+    }
+    const [report] = await current.agent.agent.cycle({ signal: new AbortController().signal });
+    if (report?.error !== undefined) throw new Error(`${report.error.code}: ${report.error.message}`);
+    return report!;
   }
   const signIn = (name: string, password: string) => site.signIn(upnOf(name), password);
 
@@ -116,7 +133,7 @@ describeDc('the life of an account', () => {
     const credentials = createClientCredentials({
       tokenUrl,
       clientId: 'agent-1',
-      clientSecret: 'agent-secret-of-the-tests',
+      clientSecret: secrets.PHSYNC_AGENT_SECRET,
       scope: 'https://graph.windows.net/.default',
       ca: pem,
     });
@@ -136,6 +153,7 @@ describeDc('the life of an account', () => {
     await sync();
   });
   afterAll(async () => {
+    await stopAgent();
     await site?.stop();
     // Other tests count this domain's users.
     for (const dn of [inside(), outside()]) remove(dn);
@@ -348,6 +366,7 @@ describeDc('the life of an account', () => {
       await sync(disabling);
       expect(await signIn(name, password)).toBe(SIGNED_IN);
       // The agent's clock alone.
+      await stopAgent();
       const config = site.agentConfig({ scope: scope(), ...disabling });
       const later = await site.run(['agent', '--config', config, '--once', '--json'], {}, ['faketime', '-f', '+2h']);
       expect(JSON.parse(later.stdout)).toMatchObject({ done: true, connectors: [{ seen: 0, updated: 1 }] });
@@ -411,10 +430,10 @@ describeDc('the life of an account', () => {
     const [name, password] = ['life.off', 'Off.Passw0rd.1'];
     add(name, password);
     await sync();
+    set(dnOf(name), { unicodePwd: 'Off.Passw0rd.2' });
+    await stopAgent();
     const off = await site.agentOnce({ scope: scope(), connector: { enabled: false } });
     expect(off).toMatchObject({ code: 0, report: undefined });
-    set(dnOf(name), { unicodePwd: 'Off.Passw0rd.2' });
-    await site.agentOnce({ scope: scope(), connector: { enabled: false } });
     expect(await signIn(name, password)).toBe(SIGNED_IN);
     expect(await sync()).toMatchObject({ seen: 1, credentialsSent: 1 });
     expect(await signIn(name, 'Off.Passw0rd.2')).toBe(SIGNED_IN);
@@ -456,6 +475,7 @@ describeDc('the life of an account', () => {
     expect(staged.created).toBeGreaterThan(10);
     expect(await signIn(name, password)).toBe(UNKNOWN);
 
+    // Beside a running agent, which holds the state.
     const config = site.agentConfig({ scope: scope() });
     const words = await site.run(['agent', '--config', config, '--once', '--dry-run']);
     expect(words.stderr).toBe('');
