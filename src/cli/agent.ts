@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import type { CycleReport, CycleRequest } from '../agent/agent.js';
 import { type AgentConfig, loadAgentConfig } from '../agent/config.js';
+import { askAgent } from '../agent/control/client.js';
 import { type CreatedAgent, createAgent } from '../agent/create-agent.js';
 import { createLog } from '../agent/events/log.js';
 import { PhsyncError } from '../hasher/errors.js';
@@ -35,6 +36,7 @@ async function run(options: Options): Promise<void> {
   const log = createLog(config.logLevel);
   const { full = false, allowDeletions = false } = options;
   if (!options.once) {
+    if (full && (await demandFull(config))) return;
     await runService({ file: options.config, config, log, full, allowDeletions });
     return;
   }
@@ -50,6 +52,14 @@ async function run(options: Options): Promise<void> {
     await created.close();
     stop.dispose();
   }
+}
+
+/** False: no agent runs on this state. */
+async function demandFull({ stateDir }: AgentConfig): Promise<boolean> {
+  const asked = await askAgent(stateDir, 'full', {});
+  if (asked === undefined) return false;
+  process.stdout.write(`the running agent begins a full synchronization: ${asked.connectors.join(', ')}\n`);
+  return true;
 }
 
 async function rehearse(config: AgentConfig, { full = false, allowDeletions = false, json = false }: Options) {
@@ -136,7 +146,10 @@ export function command(): Command {
       '--once',
       'one cycle, then end; otherwise one every two minutes until SIGINT or SIGTERM; SIGHUP reloads the file',
     )
-    .option('--full', 'send every user and password again, acknowledged or not')
+    .option(
+      '--full',
+      'send every user and password again, acknowledged or not; an agent that runs already does it at once',
+    )
     .option('--allow-deletions', "delete users beyond the tenant's threshold of accidental deletions, this once")
     .option('--dry-run', 'with --once: print what would be sent, and send nothing; an agent may run meanwhile')
     .option('--json', 'with --once: print one JSON document at the end')

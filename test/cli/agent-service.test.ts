@@ -169,6 +169,14 @@ describe.skipIf(process.platform === 'win32')('the agent as a service', () => {
       const from = service.log.length;
       expect(await askAgent(join(directory, 'full-state'), 'full', {})).toEqual({ connectors: ['lab'] });
       expect(await service.line(done('lab'), from)).toMatchObject({ credentialsSent: 100 });
+
+      const again = service.log.length;
+      const asking = start(['agent', '--config', join(directory, 'full.yaml'), '--full']);
+      let stdout = '';
+      asking.stdout!.on('data', (bytes) => (stdout += bytes));
+      expect(await once(asking, 'close')).toEqual([0, null]);
+      expect(stdout).toBe('the running agent begins a full synchronization: lab\n');
+      expect(await service.line(done('lab'), again)).toMatchObject({ credentialsSent: 100 });
     } finally {
       expect(await service.stop()).toEqual([0, null]);
     }
