@@ -52,4 +52,13 @@ describe('phsync --help', () => {
     expect(agent.tenant.ca).toBe(join(tenant.stateDir, 'ca.pem'));
     expect(agent.tenant.auth).toEqual(tenant.agents[0]);
   });
+
+  it('answers a mistyped command with the nearest', () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'agnet'], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^phsync: unknown command 'agnet'; did you mean agent\? expected one of demo, init, /);
+  });
 });

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { agentConfigSchema, loadAgentConfig } from '#src/agent/config.js';
+import { wholeProgram } from '#src/cli/commands.js';
+import { describeProgram } from '#src/cli/describe-commands.js';
 import { parseAccount } from '#src/cli/init/account.js';
 import { type DescribedNode, describeSchema } from '#src/config/describe-schema.js';
 import { parseConfig } from '#src/config/load-config.js';
@@ -73,8 +75,12 @@ describe('phsync init --non-interactive', () => {
       ],
     });
     await expect(loadAgentConfig(join(folder, 'agent.yaml'))).resolves.toMatchObject({ staging: false });
-    for (const step of ['permissions', 'diagnose', 'agent', 'systemd']) {
-      expect(stdout).toMatch(new RegExp(`^ {2}phsync ${step} --config agent.yaml`, 'm'));
+    const steps = [...stdout.matchAll(/^ {2}phsync (\S+) --config agent\.yaml(.*)$/gm)];
+    expect(steps.map(([, name]) => name)).toEqual(['permissions', 'diagnose', 'agent', 'systemd']);
+    const { commands } = describeProgram(await wholeProgram());
+    for (const [, name, rest] of steps) {
+      const known = commands.find((command) => command.name === name)!.options.map(({ long }) => long);
+      expect(known).toEqual(expect.arrayContaining(rest!.match(/--[\w-]+/g) ?? []));
     }
   });
 

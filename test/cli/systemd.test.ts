@@ -1,15 +1,19 @@
-/** `phsync systemd`: the unit, and what systemd itself says of it. */
+/** `phsync systemd`: the unit, what systemd itself says of it, and the agent within the unit's sandbox. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { agentConfigSchema } from '#src/agent/config.js';
 import { systemdUnit } from '#src/cli/systemd/unit.js';
 import { parseConfig } from '#src/config/load-config.js';
+import { createHasher } from '#src/hasher/create-hasher.js';
+import type { Hasher } from '#src/hasher/types.js';
 import { describeWithTools } from '../native/tools.js';
 import { execute } from '../package/tools.js';
+import { AGENT, startTestTenant } from '../tenant/harness.js';
 
 const main = join(fileURLToPath(new URL('../..', import.meta.url)), 'dist/cli/main.js');
 
@@ -126,5 +130,68 @@ describeWithTools('systemd', { 'systemd-analyze': 'systemd' }, () => {
     });
     expect(open.status).toBe(1);
     expect(open.stdout).toMatch(/exposure level .*: 9\.\d UNSAFE/);
+  });
+});
+
+/** libseccomp comes with systemd; namespaces and the bounding set are root's to change. */
+const isRoot = process.geteuid?.() === 0;
+describe.skipIf(!isRoot)(isRoot ? 'as root' : 'as root (not root)', () => {
+  describeWithTools('the sandbox', { 'systemd-analyze': 'systemd', python3: 'python3' }, () => {
+    const sandbox = fileURLToPath(new URL('sandbox.py', import.meta.url));
+    let folder: string;
+    let hasher: Hasher;
+    let tenant: Awaited<ReturnType<typeof startTestTenant>>;
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'phsync-sandbox-'));
+      hasher = createHasher({ threads: 1 });
+      const config = { domains: [{ name: 'lab.test' }] };
+      tenant = await startTestTenant({ stateDir: join(folder, 'tenant'), hasher, config });
+      writeFileSync(
+        join(folder, 'agent.yaml'),
+        stringify({
+          stateDir: './state',
+          tenant: {
+            url: `${tenant.url}/provisioningservice.svc`,
+            ca: tenant.caPath,
+            auth: { clientId: AGENT.clientId, clientSecret: { env: 'AGENT_SECRET' } },
+          },
+          connectors: [{ name: 'lab', directory: { type: 'lab', users: 300 } }],
+        }),
+      );
+    });
+    afterAll(async () => {
+      await tenant?.close();
+      await hasher?.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    function within(text: string, ...command: string[]) {
+      const file = join(folder, 'phsync.service');
+      writeFileSync(file, text);
+      const env = { PATH: process.env.PATH, AGENT_SECRET: AGENT.secret };
+      return execute('python3', [sandbox, file, ...command], { cwd: folder, env });
+    }
+    const agent = [process.execPath, main, 'agent', '--config', 'agent.yaml', '--once', '--json'];
+    const { text } = unit(yaml(NTLM, '{ file: cs }'));
+
+    it('lets the agent do a whole cycle', { timeout: 120_000 }, async () => {
+      const { status, stdout, stderr } = await within(text, ...agent);
+      expect([status, stderr.match(/"level":"(warn|error)".*/g)], stderr).toEqual([0, null]);
+      const { done, connectors } = JSON.parse(stdout);
+      expect({ done, failed: connectors[0].failed }).toEqual({ done: true, failed: 0 });
+      expect(connectors[0].credentialsSent).toBeGreaterThan(290);
+    });
+
+    it('is there: mounts, other sockets and what is not in the filter are refused', { timeout: 60_000 }, async () => {
+      const netlink = 'import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)';
+      expect((await within(text, 'python3', '-c', netlink)).stderr).toMatch(/PermissionError/);
+      expect((await within(text, 'mount', '--bind', '/tmp', '/mnt')).status).not.toBe(0);
+      expect((await within(text, 'ls', '/proc/meminfo')).status).not.toBe(0);
+      const closed = text.replace(
+        'SystemCallFilter=@system-service',
+        'SystemCallFilter=@basic-io @process @file-system',
+      );
+      expect((await within(closed, ...agent)).status).not.toBe(0);
+    });
   });
 });
