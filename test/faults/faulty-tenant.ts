@@ -31,6 +31,7 @@ interface Exchange {
   readonly contentType: string;
   readonly body: Buffer;
   readonly isBatch: boolean;
+  readonly credentials: boolean;
   readonly response: ServerResponse;
   readonly random: Random;
 }
@@ -54,15 +55,24 @@ const FAULTS = {
   redirectByStatus: 1,
   staleToken: 2,
 } as const;
-/** Between a batch and its answer is where the agent's death is worst. */
-const KILLS = ['killBefore', 'killBefore', 'killAfter', 'killAnswered'] as const;
-type FaultName = keyof typeof FAULTS | (typeof KILLS)[number];
+/** Where they are worst: the agent's death between a batch and its answer, a batch that arrives after the next ones. */
+const WORST = [
+  'killBefore',
+  'killBefore',
+  'killAfter',
+  'killAnswered',
+  'lateArrival',
+  'lateArrival',
+  'lateArrival',
+] as const;
+type FaultName = keyof typeof FAULTS | (typeof WORST)[number];
 const DRAWN = (Object.keys(FAULTS) as (keyof typeof FAULTS)[]).flatMap((name) =>
   Array<FaultName>(FAULTS[name]).fill(name),
 );
 
-/** Of each batch, until so many: the agent has to come to something, too. */
-const KILL_PROBABILITY = 0.2;
+/** Of each batch. */
+const WORST_PROBABILITY = 0.3;
+/** The agent has to come to something, too. */
 const MAX_KILLS = 4;
 const TOKEN_FAULTS = ['tokenError', 'tokenBusy', 'tokenReset', 'tokenShort'] as const;
 
@@ -79,6 +89,9 @@ export class FaultyTenant {
   readonly #upstream: string;
   readonly #http: Agent;
   readonly #late = new Set<Promise<void>>();
+  /** Requests on a long way: each arrives when so many batches of passwords have been answered. */
+  #held: { readonly exchange: Exchange; readonly after: number }[] = [];
+  #answered = 0;
   #random: Random | undefined;
   #probability = 0;
   #batch: number | undefined;
@@ -114,6 +127,7 @@ export class FaultyTenant {
   async calm(): Promise<void> {
     this.#probability = 0;
     await Promise.all(this.#late);
+    await this.#deliver(Number.POSITIVE_INFINITY);
   }
 
   async close(): Promise<void> {
@@ -140,12 +154,21 @@ export class FaultyTenant {
     const path = request.url ?? '/';
     const contentType = request.headers['content-type'] ?? '';
     const action = String(request.headers['x-ms-aadmsods-apiaction'] ?? '');
-    if (action === 'ProvisionCredentials') this.credentials++;
+    const credentials = action === 'ProvisionCredentials';
+    if (credentials) this.credentials++;
     const isBatch = action.startsWith('Provision');
-    const exchange = { path, contentType, body: Buffer.concat(chunks), isBatch, response, random: random! };
+    const exchange = {
+      path,
+      contentType,
+      body: Buffer.concat(chunks),
+      isBatch,
+      credentials,
+      response,
+      random: random!,
+    };
     try {
-      const kills = isBatch && this.#probability > 0 && this.#kills < MAX_KILLS && random!.chance(KILL_PROBABILITY);
-      if (kills) await this.#fault(exchange, random!.pick(KILLS));
+      const worst = isBatch && this.#probability > 0 && random!.chance(WORST_PROBABILITY);
+      if (worst) await this.#fault(exchange, this.#kills < MAX_KILLS ? random!.pick(WORST) : 'lateArrival');
       else if (random === undefined || !random.chance(this.#probability))
         answer(response, await this.#forward(exchange));
       else if (path.endsWith('/token')) await this.#tokenFault(exchange);
@@ -157,7 +180,14 @@ export class FaultyTenant {
     }
   }
 
-  async #forward({ path, contentType, body }: Pick<Exchange, 'path' | 'contentType' | 'body'>): Promise<Reply> {
+  async #deliver(answered: number): Promise<void> {
+    const due = this.#held.filter(({ after }) => after < answered);
+    this.#held = this.#held.filter(({ after }) => after >= answered);
+    for (const { exchange } of due) await this.#forward({ ...exchange, credentials: false });
+  }
+
+  async #forward(exchange: Omit<Exchange, 'response' | 'random'>): Promise<Reply> {
+    const { path, contentType, body, credentials } = exchange;
     this.forwarded++;
     const reply = await send(`${this.#upstream}${path}`, {
       method: 'POST',
@@ -166,6 +196,7 @@ export class FaultyTenant {
       dispatcher: this.#http,
     });
     const bytes = Buffer.from(await reply.body.arrayBuffer());
+    if (credentials) await this.#deliver(++this.#answered);
     const type = reply.headers['content-type'];
     return { status: reply.statusCode, contentType: String(type ?? ''), body: this.#withLimits(body, bytes) };
   }
@@ -225,7 +256,7 @@ export class FaultyTenant {
       case 'lateArrival':
         // The client gives it up and sends it again, and this one arrives after that, or after what comes next.
         response.destroy();
-        this.#later(random.int(50, 2500), async () => void (await this.#forward(exchange)));
+        this.#held.push({ exchange, after: this.#answered + random.int(0, 4) });
         return;
       case 'slow': {
         const { status, contentType, body: whole } = await this.#forward(exchange);
