@@ -83,7 +83,7 @@ export class Directory {
    * nothing, which is found out.
    */
   async change(count: number, random: Random, ldap: boolean): Promise<void> {
-    const hot = this.people.slice(0, Math.ceil(this.people.length / 10));
+    const hot = this.people.slice(0, Math.ceil(this.people.length / 20));
     const changes = Array.from({ length: count }, () => {
       const person = random.pick(random.chance(0.5) ? hot : this.people);
       const password = `Pw-${++this.#serial}-${random.int(0, 2 ** 31)}`;

@@ -89,9 +89,8 @@ export class FaultyTenant {
   readonly #upstream: string;
   readonly #http: Agent;
   readonly #late = new Set<Promise<void>>();
-  /** Requests on a long way: each arrives when so many batches of passwords have been answered. */
-  #held: { readonly exchange: Exchange; readonly after: number }[] = [];
-  #answered = 0;
+  /** Requests on a long way: each arrives when it is worst, which is after a newer password of one of its users, or at last. */
+  #held: { readonly exchange: Exchange; readonly dates: ReadonlyMap<string, number> }[] = [];
   #random: Random | undefined;
   #probability = 0;
   #batch: number | undefined;
@@ -127,7 +126,7 @@ export class FaultyTenant {
   async calm(): Promise<void> {
     this.#probability = 0;
     await Promise.all(this.#late);
-    await this.#deliver(Number.POSITIVE_INFINITY);
+    await this.#deliver(() => true);
   }
 
   async close(): Promise<void> {
@@ -180,10 +179,13 @@ export class FaultyTenant {
     }
   }
 
-  async #deliver(answered: number): Promise<void> {
-    const due = this.#held.filter(({ after }) => after < answered);
-    this.#held = this.#held.filter(({ after }) => after >= answered);
-    for (const { exchange } of due) await this.#forward({ ...exchange, credentials: false });
+  async #deliver(isDue: (dates: ReadonlyMap<string, number>) => boolean): Promise<void> {
+    const due = this.#held.filter(({ dates }) => isDue(dates));
+    this.#held = this.#held.filter((held) => !due.includes(held));
+    for (const { exchange } of due) {
+      this.#count('arrivedLate');
+      await this.#forward({ ...exchange, credentials: false });
+    }
   }
 
   async #forward(exchange: Omit<Exchange, 'response' | 'random'>): Promise<Reply> {
@@ -196,7 +198,10 @@ export class FaultyTenant {
       dispatcher: this.#http,
     });
     const bytes = Buffer.from(await reply.body.arrayBuffer());
-    if (credentials) await this.#deliver(++this.#answered);
+    if (credentials && this.#held.length > 0) {
+      const now = datesOf(exchange);
+      await this.#deliver((dates) => [...dates].some(([anchor, date]) => (now.get(anchor) ?? date) > date));
+    }
     const type = reply.headers['content-type'];
     return { status: reply.statusCode, contentType: String(type ?? ''), body: this.#withLimits(body, bytes) };
   }
@@ -254,9 +259,9 @@ export class FaultyTenant {
         this.#later(2500, async () => void response.destroy());
         return;
       case 'lateArrival':
-        // The client gives it up and sends it again, and this one arrives after that, or after what comes next.
+        // The client gives it up and sends it again, and this one arrives after that, and after what comes next.
         response.destroy();
-        this.#held.push({ exchange, after: this.#answered + random.int(0, 4) });
+        this.#held.push({ exchange, dates: datesOf(exchange) });
         return;
       case 'slow': {
         const { status, contentType, body: whole } = await this.#forward(exchange);
@@ -394,6 +399,13 @@ export class FaultyTenant {
   #count(name: string): void {
     this.struck.set(name, (this.struck.get(name) ?? 0) + 1);
   }
+}
+
+/** When each user's password of a batch was changed, by source anchor; nobody's for other requests. */
+function datesOf({ body, credentials }: Pick<Exchange, 'body' | 'credentials'>): ReadonlyMap<string, number> {
+  const request = credentials ? decodeRequest(body) : undefined;
+  const items = request?.operation === 'ProvisionCredentials' ? request.body.items : [];
+  return new Map(items.map(({ sourceAnchor, changeDate }) => [sourceAnchor!, changeDate.getTime()]));
 }
 
 function answer(response: ServerResponse, reply: Reply, headers: Readonly<Record<string, string>> = {}): void {
