@@ -16,7 +16,7 @@ import { DrsClient } from '#src/protocol/drsr/drs-client.js';
 import { KerberosContext } from '#src/protocol/ssp/kerberos/kerberos-context.js';
 import { describeWithTools } from '../native/tools.js';
 import { connectDrsuapi } from './connect.js';
-import { type DcUser, describeDc, facts } from './dc.js';
+import { type DcUser, describeDc, facts, users } from './dc.js';
 import { type DirectoryOptions, Site, upnOf } from './harness.js';
 import { OwnDc } from './own-dc.js';
 import { TroubledDc } from './proxy.js';
@@ -37,7 +37,7 @@ describeKerberos('Kerberos, with a domain controller on which NTLM is switched o
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'phsync-kerberos-'));
-    dc = await OwnDc.start({ realm: 'KRB.TEST', domain: 'KRB', users: 30, smbConf: ['ntlm auth = disabled'] });
+    dc = await OwnDc.start({ realm: 'KRB.TEST', domain: 'KRB', users: 10, smbConf: ['ntlm auth = disabled'] });
     keytab = exportKeytab('phs.sync');
     everybody = dc.users.filter(({ kind }) => kind === 'bulk');
   });
@@ -376,6 +376,11 @@ describeKerberos('SPNEGO where Kerberos cannot be had', () => {
       const run = await site.agentOnce({ mechanism: 'negotiate', env: { LD_LIBRARY_PATH: folder } });
       expect(run.error).toBeUndefined();
       expect(run.stderr).toMatch(/"code":"kerberos-fell-back".*libgssapi-krb5-2/);
+      // A whole synchronization by NTLM inside SPNEGO.
+      const everybody = users().filter(({ kind }) => kind === 'bulk');
+      expect(run.report.credentialsSent).toBeGreaterThanOrEqual(everybody.length);
+      const people = everybody.map(({ name, password: text }) => ({ upn: upnOf(name), password: text! }));
+      expect(new Set(await site.signInAll(people.slice(0, 100)))).toEqual(new Set([0]));
       const wrong = await site.agentOnce({ mechanism: 'negotiate', password: 'Wrong.Passw0rd' });
       // Asked once more with NTLM, the account would be two wrong passwords nearer to its lockout.
       expect(wrong.error?.code).toBe('dc-logon-wrong-password');
