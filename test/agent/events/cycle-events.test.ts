@@ -166,7 +166,7 @@ describe('events of a cycle', () => {
     expect(added[0]).toMatchObject({ reason: 'the tenant did not take the password: result 5: try later' });
   });
 
-  test('a tenant that breaks off is told with its tracking id, and fails the full synchronization', async () => {
+  test('a tenant that breaks off is told with its tracking id', async () => {
     const clock = new TestClock();
     const kept = new Kept(clock);
     const client = altered(site.client, {
@@ -181,9 +181,27 @@ describe('events of a cycle', () => {
     expect(kept.take().slice(2)).toEqual([
       expect.objectContaining({ event: 650 }),
       expect.objectContaining({ event: 652, ...told, errorDescription: 'the directory is busy' }),
-      expect.objectContaining({ event: 621, code: 'provisioning-busy' }),
       expect.objectContaining({ event: 611, code: 'provisioning-busy', message: 'the directory is busy' }),
     ]);
+  });
+
+  test('a full synchronization that has begun and breaks off has failed, and the next cycle completes it', async () => {
+    const clock = new TestClock();
+    const kept = new Kept(clock);
+    const lab = site.lab({ users: 60 });
+    let calls = 0;
+    const client = altered(site.client, {
+      provisionCredentials: async (items) => {
+        if (++calls === 2) throw new PhsyncError('provisioning-unreachable', 'gone');
+        return site.client.provisionCredentials(items);
+      },
+    });
+    const agent = site.agent(lab, { clock, events: kept.sink, client, pageSize: 20 });
+    await site.try(agent);
+    const numbers = () => kept.take().map(({ event }) => event);
+    expect(numbers().slice(-2)).toEqual([621, 611]);
+    await site.sync(agent);
+    expect(numbers().slice(-2)).toEqual([622, 623]);
   });
 
   test.each([
