@@ -54,7 +54,8 @@ export async function writeFiles(files: readonly OwnFile[], force: boolean): Pro
   for (const file of files) {
     const folder = dirname(file.path);
     try {
-      await mkdir(folder, { recursive: true, mode: 0o750 });
+      // Open to others, unlike the files in it: the service's user is to find agent.yaml there.
+      await mkdir(folder, { recursive: true, mode: 0o755 });
     } catch (cause) {
       const { code = 'unknown' } = cause as NodeJS.ErrnoException;
       throw new PhsyncError('init-write', `cannot make the directory ${folder}: ${code}`, { cause });
