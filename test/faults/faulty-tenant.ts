@@ -8,23 +8,11 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request as send } from 'undici';
-import { decodeReply, encodeRequest } from '#src/provisioning/client-codec.js';
-import {
-  CONTENT_TYPE,
-  decodeRequest,
-  encodeFault,
-  encodeResponse,
-  type KnownRequest,
-} from '#src/provisioning/server-codec.js';
-import { CredentialResult } from '#src/provisioning/types.js';
+import { decodeReply } from '#src/provisioning/client-codec.js';
+import { CONTENT_TYPE, decodeRequest, encodeFault, encodeResponse } from '#src/provisioning/server-codec.js';
 import type { Certificate } from '../provisioning/https-server.js';
+import { datesOf, faultReply, partly, type Reply } from './messages.js';
 import type { Random } from './random.js';
-
-interface Reply {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: Buffer;
-}
 
 interface Exchange {
   readonly path: string;
@@ -199,7 +187,7 @@ export class FaultyTenant {
     });
     const bytes = Buffer.from(await reply.body.arrayBuffer());
     if (credentials && this.#held.length > 0) {
-      const now = datesOf(exchange);
+      const now = datesOf(body);
       await this.#deliver((dates) => [...dates].some(([anchor, date]) => (now.get(anchor) ?? date) > date));
     }
     const type = reply.headers['content-type'];
@@ -261,7 +249,7 @@ export class FaultyTenant {
       case 'lateArrival':
         // The client gives it up and sends it again, and this one arrives after that, and after what comes next.
         response.destroy();
-        this.#held.push({ exchange, dates: datesOf(exchange) });
+        this.#held.push({ exchange, dates: datesOf(body) });
         return;
       case 'slow': {
         const { status, contentType, body: whole } = await this.#forward(exchange);
@@ -274,7 +262,7 @@ export class FaultyTenant {
         return;
       }
       case 'partial':
-        return answer(response, await this.#partly(exchange));
+        return answer(response, await partly(body, random, (part) => this.#forward({ ...exchange, body: part })));
       case 'killBefore':
         this.#kill();
         response.destroy();
@@ -299,63 +287,6 @@ export class FaultyTenant {
       case 'redirectByStatus':
         return answer(response, html(307), { location: `${this.#urls[1]}${exchange.path}` });
     }
-  }
-
-  /** Some of a batch reach the tenant; of the others it says that it failed on them, or does not know them. */
-  async #partly(exchange: Exchange): Promise<Reply> {
-    const { body, random } = exchange;
-    const request = decodeRequest(body) as KnownRequest;
-    if (request.operation === 'ProvisionCredentials') {
-      const taken = request.body.items.map(() => random.chance(0.6));
-      const items = request.body.items.filter((_, i) => taken[i]);
-      const reply = await this.#ask(exchange, request, 'ProvisionCredentials', { items });
-      if (reply.fault !== undefined) return this.#forward(exchange);
-      const answers = reply.result.results.values();
-      const results = request.body.items.map(({ cloudAnchor, sourceAnchor }, i) =>
-        taken[i]
-          ? answers.next().value!
-          : {
-              cloudAnchor,
-              sourceAnchor,
-              result: random.pick([CredentialResult.temporaryFailure, CredentialResult.anchorNotFound]),
-              extendedErrorInformation: 'simulated',
-            },
-      );
-      return soap(encodeResponse({ operation: 'ProvisionCredentials', header: request.header }, { results }));
-    }
-    if (request.operation === 'ProvisionAzureADSyncObjects') {
-      const taken = request.body.objects.map(() => random.chance(0.6));
-      const objects = request.body.objects.filter((_, i) => taken[i]);
-      const reply = await this.#ask(exchange, request, 'ProvisionAzureADSyncObjects', { objects });
-      if (reply.fault !== undefined) return this.#forward(exchange);
-      const answers = reply.result.results.values();
-      const results = request.body.objects.map(({ propertyValues }, i) =>
-        taken[i]
-          ? answers.next().value!
-          : {
-              resultCode: 'TemporaryFailure',
-              resultErrorDescription: 'simulated',
-              cloudAnchor: undefined,
-              sourceAnchor: String(propertyValues.get('SourceAnchor')),
-            },
-      );
-      return soap(encodeResponse({ operation: 'ProvisionAzureADSyncObjects', header: request.header }, { results }));
-    }
-    return this.#forward(exchange);
-  }
-
-  async #ask<Name extends 'ProvisionCredentials' | 'ProvisionAzureADSyncObjects'>(
-    exchange: Exchange,
-    { header }: KnownRequest,
-    name: Name,
-    body: Parameters<typeof encodeRequest<Name>>[1],
-  ) {
-    const part = encodeRequest(name, body, {
-      messageId: header.messageId,
-      to: header.to,
-      syncToken: header.syncToken!,
-    });
-    return decodeReply(name, (await this.#forward({ ...exchange, body: part })).body);
   }
 
   async #tokenFault(exchange: Exchange): Promise<void> {
@@ -401,32 +332,7 @@ export class FaultyTenant {
   }
 }
 
-/** When each user's password of a batch was changed, by source anchor; nobody's for other requests. */
-function datesOf({ body, credentials }: Pick<Exchange, 'body' | 'credentials'>): ReadonlyMap<string, number> {
-  const request = credentials ? decodeRequest(body) : undefined;
-  const items = request?.operation === 'ProvisionCredentials' ? request.body.items : [];
-  return new Map(items.map(({ sourceAnchor, changeDate }) => [sourceAnchor!, changeDate.getTime()]));
-}
-
 function answer(response: ServerResponse, reply: Reply, headers: Readonly<Record<string, string>> = {}): void {
   response.writeHead(reply.status, { 'content-type': reply.contentType, ...headers });
   response.end(reply.body);
-}
-
-const soap = (body: Buffer): Reply => ({ status: 200, contentType: CONTENT_TYPE, body });
-
-function faultReply(request: Buffer, code: 'Sender' | 'Receiver', errorCode: string | number, subcode?: string): Reply {
-  const body = encodeFault(
-    {
-      code,
-      ...(subcode === undefined ? {} : { subcode }),
-      reason: 'simulated',
-      errorCode,
-      errorDescription: 'simulated by the tests',
-      trackingId: 'simulated',
-      serverName: 'faulty-tenant',
-    },
-    decodeRequest(request),
-  );
-  return { status: 500, contentType: CONTENT_TYPE, body };
 }
