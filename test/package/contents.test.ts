@@ -65,7 +65,7 @@ describe('the package', () => {
       (path) =>
         /(^|\/)(test|bench|native\/prebuild)\/|\.map$|\.tsbuildinfo$|\.test\.|\.log$|\.tgz$/.test(path) ||
         (path.endsWith('.node') && !/^(native\/gssapi\/)?prebuilds\//.test(path)) ||
-        /(^|\/)build\//.test(path) ||
+        /(^|\/)(build|node_modules)\//.test(path) ||
         (path.endsWith('.ts') && !path.endsWith('.d.ts')),
     );
     expect(odd).toEqual([]);
