@@ -79,7 +79,7 @@ const REASONS: Readonly<Record<string, string>> = {
 /** HTTP CONNECT (RFC 9110, 9.3.6). @throws PhsyncError `tenant-proxy` */
 function openThroughProxy(
   { url, user, password }: ProxySettings,
-  { host, port, timeoutMs }: TlsProbeOptions,
+  { host, port, ca, timeoutMs }: TlsProbeOptions,
 ): Promise<Socket> {
   const { protocol, hostname, port: proxyPort } = new URL(url);
   const target = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
@@ -100,6 +100,9 @@ function openThroughProxy(
       },
       agent: false,
       timeout: timeoutMs,
+      // As the agent itself, whatever NODE_TLS_REJECT_UNAUTHORIZED says: user and password go to the proxy.
+      rejectUnauthorized: true,
+      ...(ca === undefined ? {} : { ca }),
     });
     request.once('connect', ({ statusCode }, socket) => {
       if (statusCode === 200) {

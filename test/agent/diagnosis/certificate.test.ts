@@ -1,9 +1,11 @@
 /** What the diagnosis says of a server's certificate: real handshakes with real certificates, good and bad. */
 
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Server } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createServer } from 'node:tls';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { judgeCertificate } from '#src/agent/diagnosis/tenant.js';
 import { probeTls, type TlsProbeOptions } from '#src/agent/diagnosis/tls-probe.js';
 import { createAuthority, issueServerCertificate } from '#src/tenant/tls/certificates.js';
@@ -12,6 +14,7 @@ const DAY = 24 * 3_600_000;
 const host = '127.0.0.1';
 const now = Date.now();
 const servers: Server[] = [];
+afterEach(() => vi.unstubAllEnvs());
 afterAll(() => {
   for (const server of servers) server.close();
 });
@@ -20,6 +23,23 @@ async function listen(server: Server): Promise<number> {
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   return (server.address() as AddressInfo).port;
+}
+
+/** A proxy that wants user and password, any. */
+function connectOn(asked: (string | undefined)[]) {
+  return ({ url, headers }: IncomingMessage, socket: Duplex) => {
+    asked.push(headers['proxy-authorization']);
+    if (headers['proxy-authorization'] === undefined) {
+      socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
+      return;
+    }
+    const [name, to] = url!.split(':');
+    const through = connectTcp(Number(to), name, () => {
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      socket.pipe(through).pipe(socket);
+    });
+    for (const each of [socket, through]) each.on('error', () => each.destroy());
+  };
 }
 
 const authority = createAuthority('a CA of the test', new Date(now - 1000 * DAY));
@@ -73,27 +93,28 @@ describe('the certificate of the tenant', () => {
   it('is looked at through a proxy, which may refuse', async () => {
     const port = await serve(1);
     const asked: (string | undefined)[] = [];
-    const proxy = createHttpServer();
-    proxy.on('connect', ({ url, headers }, socket) => {
-      asked.push(headers['proxy-authorization']);
-      if (headers['proxy-authorization'] === undefined) {
-        socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
-        return;
-      }
-      const [name, to] = url!.split(':');
-      const through = connectTcp(Number(to), name, () => {
-        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-        socket.pipe(through).pipe(socket);
-      });
-      for (const each of [socket, through]) each.on('error', () => each.destroy());
-    });
-    const url = `http://${host}:${await listen(proxy)}`;
+    const url = `http://${host}:${await listen(createHttpServer().on('connect', connectOn(asked)))}`;
     expect((await probe(port, { proxy: { url, user: 'me', password: 'pw' } })).status).toBe('ok');
     expect(asked).toEqual([`Basic ${Buffer.from('me:pw').toString('base64')}`]);
     await expect(probe(port, { proxy: { url } })).rejects.toMatchObject({
       code: 'tenant-proxy',
       message: expect.stringMatching(/407: it wants user and password/),
     });
+  });
+
+  it('is looked at through a proxy over TLS, whose own certificate is checked with the same authorities', async () => {
+    const port = await serve(1);
+    const asked: (string | undefined)[] = [];
+    const certificate = await issueServerCertificate(await authority, [host], new Date(now - DAY));
+    const url = `https://${host}:${await listen(createHttpsServer(certificate).on('connect', connectOn(asked)))}`;
+    const proxy = { url, user: 'me', password: 'pw' };
+    expect((await probe(port, { proxy })).status).toBe('ok');
+    expect(asked).toHaveLength(1);
+    // What Node.js takes as its default must not hand the password to whoever answers.
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    const { cert: ca } = await createAuthority('another', new Date(now));
+    await expect(probe(port, { proxy, ca })).rejects.toMatchObject({ code: 'tenant-proxy' });
+    expect(asked).toHaveLength(1);
   });
 
   it('is not there where something else answers, or nobody', async () => {
