@@ -34,6 +34,8 @@ const LIMITS = {
   connectionsCheckingInterval: 2500,
 };
 const MAX_CONNECTIONS = 64;
+/** A page of the web whose name is made to lead here (DNS rebinding) is asked for by that name. */
+const LOCAL_HOST = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)(:\d+)?$/i;
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
 /** @throws PhsyncError `monitor-listen`: the port is taken, or the address is none of this machine's loopback ones */
@@ -75,7 +77,10 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   }
 }
 
-function pageOf({ method, url = '' }: IncomingMessage, pages: MonitorServerOptions['pages']): Page | Promise<Page> {
+function pageOf({ method, url = '', headers }: IncomingMessage, pages: MonitorServerOptions['pages']) {
+  if (headers.host !== undefined && !LOCAL_HOST.test(headers.host)) {
+    return problem(421, 'ask for a loopback address, or for localhost');
+  }
   const path = url.split('?', 1)[0]!;
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (page === undefined) return problem(404, `there is ${Object.keys(pages).join(', ')}`);

@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
@@ -33,6 +34,27 @@ test('serves its pages to GET and HEAD', async () => {
   expect([health.status, await health.json()]).toEqual([503, { status: 'failing' }]);
   const head = await fetch(`${url}/metrics`, { method: 'HEAD' });
   expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '5', '']);
+});
+
+const statusFor = (url: string, host: string) =>
+  new Promise<number | undefined>((resolve, reject) => {
+    request(`${url}/metrics`, { headers: { host }, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    })
+      .on('error', reject)
+      .end();
+  });
+
+test('answers to names of this machine alone, not to a page of the web that has its name lead here', async () => {
+  const { url } = await start();
+  const port = new URL(url).port;
+  for (const host of [`127.0.0.1:${port}`, '127.0.0.1', `localhost:${port}`, `[::1]:${port}`]) {
+    expect([host, await statusFor(url, host)]).toEqual([host, 200]);
+  }
+  for (const host of [`rebound.example:${port}`, '127.0.0.1.rebound.example', 'localhost.rebound.example']) {
+    expect([host, await statusFor(url, host)]).toEqual([host, 421]);
+  }
 });
 
 test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('refuses %s', async (method) => {
