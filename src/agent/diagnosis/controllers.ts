@@ -6,7 +6,7 @@ import type { Clock } from '../clock.js';
 import type { ConnectorConfig, DrsDirectoryConfig } from '../config.js';
 import { locateControllers } from '../sources/dc-locator.js';
 import type { DrsConnectionOptions } from '../sources/drs-connection.js';
-import { type CheckResult, counted, failure, known, ok, skipped } from './check.js';
+import { type CheckResult, counted, failure, known, ok, type Subject, skipped } from './check.js';
 import { checkController, withFailover } from './controller.js';
 
 export interface ControllerOptions {
@@ -33,11 +33,7 @@ export async function checkControllers(
     return [ok('dc-found', `a simulated lab directory of ${counted(directory.users, 'user')}`, {}, of)];
   }
   const found = await findControllers(directory);
-  if (typeof found === 'string') {
-    const advice =
-      "Let this machine use the domain's DNS (directory.dnsServers), or list the domain controllers in directory.servers.";
-    return [failure('dc-found', found, advice, { domain: directory.domain }, of)];
-  }
+  if (typeof found === 'string') return [notFound(found, directory, of)];
   const { controllers, how } = found;
   const names = controllers.map(({ server }) => server);
   const first = ok('dc-found', `${names.join(', ')} (${how})`, { controllers: names }, of);
@@ -50,6 +46,12 @@ export async function checkControllers(
     // Secrets are another check's.
     return [first, skipped('dc-logon', known(error).message, of)];
   }
+}
+
+export function notFound(why: string, { domain }: DrsDirectoryConfig, of: Subject): CheckResult {
+  const advice =
+    "Let this machine use the domain's DNS (directory.dnsServers), or list the domain controllers in directory.servers.";
+  return failure('dc-found', why, advice, { domain }, of);
 }
 
 /** Those that the agent asks, in its order; a text says why there are none. */

@@ -6,7 +6,7 @@ import type { ConnectorConfig } from '../config.js';
 import { connectDrs } from '../sources/drs-connection.js';
 import { type CheckId, type CheckResult, skipped } from './check.js';
 import { checkController } from './controller.js';
-import { type ControllerOptions, connectionOptions, findControllers } from './controllers.js';
+import { type ControllerOptions, connectionOptions, findControllers, notFound } from './controllers.js';
 import { domainDn, type GrantCommands, grantCommands } from './grant.js';
 
 const RIGHTS: readonly CheckId[] = ['right-get-changes', 'right-get-changes-all'];
@@ -20,7 +20,12 @@ export async function checkPermissions(connector: ConnectorConfig, options: Cont
   const of = { connector: name };
   if (directory.type === 'lab') return RIGHTS.map((id) => skipped(id, 'a simulated directory has no rights', of));
   const found = await findControllers(directory);
-  if (typeof found === 'string') return RIGHTS.map((id) => skipped(id, found, of));
+  if (typeof found === 'string') {
+    return [
+      notFound(found, directory, of),
+      ...RIGHTS.map((id) => skipped(id, 'no domain controller can be asked', of)),
+    ];
+  }
   let results: CheckResult[] = [];
   for (const target of found.controllers) {
     results = await checkController(await connectionOptions(directory, target, options), name, options.clock);
