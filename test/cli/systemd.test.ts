@@ -70,6 +70,16 @@ describe('the unit', () => {
     );
   });
 
+  it('quotes a path where systemd takes the quotes off again, and nowhere else', () => {
+    const { text } = unit(yaml(NTLM, '{ env: S }', '/srv/my state/$x'), { file: '/etc/my phsync/100%.yaml' });
+    expect(text).toContain('\nLoadCredential=ad-password:/etc/my phsync/ad-password\n');
+    expect(text).toContain('\nEnvironmentFile=/etc/my phsync/environment\n');
+    expect(text).toContain('\nReadWritePaths="/srv/my state/$x"\n');
+    expect(text).toContain("\n#   chown root:phsync '/etc/my phsync/100%.yaml'\n");
+    expect(text).toContain("\n#   chmod 0600 '/etc/my phsync/ad-password'\n");
+    expect(text).toContain(" --home-dir '/srv/my state/$x' --no-create-home ");
+  });
+
   it('leaves the agent the time that it needs to stop, and does not start a wrong configuration again', () => {
     const { text } = unit(yaml(NTLM, '{ file: cs }'));
     expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(text)![1])).toBeGreaterThan(10);
@@ -104,6 +114,17 @@ describeWithTools('systemd', { 'systemd-analyze': 'systemd' }, () => {
 
   it('finds nothing wrong with it', async () => {
     expect(await analyze('verify')).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  it('takes paths with blanks', async () => {
+    const { text } = unit(yaml(NTLM, '{ env: S }', '/srv/my state'), { file: '/etc/my phsync/agent.yaml' });
+    const blanks = join(folder, 'blanks.service');
+    writeFileSync(blanks, text.replace(/^ExecStart=.*$/m, 'ExecStart=/bin/true'));
+    const { stderr } = await execute('systemd-analyze', ['verify', blanks], {
+      cwd: folder,
+      env: { PATH: process.env.PATH },
+    });
+    expect(stderr).toBe('');
   });
 
   it('would find a mistyped setting', async () => {

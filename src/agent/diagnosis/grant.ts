@@ -48,5 +48,5 @@ export function grantCommands(account: string, domain: string, netbiosName: stri
 }
 
 /** For a POSIX shell. */
-const shellQuoted = (text: string): string =>
+export const shellQuoted = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

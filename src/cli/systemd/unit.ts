@@ -3,6 +3,7 @@
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AgentConfig } from '../../agent/config.js';
+import { shellQuoted } from '../../agent/diagnosis/grant.js';
 import type { SecretReference } from '../../config/schemas.js';
 
 export interface UnitOptions {
@@ -21,10 +22,16 @@ export interface Unit {
 }
 
 /** One word of a command line: systemd.service(5), "Command Lines"; `%` begins a specifier, `$` a variable. */
-function word(text: string): string {
-  const plain = text.replaceAll('%', '%%').replaceAll('$', '$$$$');
+const word = (text: string): string => listed(text).replaceAll('$', '$$$$');
+
+/** One item of a setting that takes several: no variables. */
+function listed(text: string): string {
+  const plain = bare(text);
   return /[\s"'\\;]/.test(plain) ? `"${plain.replaceAll(/["\\]/g, '\\$&')}"` : plain;
 }
+
+/** What goes to the end of its line: a quote there would be one of the path's own. */
+const bare = (text: string): string => text.replaceAll('%', '%%');
 
 /** Everything in the configuration that is kept elsewhere. */
 export function secretsOf(value: unknown): SecretReference[] {
@@ -106,22 +113,22 @@ function sandbox(options: UnitOptions, warnings: string[]): Line[] {
 function state({ config, user }: UnitOptions, warnings: string[]): Line[] {
   const below = relative('/var/lib', config.stateDir);
   if (below !== '' && !below.startsWith('..')) {
-    return [[`StateDirectory=${word(below)}`], ['StateDirectoryMode=0700']];
+    return [[`StateDirectory=${listed(below)}`], ['StateDirectoryMode=0700']];
   }
   warnings.push(
     `${config.stateDir} is not below /var/lib: make it before the first start, mode 0700, owned by ${user}`,
   );
-  return [[`ReadWritePaths=${word(config.stateDir)}`]];
+  return [[`ReadWritePaths=${listed(config.stateDir)}`]];
 }
 
 function secrets({ file, config }: UnitOptions): Line[] {
   const references = secretsOf([config.tenant, config.connectors]);
   const folder = dirname(file);
   const names = new Set(references.flatMap((each) => ('credential' in each ? [each.credential] : [])));
-  const lines: Line[] = [...names].map((name) => [`LoadCredential=${name}:${word(join(folder, name))}`]);
+  const lines: Line[] = [...names].map((name) => [`LoadCredential=${name}:${bare(join(folder, name))}`]);
   if (references.some((each) => 'env' in each)) {
     lines.push([
-      `EnvironmentFile=${word(join(folder, 'environment'))}`,
+      `EnvironmentFile=${bare(join(folder, 'environment'))}`,
       'lines NAME=SECRET; root reads it, before it gives up its rights',
     ]);
   }
@@ -143,9 +150,10 @@ function setUp(options: UnitOptions): string[] {
     ...references.flatMap((each) => ('credential' in each ? [join(folder, each.credential)] : [])),
     ...(references.some((each) => 'env' in each) ? [join(folder, 'environment')] : []),
   ];
-  const commands = (change: string, paths: readonly string[]) => [...new Set(paths)].map((path) => `${change} ${path}`);
+  const commands = (change: string, paths: readonly string[]) =>
+    [...new Set(paths)].map((path) => `${change} ${shellQuoted(path)}`);
   return [
-    `useradd --system --user-group --home-dir ${config.stateDir} --no-create-home --shell /usr/sbin/nologin ${user}`,
+    `useradd --system --user-group --home-dir ${shellQuoted(config.stateDir)} --no-create-home --shell /usr/sbin/nologin ${user}`,
     ...commands(`chown root:${user}`, [file]),
     ...commands('chmod 0640', [file]),
     ...commands(`chown ${user}:`, owned),
