@@ -95,11 +95,10 @@ export class Directory {
       return;
     }
     const now = await this.currentHashes();
-    for (const { person, ntHash } of changes) {
-      // In order: of one who was drawn twice, the first is in the past if the second is there.
-      const last = changes.findLast((change) => change.person === person)!;
-      const current = now.get(person.guid)!;
-      if (current === ntHash || (current === last.ntHash && last.ntHash !== ntHash)) person.hashes.push(ntHash);
+    for (const person of new Set(changes.map((change) => change.person))) {
+      // In order: of one who was drawn again and again, all that stand before the current one were taken, too.
+      const drawn = changes.filter((change) => change.person === person).map(({ ntHash }) => ntHash);
+      person.hashes.push(...drawn.slice(0, drawn.lastIndexOf(now.get(person.guid)!) + 1));
     }
   }
 
