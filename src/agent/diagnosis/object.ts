@@ -30,13 +30,13 @@ export async function diagnoseObject(file: string, options: ObjectDiagnosisOptio
   if (config === undefined) return [result];
   const connector = connectorOf(config, options.dn, options.connector);
   // What the tenant was told, in staging mode too.
-  const { reader } = await checkStateDirectory(config.stateDir, { now: options.clock.now() });
+  const { reader, results: state } = await checkStateDirectory(config.stateDir, { now: options.clock.now() });
   try {
     const [tenant, found] = await Promise.all([
       checkTenant(config.tenant, options),
       findObject(connector, config, options, reader),
     ]);
-    const around = [checkStaging(config.staging), checkEnabled(connector, true), ...tenant.results].filter(
+    const around = [...state, checkStaging(config.staging), checkEnabled(connector, true), ...tenant.results].filter(
       ({ status }) => status === 'warning' || status === 'error',
     );
     if ('missing' in found) return [found.missing, ...around];
