@@ -1,14 +1,11 @@
 /** Client and token endpoint through a real HTTP proxy that CONNECTs, over HTTP and over TLS. */
 
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, connect as connectTcp } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { PhsyncError } from '#src/hasher/errors.js';
 import { createProvisioningClient } from '#src/provisioning/client.js';
 import { createClientCredentials, tokenUrlFor } from '#src/provisioning/client-credentials.js';
 import { CONTENT_TYPE, decodeRequest, encodeResponse } from '#src/provisioning/server-codec.js';
+import { ConnectProxy } from './connect-proxy.js';
 import { type Authority, type Certificate, createAuthority, startServer } from './https-server.js';
 import { companyConfiguration, results } from './samples.js';
 
@@ -25,43 +22,10 @@ afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close();
 });
 
-const LOGIN = `Basic ${Buffer.from('proxy user:pröxy:pass').toString('base64')}`;
-
-/** A proxy that asks for user and password, and says where it was asked to connect to. */
-async function startProxy(tls?: Certificate) {
-  const targets: string[] = [];
-  const sockets = new Set<Duplex>();
-  const server: Server = tls === undefined ? createServer() : createTlsServer({ key: tls.key, cert: tls.cert });
-  server.on('connection', (socket: Duplex) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  server.on('connect', (request: IncomingMessage, client: Duplex, head: Buffer) => {
-    client.on('error', () => client.destroy());
-    if (request.headers['proxy-authorization'] !== LOGIN) {
-      client.end('HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n');
-      return;
-    }
-    targets.push(request.url!);
-    const [host, port] = request.url!.split(':');
-    const upstream = connectTcp(Number(port), host!, () => {
-      client.write('HTTP/1.1 200 Connection established\r\n\r\n');
-      upstream.write(head);
-      upstream.pipe(client).pipe(upstream);
-    });
-    upstream.on('error', () => client.destroy());
-    client.on('close', () => upstream.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  open.push({
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
-  });
-  const { port } = server.address() as AddressInfo;
-  return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, targets };
+async function startProxy(tls?: Certificate): Promise<ConnectProxy> {
+  const proxy = await ConnectProxy.start('proxy user', 'pröxy:pass', tls);
+  open.push(proxy);
+  return proxy;
 }
 
 async function service(tls = certificate) {
