@@ -122,6 +122,7 @@ class Cycle {
       domain: source.domain,
       force: full,
       full,
+      settledInPass: (guid) => state.settledSince(guidFromText(guid), state.sweepFrom),
       recovering,
       fetched: false,
       pwdLastSetCame: false,

@@ -60,7 +60,10 @@ export function decidePassword(
     const waits = order === 'newer' || order === 'conflict';
     return done(after, waits ? flags | RowFlag.withheld : flags & ~RowFlag.withheld, barred);
   }
-  const restored = context.full || (order === 'conflict' && isSettled(object, context.now));
+  const isBack = order === 'older' || order === 'conflict';
+  const restored =
+    (isBack && context.full && context.settledInPass?.(object.guid) !== true) ||
+    (order === 'conflict' && isSettled(object, context.now));
   if (!restored && order === 'conflict') return done(after, flags, after.outcome, conflict(object, row!));
   const newer = order === 'newer' || restored;
   if (!newer && !((context.force || marked) && order === 'same')) {
@@ -104,10 +107,10 @@ function orderOf(
   { passwordVersion: version, passwordChanged }: DirectoryObject,
   row: ObjectRow | undefined,
   peer: Peer | undefined,
-): 'newer' | 'same' | 'older' | 'conflict' {
+): 'newer' | 'same' | 'older' | 'overtaken' | 'conflict' {
   const changed = passwordChanged?.getTime();
   if (peer !== undefined && peer.passwordChanged !== null && changed !== undefined && changed < peer.passwordChanged) {
-    return 'older';
+    return 'overtaken';
   }
   if (row === undefined || row.passwordVersion === null || version === undefined) return 'newer';
   const later = changed === undefined || row.passwordChanged === null || changed > row.passwordChanged;

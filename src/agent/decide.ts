@@ -34,6 +34,11 @@ export interface DecisionContext {
   /** A full synchronization: the directory is right, also where it shows an older password than was sent. */
   readonly full: boolean;
   /**
+   * Whether this full synchronization has settled the object already: then an older password is no restored directory's,
+   * but what a domain controller shows that lags behind the one before, or a page that was asked for earlier.
+   */
+  readonly settledInPass?: ((guid: string) => boolean) | undefined;
+  /**
    * The last cycle was cut off, or the object waits in the retry queue: the tenant may hold the user, though the state
    * knows nothing of it yet.
    */

@@ -189,6 +189,12 @@ describe('the order of passwords', () => {
     ['an older one', shown(4, 20_000), {}, 'unchanged'],
     ['an older one, in the retry queue', shown(4, 20_000), { force: true }, 'user'],
     ['an older one, by --full', shown(4, 20_000), { force: true, full: true }, 'user password'],
+    [
+      'an older one, by --full that has sent a newer one',
+      shown(4, 20_000),
+      { force: true, full: true, settledInPass: () => true },
+      'user',
+    ],
     ['an older version, later: one of two DCs, or a restored one', shown(4, 5000), {}, 'remember password-order'],
     ['an older version, later, for hours', shown(4, 0), { now: NOW + RESTORED_AFTER_MS }, 'password'],
   ])('%s', (_, object, more, expected) => {

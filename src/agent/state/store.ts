@@ -383,6 +383,17 @@ export class ConnectorState {
     this.#touch.run(settled, this.#id, guid);
   }
 
+  /** Whether the object was settled since then; undefined: ever. */
+  settledSince(guid: Uint8Array, since: number | undefined): boolean {
+    const sql = 'SELECT EXISTS (SELECT 1 FROM object WHERE connector = ? AND guid = ? AND settled >= ?)';
+    return (
+      this.#db
+        .prepare(sql)
+        .pluck()
+        .get(this.#id, guid, since ?? 0) === 1
+    );
+  }
+
   /** Users of the tenant's of whom nothing was settled since then, by their GUIDs, behind `last`. */
   unseen(since: number, last: Uint8Array | undefined, limit: number): Uint8Array[] {
     return this.#db

@@ -1,0 +1,49 @@
+/** A directory that shows the past: a domain controller that lags behind the one before, a page that was asked for early. */
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { DirectoryObject, DirectorySource } from '#src/agent/source.js';
+import { type LabDirectory, LabSource } from '#src/agent/sources/lab-source.js';
+import { TestSite } from './site.js';
+
+let site: TestSite;
+beforeEach(async () => {
+  site = await TestSite.start();
+});
+afterEach(() => site.stop());
+
+/** The same source with another page behind those that it has. */
+function withLastPage(source: LabSource, last: () => readonly DirectoryObject[]): DirectorySource {
+  return Object.assign(source, {
+    async *pages(...position: Parameters<LabSource['pages']>) {
+      for await (const page of LabSource.prototype.pages.apply(source, position)) {
+        yield page;
+        if (!page.more) yield { ...page, objects: last() };
+      }
+    },
+  });
+}
+
+async function read(source: LabSource, lab: LabDirectory, index: number): Promise<DirectoryObject> {
+  return (await source.object({ guid: lab.guidOf(index) })).objects[0]!;
+}
+
+describe('a full synchronization', () => {
+  // Asked for the rest of it, a domain controller that lags behind the first shows all from the beginning.
+  test.each(['of a new state', 'of a known state'])(
+    '%s is not undone by what a lagging one shows later',
+    async (how) => {
+      const lab = site.lab({ users: 20 });
+      const index = lab.userIndex(3);
+      if (how === 'of a known state') await site.sync(site.agent(lab));
+      const source = new LabSource(lab);
+      const past = await read(source, lab, index);
+      lab.changePassword(index);
+      const openSource = async () => withLastPage(source, () => [past]);
+      await site.sync(site.agent(lab, { openSource }), true);
+      expect(await site.password(lab, index)).toBe('right');
+      expect(site.store.connector('lab').find(lab.guidBytesOf(index))?.passwordVersion).toBe(past.passwordVersion! + 1);
+      await site.sync(site.agent(lab));
+      expect(await site.password(lab, index)).toBe('right');
+    },
+  );
+});
