@@ -117,8 +117,10 @@ export class Agent {
       if (!signal.aborted) events.emit(663, { connectors: this.#runners.size });
     }
     this.#running = false;
+    // Before it is waited for: a reload waits for cycles which nothing else ends before their time.
+    await this.#stopAll();
     await this.#changing;
-    await Promise.all([...this.#runners.values()].map((runner) => runner.stop({ early: true })));
+    await this.#stopAll();
   }
 
   /**
@@ -184,6 +186,10 @@ export class Agent {
     await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
   }
 
+  async #stopAll(): Promise<void> {
+    await Promise.all([...this.#runners.values()].map((runner) => runner.stop({ early: true })));
+  }
+
   #openLink(signal: AbortSignal, events: EventSink): Promise<Link> {
     const { client, patience, store, connectors, healFeature = false } = this.#parts;
     const mayHeal = (tenantId: string) =>
@@ -199,7 +205,7 @@ export class Agent {
     const config = this.#parts.connectors.find((each) => each.name === name);
     if (config === undefined || !config.enabled || this.#ended) return;
     const runner = this.#runner(config);
-    if (this.#running) runner.start({ full: false, allowDeletions: false });
+    if (this.#running) runner.start({ full: old?.fullDemanded ?? false, allowDeletions: false });
   }
 
   #enabled(): ConnectorRunner[] {

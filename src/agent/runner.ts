@@ -99,6 +99,11 @@ export class ConnectorRunner {
     this.#wake?.();
   }
 
+  /** A full cycle was asked for that has not begun. */
+  get fullDemanded(): boolean {
+    return this.#full;
+  }
+
   /** One cycle, after whatever is under way. */
   cycle(request: RunnerCycle): Promise<CycleReport> {
     return this.#alone(() => this.#cycle(request));

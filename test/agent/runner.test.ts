@@ -201,6 +201,57 @@ describe('a running agent', () => {
     expect(() => agent.demandFull({ connector: 'lab' })).toThrow(/no connector is named lab/);
   });
 
+  test('keeps what was asked for when it is reloaded', async () => {
+    let gate!: () => void;
+    const opened = new Promise<void>((resolve) => {
+      gate = resolve;
+    });
+    let opens = 0;
+    const { agent, told } = running({
+      connectors: [connector({ name: 'asked' })],
+      openSource: async () => {
+        if (opens++ === 0) await opened;
+        return new LabSource(site.lab({ users: 60 }));
+      },
+    });
+    await expect.poll(() => opens).toBe(1);
+    agent.demandFull({});
+    const reloaded = agent.reconfigure({
+      connectors: [connector({ name: 'asked', disableExpiredAccounts: true })],
+      client: site.client,
+    });
+    gate();
+    await reloaded;
+    // The first synchronization, and the full one.
+    await expect.poll(() => told.filter(({ number }) => number === 617).length).toBe(2);
+  });
+
+  test('stops in the middle of a cycle, also while a reload waits for that to end', async () => {
+    const directory = site.lab({ users: 200 });
+    let pages = 0;
+    const source = new LabSource(directory, 10);
+    const { agent, end } = running({
+      connectors: [connector({ name: 'stopped' })],
+      openSource: async () =>
+        Object.assign(source, {
+          async *pages(...[cookie, signal]: Parameters<DirectorySource['pages']>) {
+            for await (const page of LabSource.prototype.pages.call(source, cookie)) {
+              if (++pages === 3) await silent(signal!);
+              yield page;
+            }
+          },
+        }),
+    });
+    await expect.poll(() => pages).toBe(3);
+    const reloaded = agent.reconfigure({
+      connectors: [connector({ name: 'stopped', phaseSeconds: 1 })],
+      client: site.client,
+    });
+    await end();
+    await reloaded;
+    expect(pages).toBe(3);
+  });
+
   test('synchronizes one object in the middle of a long cycle', async () => {
     const lab = site.lab({ users: 200 });
     let gate!: () => void;
