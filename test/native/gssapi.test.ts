@@ -2,12 +2,15 @@
 
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { GssapiAddon } from '#src/protocol/ssp/kerberos/gssapi.js';
+import { KerberosContext } from '#src/protocol/ssp/kerberos/kerberos-context.js';
 import { root } from './addon.js';
 import { describeWithTools } from './tools.js';
 
@@ -174,6 +177,33 @@ describeKerberos('the addon for Kerberos', () => {
     expect(
       await node("new addon.SecurityContext({ ...request, password: Buffer.from('x') }).acquire(); process.exit(0);"),
     ).toBe('');
+  });
+
+  it('leaves a thread for files while KDCs are silent', { timeout: 60_000 }, async () => {
+    const sockets: Socket[] = [];
+    let answering = false;
+    const kdc = createServer((socket) => {
+      socket.on('error', () => undefined);
+      if (answering) socket.destroy();
+      else sockets.push(socket);
+    });
+    await new Promise<void>((resolve) => kdc.listen(0, '127.0.0.1', resolve));
+    const kdcs = [`127.0.0.1:${(kdc.address() as AddressInfo).port}`];
+    const ends: string[] = [];
+    const contexts = Array.from({ length: 6 }, () => {
+      const options = { ...REQUEST, gssapi: addon!, kdcs, password: 'secret', now: () => new Date() };
+      return new KerberosContext(options);
+    });
+    const acquired = contexts.map((context) => context.acquire().catch(({ code }) => ends.push(code)));
+    await vi.waitUntil(() => sockets.length >= 3, { timeout: 20_000 });
+    await readFile(path!);
+    expect(ends).toEqual([]);
+    answering = true;
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(acquired);
+    expect(ends).toEqual(contexts.map(() => 'kdc-unreachable'));
+    for (const context of contexts) context.dispose();
+    await new Promise((resolve) => kdc.close(resolve));
   });
 
   it('keeps nothing of contexts that are forgotten or disposed of', async () => {

@@ -6,6 +6,7 @@ import type { Mechanism } from '../mechanism.js';
 import { enctypeName, isAllowed } from './enctypes.js';
 import { type GssapiAddon, type GssapiContext, isGssapiFailure, type KerberosRequest } from './gssapi.js';
 import { kerberosError } from './refusals.js';
+import { Turns } from './turns.js';
 
 export interface KerberosOptions extends Omit<KerberosRequest, 'password'> {
   readonly gssapi: GssapiAddon;
@@ -15,6 +16,12 @@ export interface KerberosOptions extends Omit<KerberosRequest, 'password'> {
 
 /** mutual_state, replay_det, sequence, conf, integ and DCE style: all are asked for, and none may be missing. */
 const REQUIRED_FLAGS = 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x1000;
+
+/**
+ * libuv's pool has four threads, and each that waits for a silent KDC does so for half a minute: one is left for the
+ * files and names that all else in the process waits for.
+ */
+const acquiring = new Turns(3);
 
 /**
  * One Kerberos authentication with mutual authentication, and the sealing with signed headers that follows it.
@@ -128,8 +135,10 @@ export class KerberosContext implements Mechanism {
   }
 
   async #acquire(): Promise<void> {
-    const context = this.#existing();
-    const { client, sessionEnctype, ticketEnctype, expires } = await this.#guarded(() => context.acquire());
+    const { client, sessionEnctype, ticketEnctype, expires } = await this.#guarded(() =>
+      // Disposed of meanwhile, it rejects at its turn.
+      acquiring.run(async () => this.#existing().acquire()),
+    );
     if (this.#owner !== undefined && client.toLowerCase() !== this.#owner.toLowerCase()) {
       throw new ProtocolError('ticket-missing', `Kerberos: the tickets are ${client}'s, and not ${this.#owner}'s`, {
         structure: 'Kerberos',
