@@ -14,6 +14,7 @@ import { type DecisionContext, decide } from './decide.js';
 import { deletionThreshold } from './deletions.js';
 import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
+import { isGone, MISSING } from './missing-object.js';
 import { type Scope, UnseenOus } from './scope.js';
 import { SeenFilter } from './seen-filter.js';
 import { goneObject, isContainer, mayHaveMovedOthers } from './shown-object.js';
@@ -29,7 +30,6 @@ const MAX_UNIT = 1000;
 const READ_UNIT = 200;
 /** What a directory that goes on serving says of one object. */
 const OBJECT_REFUSALS: ReadonlySet<string> = new Set(['dc-access-denied', 'dc-replication-failed']);
-
 export interface CycleOptions {
   readonly source: DirectorySource;
   readonly scope: Scope;
@@ -258,7 +258,7 @@ class Cycle {
 
   /** Reads each object as it is now, and sends what becomes of them as one unit. */
   async #readAll(guids: readonly Uint8Array[], context: DecisionContext): Promise<void> {
-    const { signal } = this.#options;
+    const { state, clock, signal } = this.#options;
     const draft: Draft = { items: [], sessionKeys: [] };
     for (const guid of guids) {
       if (signal.aborted) return;
@@ -269,8 +269,13 @@ class Cycle {
         continue;
       }
       draft.sessionKeys = read.sessionKeys;
-      const object = read.objects[0] ?? goneObject(guid);
-      await this.#addLater(draft, object, guid, { ...context, fetched: true });
+      const [object] = read.objects;
+      if (object === undefined && !isGone(guid, state, clock.now())) {
+        await this.#waitFor(guidToText(guid), draft);
+        this.#push(draft, this.#unread(guid, MISSING));
+        continue;
+      }
+      await this.#addLater(draft, object ?? goneObject(guid), guid, { ...context, fetched: true });
     }
     await this.#flush(draft);
   }
@@ -361,16 +366,21 @@ class Cycle {
    * holds up nobody else.
    */
   async #read(guid: Uint8Array): Promise<DirectoryPage | Item> {
-    const { source, state, signal } = this.#options;
+    const { source, signal } = this.#options;
     try {
       return await source.object({ guid: guidToText(guid) }, signal);
     } catch (error) {
       if (!(error instanceof PhsyncError && OBJECT_REFUSALS.has(error.code))) throw error;
-      const known = state.find(guid);
-      const object = goneObject(guid);
-      const refusal = { outcome: Outcome.error, reason: error.message, code: error.code, lasting: false };
-      return newItem(object, guid, object, known, { kind: 'remember', row: known, inScope: false, refusal });
+      return this.#unread(guid, { reason: error.message, code: error.code });
     }
+  }
+
+  /** An item for the retry queue, which leaves everything as it is. */
+  #unread(guid: Uint8Array, why: { readonly reason: string; readonly code: string }): Item {
+    const known = this.#options.state.find(guid);
+    const object = goneObject(guid);
+    const refusal = { outcome: Outcome.error, ...why, lasting: false };
+    return newItem(object, guid, object, known, { kind: 'remember', row: known, inScope: false, refusal });
   }
 
   /** Undefined: the object must be read on its own. */

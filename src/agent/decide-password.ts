@@ -4,11 +4,13 @@ import type { DecisionContext, Peer, Refusal } from './decide.js';
 import type { DirectoryObject } from './source.js';
 import { type ObjectRow, Outcome, type OutcomeCode, RowFlag } from './state/rows.js';
 
+/** Longer than replication between sites takes: three hours are its default. */
+export const REPLICATED_AFTER_MS = 6 * 3_600_000;
 /**
- * Longer than replication between sites takes (three hours are its default): an older version with a newer time that
- * still stands there after it is no conflict which replication would settle, but a directory that was restored.
+ * An older version with a newer time that still stands there after it is no conflict which replication would settle, but
+ * a directory that was restored.
  */
-export const RESTORED_AFTER_MS = 6 * 3_600_000;
+export const RESTORED_AFTER_MS = REPLICATED_AFTER_MS;
 
 export type PasswordDecision =
   | { readonly kind: 'fetch' }

@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DirectoryObject, DirectorySource } from '#src/agent/source.js';
 import { type LabDirectory, LabSource } from '#src/agent/sources/lab-source.js';
-import { TestSite } from './site.js';
+import { sourceAnchorOf } from '#src/agent/user-properties.js';
+import { altered, TestClock, TestSite } from './site.js';
 
 let site: TestSite;
 beforeEach(async () => {
@@ -46,4 +47,39 @@ describe('a full synchronization', () => {
       expect(await site.password(lab, index)).toBe('right');
     },
   );
+});
+
+describe('a user who waits in the retry queue', () => {
+  test('is not deleted where another domain controller does not have the user yet', async () => {
+    const lab = site.lab({ users: 20 });
+    const index = lab.userIndex(3);
+    const anchor = sourceAnchorOf(lab.guidBytesOf(index));
+    let busy = true;
+    const client = altered(site.client, {
+      async provisionCredentials(items) {
+        const results = await site.client.provisionCredentials(items);
+        return results.map((each) => (busy && each.sourceAnchor === anchor ? { ...each, result: 81 } : each));
+      },
+    });
+    await site.sync(site.agent(lab, { client }));
+    busy = false;
+    const clock = new TestClock();
+    clock.time += 120_000;
+    const source = new LabSource(lab);
+    let lags = true;
+    const openSource = async () =>
+      Object.assign(source, {
+        async object(reference: Parameters<LabSource['object']>[0]) {
+          const page = await LabSource.prototype.object.call(source, reference);
+          return { ...page, objects: page.objects.filter(({ guid }) => !lags || guid !== lab.guidOf(index)) };
+        },
+      });
+    const agent = site.agent(lab, { openSource, clock });
+    expect(await site.sync(agent)).toMatchObject({ deleted: 0, failed: 1, retryQueue: 1 });
+    expect(site.store.connector('lab').retryQueue.list(1)[0]?.code).toBe('dc-object-missing');
+    lags = false;
+    clock.time += 3_600_000;
+    expect(await site.sync(agent)).toMatchObject({ created: 0, credentialsSent: 1, retryQueue: 0 });
+    expect(await site.password(lab, index)).toBe('right');
+  });
 });

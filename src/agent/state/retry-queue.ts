@@ -11,6 +11,8 @@ const RARE_MS = 6 * 3_600_000;
 /** So many failures of the kind that only a change cures, and the object is tried rarely: the first may be chance. */
 const RARE_FROM = 3;
 const MAX_REASON = 300;
+/** The directory does not have the object; its first failure counts from when that was seen first. */
+export const OBJECT_MISSING = 'dc-object-missing';
 const MAX_CODE = 64;
 
 /** What `put` has made of an object. */
@@ -33,6 +35,7 @@ export function retryDelay(attempts: number, spread: number): number {
 export class RetryQueue {
   readonly #connector: number;
   readonly #find: Database.Statement;
+  readonly #row: Database.Statement;
   readonly #put: Database.Statement;
   readonly #remove: Database.Statement;
   readonly #wake: Database.Statement;
@@ -44,11 +47,15 @@ export class RetryQueue {
   constructor(db: Database.Database, connector: number) {
     this.#connector = connector;
     this.#find = db.prepare('SELECT attempts, rare FROM retry WHERE connector = ? AND guid = ?');
+    this.#row = db.prepare(`SELECT ${COLUMNS} FROM retry WHERE connector = ? AND guid = ?`);
     this.#put = db.prepare(
       `INSERT INTO retry (connector, guid, reason, code, attempts, rare, first_failure, next_try)
        VALUES (@connector, @guid, @reason, @code, @attempts, @rare, @now, @nextTry)
-       ON CONFLICT DO UPDATE SET reason = excluded.reason, code = excluded.code, attempts = excluded.attempts,
-        rare = excluded.rare, next_try = excluded.next_try`,
+       ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, rare = excluded.rare,
+        next_try = excluded.next_try, first_failure = CASE
+         WHEN excluded.code = '${OBJECT_MISSING}' AND retry.code <> excluded.code THEN excluded.first_failure
+         ELSE retry.first_failure END,
+        code = excluded.code`,
     );
     this.#remove = db.prepare('DELETE FROM retry WHERE connector = ? AND guid = ?');
     this.#wake = db.prepare(
@@ -73,6 +80,11 @@ export class RetryQueue {
   attempts(guid: Uint8Array): number {
     if (this.#size === 0) return 0;
     return (this.#find.get(this.#connector, guid) as { attempts: number } | undefined)?.attempts ?? 0;
+  }
+
+  find(guid: Uint8Array): RetryRow | undefined {
+    if (this.#size === 0) return undefined;
+    return this.#row.get(this.#connector, guid) as RetryRow | undefined;
   }
 
   /** Notes a failure, for a new object or for one that is there. */
