@@ -3,6 +3,7 @@
 import type { CycleReport, CycleRequest } from '../agent/agent.js';
 import type { AgentConfig } from '../agent/config.js';
 import { createAgent } from '../agent/create-agent.js';
+import { oneLine } from '../agent/diagnosis/text.js';
 import { createLog } from '../agent/events/log.js';
 import { copyState, type PlannedChange, plannedChange } from '../agent/rehearsal.js';
 import { exitCodes } from './output.js';
@@ -49,9 +50,9 @@ function inWords({ connector, dn, operation, properties, password, forcePassword
   const told = Object.entries(properties).map(([name, value]) => `${name}=${value === null ? '(none)' : value}`);
   const mark = forcePasswordChangeOnLogon ? ', to be changed at the next sign-in' : '';
   return [
-    `${connector}: ${operation === 'none' ? 'leave' : operation} ${dn}`,
-    ...(told.length > 0 ? [`    ${told.join('; ')}`] : []),
-    `    password ${password}${mark}: ${why}`,
+    `${connector}: ${operation === 'none' ? 'leave' : operation} ${oneLine(dn)}`,
+    ...(told.length > 0 ? [`    ${oneLine(told.join('; '))}`] : []),
+    `    password ${password}${mark}: ${oneLine(why)}`,
   ].join('\n');
 }
 

@@ -1,6 +1,7 @@
 /** What the commands share on their way out: exit codes, JSON on stdout, one line of error on stderr. */
 
 import { CommanderError } from 'commander';
+import { oneLine } from '../agent/diagnosis/text.js';
 
 export const exitCodes = {
   done: 0,
@@ -29,24 +30,22 @@ interface Described {
   readonly exitCode: number;
 }
 
-const oneLine = (text: string): string => text.replaceAll(/\s*[\r\n]+\s*/g, ' ').trim();
-
 function describe(error: unknown): Described {
   if (error instanceof CommanderError) {
     // `--nt-hahs=…` comes back whole as an unknown option, with what may be a secret.
-    const message = oneLine(error.message.replace(/^error: /, '').replace(/(--[\w-]+)=[^']*/, '$1'));
+    const message = oneLine(error.message.replace(/^error: /, '').replace(/(--[\w-]+)=[^']*/, '$1')).trim();
     // `commander.unknownOption` becomes `usage-unknown-option`.
     const code = error.code.replace(/^commander\./, 'usage-').replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
     return { code, message, facts: {}, exitCode: exitCodes.usage };
   }
   if (!(error instanceof Error)) {
-    return { code: 'failed', message: oneLine(String(error)), facts: {}, exitCode: exitCodes.failed };
+    return { code: 'failed', message: oneLine(String(error)).trim(), facts: {}, exitCode: exitCodes.failed };
   }
   // PhsyncError, ProtocolError and Node's system errors all have a string `code`; the first two also have `facts`.
   const { code: given, facts = {} } = error as Error & { code?: unknown; facts?: Facts };
   const code = typeof given === 'string' ? given : 'failed';
   const exitCode = /^(config|usage)-/.test(code) ? exitCodes.usage : exitCodes.failed;
-  return { code, message: oneLine(error.message), facts, exitCode };
+  return { code, message: oneLine(error.message).trim(), facts, exitCode };
 }
 
 /**

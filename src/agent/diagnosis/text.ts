@@ -38,4 +38,7 @@ export function diagnosisText(results: readonly CheckResult[]): string {
 }
 
 const counted = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
-const oneLine = (text: string) => text.replaceAll(/\s*[\r\n]+\s*/g, ' ');
+
+/** What a directory or a tenant has written shall not steer the terminal that it is shown on. */
+export const oneLine = (text: string): string =>
+  text.replaceAll(/\s*[\r\n\t]+\s*/g, ' ').replaceAll(/\p{Cc}/gu, '\ufffd');

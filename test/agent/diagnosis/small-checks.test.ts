@@ -145,4 +145,9 @@ describe('the text', () => {
     );
     expect(diagnosisText([results[0]!])).toMatch(/\n\nAll is well\.$/);
   });
+
+  it('steer no terminal, whatever the directory calls somebody', () => {
+    const text = diagnosisText([ok('object', 'CN=\x1b]0;title\x07Ann\x9b31m,\r\n OU=Staff')]);
+    expect(text.split('\n')[0]).toBe('ok       Object in the directory: CN=\ufffd]0;title\ufffdAnn\ufffd31m, OU=Staff');
+  });
 });
