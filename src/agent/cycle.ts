@@ -289,6 +289,8 @@ class Cycle {
       if (mayHaveMovedOthers(object))
         this.#containerMoved = (await this.#isContainer(object.guid)) || this.#containerMoved;
       const guid = guidFromText(object.guid);
+      // Of the retry queue it may be under way: once that is settled it is an object as others are.
+      if (this.#line.busy.has(object.guid)) await this.#waitFor(object.guid, draft);
       const context = state.retryQueue.attempts(guid) > 0 ? this.#waiting : this.#usual;
       if (!this.#addNow(draft, object, guid, context)) await this.#addLater(draft, object, guid, context);
       if (draft.items.length >= MAX_UNIT) await this.#flush(draft);
@@ -298,7 +300,6 @@ class Cycle {
 
   /** False: it takes waiting, or a read of its own. */
   #addNow(draft: Draft, object: DirectoryObject, guid: Uint8Array, context: DecisionContext): boolean {
-    if (this.#line.busy.has(object.guid)) return false;
     const item = this.#decide(object, guid, context);
     if (item === undefined || this.#line.claim(item) !== undefined) return false;
     this.#push(draft, item);

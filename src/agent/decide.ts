@@ -109,7 +109,9 @@ export function decide(object: DirectoryObject, row: ObjectRow | undefined, cont
   if (row === undefined) return FETCH;
   if ((row.flags & RowFlag.inScope) === 0) {
     const misplaced = (row.flags & RowFlag.misplaced) !== 0;
-    if (misplaced ? context.scope.placed(object.dn) : describesUser(object)) return FETCH;
+    // In the retry queue it may be for a change that could not be read.
+    const mayHaveChanged = describesUser(object) || context.force;
+    if (misplaced ? context.scope.placed(object.dn) : mayHaveChanged) return FETCH;
     return removal(object, row, row, misplaced && context.recovering, context);
   }
   if (!context.scope.placed(object.dn)) {

@@ -176,6 +176,14 @@ describe('must change at next log-on', () => {
   });
 });
 
+describe('an object outside, of which a change could not be read', () => {
+  test('is read again when anything of it comes, before it leaves the retry queue', () => {
+    const outside = row({ cloudAnchor: null, flags: 0, fingerprint: null });
+    expect(words(decide(delta(newPassword), outside, context()))).toBe('nothing');
+    expect(words(decide(delta(newPassword), outside, context({ force: true, recovering: true })))).toBe('fetch');
+  });
+});
+
 describe('the order of passwords', () => {
   const known = { passwordVersion: 5, passwordChanged: NOW - 10_000 };
   const shown = (passwordVersion: number, age: number) =>

@@ -83,3 +83,14 @@ describe('a user who waits in the retry queue', () => {
     expect(await site.password(lab, index)).toBe('right');
   });
 });
+
+test('a user of the retry queue who comes with a page, too, while under way is sent once', async () => {
+  const lab = site.lab({ users: 20 });
+  const index = lab.userIndex(3);
+  await site.sync(site.agent(lab));
+  const failure = { reason: 'put there by hand', code: 'test', lasting: false };
+  site.store.connector('lab').retryQueue.put(lab.guidBytesOf(index), failure, Date.now() - 1);
+  lab.changePassword(index);
+  expect(await site.sync(site.agent(lab))).toMatchObject({ updated: 1, credentialsSent: 1, retryQueue: 0 });
+  expect(await site.password(lab, index)).toBe('right');
+});

@@ -101,7 +101,9 @@ class FailoverSource implements DirectorySource {
         }
         return;
       } catch (error) {
-        await this.#failOver(chosen, error, failed, signal);
+        // An object that was read meanwhile has found the next one: the page that was under way ended with the former.
+        const hasFailedOver = this.#chosen !== undefined && this.#chosen !== chosen;
+        if (!hasFailedOver || signal?.aborted) await this.#failOver(chosen, error, failed, signal);
       }
     }
   }

@@ -161,6 +161,8 @@ export const migrations: readonly Migration[] = [
   ALTER TABLE retry ADD COLUMN code TEXT NOT NULL DEFAULT '';
   ALTER TABLE retry ADD COLUMN rare INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE retry ADD COLUMN first_failure INTEGER NOT NULL DEFAULT 0;
+  -- What waits already: its next try is the time that is known.
+  UPDATE retry SET first_failure = next_try;
   CREATE INDEX retry_due ON retry (connector, next_try, guid);
   CREATE INDEX retry_age ON retry (connector, first_failure);
   `,
