@@ -79,7 +79,11 @@ function install() {
 function addon({ what, folder, sources, script, lacking }) {
   const built = join(folder, 'build', 'Release', script === 'build:native' ? 'phsync.node' : 'phsync_gssapi.node');
   const failed = join(folder, 'build', 'failed');
-  const newestSource = newest(sources, (path) => !/\/native\/(test|gssapi\/build)\//.test(path.replaceAll('\\', '/')));
+  // The build for Kerberos leaves makefiles in native/node_modules.
+  const newestSource = newest(
+    sources,
+    (path) => !/\/native\/(test|node_modules|gssapi\/build)\//.test(path.replaceAll('\\', '/')),
+  );
   if (age(built) > newestSource) return;
   if (age(failed) > newestSource) {
     say(`${what} could not be built before, so ${lacking}; remove the folder ${join(folder, 'build')} to try again`);
