@@ -41,7 +41,7 @@ export interface PatienceOptions {
 export interface PatientCall {
   /** Aborted: no further try is begun. */
   readonly stop: AbortSignal;
-  /** Nothing is under way yet: who is away is not waited for, the next cycle comes soon enough. */
+  /** Nothing is under way yet: who is away, or perhaps at another address, is not waited for; the next cycle comes soon. */
   readonly first?: boolean;
 }
 
@@ -71,7 +71,7 @@ export class Patience {
         firstFailure ??= now;
         const asked = BUSY.has(code) ? askedFor(error) : undefined;
         if (asked !== undefined) this.#notBefore = Math.max(this.#notBefore, now + asked);
-        const most = first && AWAY.has(code) ? 1 : triesFor(error, code);
+        const most = first && (AWAY.has(code) || DOUBTFUL.has(code)) ? 1 : triesFor(error, code);
         const wait = asked ?? Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS) * (0.5 + random() / 2);
         if (stop.aborted || tries >= most || now + wait - firstFailure > LIMIT_MS) {
           throw tries === 1 && asked === undefined ? error : gaveUp(error, tries, now - firstFailure, asked);
@@ -120,7 +120,7 @@ function gaveUp(error: unknown, tries: number, duringMs: number, asked: number |
   if (!(error instanceof PhsyncError)) return error;
   const times = tries === 1 ? '' : `; tried ${tries} times in ${Math.round(duringMs / 1000)} s`;
   const wish = asked === undefined ? '' : `; it asks for ${Math.round(asked / 1000)} s of rest`;
-  return new PhsyncError(error.code, `${error.message}${times}${wish}; the next cycle goes on from here`, {
+  return new PhsyncError(error.code, `${error.message}${times}${wish}`, {
     cause: error,
     facts: { ...error.facts, tries },
   });
