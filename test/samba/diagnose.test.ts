@@ -385,6 +385,19 @@ describeDc('phsync diagnose', () => {
         directoryOf(config).auth = { user: 'PHS\\phs.sync', password: { env: 'PHSYNC_AD_PASSWORD' } };
       },
     ],
+    [
+      'a scope with OUs that the directory does not have',
+      ['scope-ous'],
+      /the scope names OU=Staf,DC=phs,DC=test; OU=Gone,DC=phs,DC=test, which the directory does not have/,
+      /Correct the connector's scope\.include/,
+      ({ config }) => {
+        const { baseDn } = facts();
+        config.connectors[0]!.scope = {
+          include: [`OU=Bulk,${baseDn}`, `CN=Users,${baseDn}`, `OU=Staf,${baseDn}`],
+          exclude: [`OU=Gone,${baseDn}`],
+        };
+      },
+    ],
     ['a wrong password', ['dc-logon'], /phs\.sync/, /password/, logOnAs('sync-account', 'Wrong.Passw0rd')],
     ['an account that is disabled', ['dc-logon'], /phs\.disabled/, /enabled/, logOnAs('disabled')],
     ['an account that has expired', ['dc-logon'], /phs\.expired/, /expire/, logOnAs('expired')],

@@ -37,6 +37,7 @@ export const CHECKS = {
   'dc-domain': 'Domain',
   'right-get-changes': 'Right "Replicating Directory Changes"',
   'right-get-changes-all': 'Right "Replicating Directory Changes All"',
+  'scope-ous': 'OUs of the scope',
   object: 'Object in the directory',
   scope: 'Scope',
   tenant: 'Object in the tenant',

@@ -4,6 +4,7 @@ import type { PhsyncError } from '../../hasher/errors.js';
 import { NameFormat, NameStatus } from '../../protocol/drsr/crack-names.js';
 import type { DrsClient } from '../../protocol/drsr/drs-client.js';
 import type { Clock } from '../clock.js';
+import type { ConnectorConfig } from '../config.js';
 import { accountName } from '../sources/drs-account.js';
 import {
   connectDrs,
@@ -18,6 +19,7 @@ import { directoryTime, judgeSkew } from './clock-skew.js';
 import { grantCommands, REPLICATION_RIGHTS } from './grant.js';
 import { probeRights, type ReplicationRights } from './rights.js';
 import { KERBEROS_LIBRARY } from './runtime.js';
+import { judgeOus, missingOus } from './scope-ous.js';
 
 const CONNECT_MS = 5000;
 /** Whoever waits at a terminal shall not wait as long as an agent does. */
@@ -31,12 +33,13 @@ const IN_ORDER: readonly CheckId[] = [
   'dc-domain',
   'right-get-changes',
   'right-get-changes-all',
+  'scope-ous',
 ];
 
 /** `options`: as the agent itself connects to this domain controller. */
 export async function checkController(
   options: DrsConnectionOptions,
-  connector: string,
+  { name: connector, scope }: Pick<ConnectorConfig, 'name' | 'scope'>,
   clock: Clock,
 ): Promise<CheckResult[]> {
   const of: Subject = { connector, server: options.server };
@@ -44,6 +47,7 @@ export async function checkController(
   const [, time] = await Promise.all([
     walk(
       { ...options, timeouts: { connectMs: CONNECT_MS, idleMs: Math.min(idleTimeoutOf(options), IDLE_MS) } },
+      scope,
       of,
       results,
     ),
@@ -62,7 +66,12 @@ async function checkTime({ server, address }: DrsConnectionOptions, of: Subject,
   return judgeSkew('dc-clock', (before + clock.now()) / 2, time, server, of);
 }
 
-async function walk(options: DrsConnectionOptions, of: Subject, results: CheckResult[]): Promise<void> {
+async function walk(
+  options: DrsConnectionOptions,
+  scope: ConnectorConfig['scope'],
+  of: Subject,
+  results: CheckResult[],
+): Promise<void> {
   const { server, domain, auth } = options;
   let fellBack: string | undefined;
   const onNotice: DrsConnectionOptions['onNotice'] = ({ code, message }) => {
@@ -106,6 +115,8 @@ async function walk(options: DrsConnectionOptions, of: Subject, results: CheckRe
     results.push(ok('dc-domain', `${domain} (${names.ncDn}, ${names.netbiosName ?? 'no NetBIOS name'})`, names, of));
     const rights = await at('replicate', options, () => probeRights(client, domain, names.ncDn));
     results.push(...judgeRights(rights, options, names.netbiosName, of));
+    const missing = await at('object', options, () => missingOus(client, scope, domain));
+    results.push(judgeOus(scope, missing, of));
   } catch (error) {
     const { code, message } = known(error);
     const next = IN_ORDER.find((id) => id !== 'dc-clock' && !results.some((result) => result.id === id));

@@ -24,7 +24,7 @@ export interface ControllerTarget {
 const MOST = 16;
 
 export async function checkControllers(
-  { name, enabled, directory }: ConnectorConfig,
+  { name, enabled, directory, scope }: ConnectorConfig,
   options: ControllerOptions,
 ): Promise<CheckResult[]> {
   const of = { connector: name };
@@ -39,8 +39,11 @@ export async function checkControllers(
   const first = ok('dc-found', `${names.join(', ')} (${how})`, { controllers: names }, of);
   try {
     const connections = await Promise.all(controllers.map((target) => connectionOptions(directory, target, options)));
-    const each = await Promise.all(connections.map((connection) => checkController(connection, name, options.clock)));
-    const anyWell = each.some((results) => results.every(({ status }) => status !== 'error'));
+    const each = await Promise.all(
+      connections.map((connection) => checkController(connection, { name, scope }, options.clock)),
+    );
+    // A wrong scope is the same at all of them.
+    const anyWell = each.some((all) => all.every(({ id, status }) => status !== 'error' || id === 'scope-ous'));
     return [first, ...(anyWell ? each.flat().map(withFailover) : each.flat())];
   } catch (error) {
     // Secrets are another check's.

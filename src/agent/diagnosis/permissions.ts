@@ -10,6 +10,8 @@ import { type ControllerOptions, connectionOptions, findControllers, notFound } 
 import { domainDn, type GrantCommands, grantCommands } from './grant.js';
 
 const RIGHTS: readonly CheckId[] = ['right-get-changes', 'right-get-changes-all'];
+/** What is wrong beside the rights. */
+const OF_NO_RIGHT: readonly CheckId[] = ['dc-clock', 'scope-ous'];
 
 /**
  * The two rights by the first domain controller that answers; before them, what keeps them from being told.
@@ -28,10 +30,10 @@ export async function checkPermissions(connector: ConnectorConfig, options: Cont
   }
   let results: CheckResult[] = [];
   for (const target of found.controllers) {
-    results = await checkController(await connectionOptions(directory, target, options), name, options.clock);
+    results = await checkController(await connectionOptions(directory, target, options), connector, options.clock);
     if (results.some(({ id, status }) => id === 'dc-logon' && status === 'ok')) break;
   }
-  return results.filter(({ id, status }) => RIGHTS.includes(id) || (status === 'error' && id !== 'dc-clock'));
+  return results.filter(({ id, status }) => RIGHTS.includes(id) || (status === 'error' && !OF_NO_RIGHT.includes(id)));
 }
 
 export interface Grant extends GrantCommands {
