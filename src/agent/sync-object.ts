@@ -49,7 +49,8 @@ export async function syncObject(
           ...(item === undefined ? outside(object, scope) : outcomeOf(item, scope)),
           passwordSent: item?.acknowledged ?? false,
         };
-  log.info({ ...report }, 'one object synchronized');
+  // The log itself names the connector.
+  log.info({ ...report, connector: undefined }, 'one object synchronized');
   return report;
 }
 

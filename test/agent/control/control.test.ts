@@ -79,6 +79,8 @@ describe.skipIf(process.platform === 'win32')('the control socket', () => {
       status: 'SourceConnectorNotPresent',
       passwordSent: false,
     });
+    const lines = site.logged.filter((line) => line.includes('one object synchronized'));
+    expect(lines.map((line) => line.split('"connector":').length - 1)).toEqual([1, 1, 1]);
   });
 
   test.each([
