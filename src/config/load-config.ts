@@ -116,7 +116,10 @@ function flatten(issues: readonly z.core.$ZodIssue[], schema: z.ZodType): Findin
     }
     const message = issue.message
       .replace(/^(Invalid input|Invalid option|Invalid string|Too small|Too big): /, '')
-      .replace(/, received undefined$/, ', but it is missing');
+      .replace(/, received undefined$/, ', but it is missing')
+      .replace(/^Invalid discriminator value\. Expected (.+)$/, (_, options: string) => {
+        return `expected ${options.replaceAll("'", '').replaceAll(' | ', ' or ')}`;
+      });
     return [{ path: issue.path, message }];
   });
 }

@@ -104,7 +104,7 @@ describe('agent.yaml', () => {
   });
 
   test.each([
-    ['type: drs', 'type: ldap', /connectors\[0\]\.directory\.type/],
+    ['type: drs', 'type: ldap', /connectors\[0\]\.directory\.type: expected drs or lab$/],
     ['users: 20000', 'users: 0', /connectors\[1\]\.directory\.users/],
     ['users: 20000', 'users: 20000, server: dc1', /connectors\[1\]\.directory\.server: unknown key/],
     ["'OU=Staff,DC=phs,DC=test'", 'Staff', /scope\.include\[0\]: expected a distinguished name/],
