@@ -65,9 +65,28 @@ function tenantCheck(tenant: ReadyInput['tenant'], now: number, limitMs: number)
   const name = 'tenant';
   if (tenant === undefined) return { name, ok: false, detail: 'was not asked yet' };
   const age = now - tenant.at;
-  if (tenant.outcome !== 'success') return { name, ok: false, detail: tenant.outcome };
+  if (tenant.outcome !== 'success') return { name, ok: false, detail: failure(tenant.outcome) };
   if (age > limitMs) return { name, ok: false, detail: `answered ${minutes(age)} ago, and was not asked since` };
   return { name, ok: true, detail: 'answers' };
+}
+
+/** What the last part of an error's code says of the tenant, or of the token service before it. */
+const FAILURES: Readonly<Record<string, string>> = {
+  unreachable: 'cannot be reached',
+  timeout: 'did not answer in time',
+  busy: 'is busy and asks for a pause',
+  unavailable: 'answers with a failure of its own',
+  tls: 'is not trusted: its certificate or TLS was not accepted',
+  proxy: 'cannot be reached: the proxy does not connect to it',
+  refused: "refuses the agent's client or its secret",
+  'access-denied': 'does not allow the agent to synchronize',
+  'not-activated': 'has password hash synchronization switched off',
+  'bad-reply': 'answers with what no tenant says: check its URL',
+};
+
+function failure(code: string): string {
+  const said = FAILURES[code.replace(/^(token|provisioning)-/, '')] ?? 'did not take the last call';
+  return `${said} (${code})`;
 }
 
 function connectorCheck(connector: ConnectorGlance, { now, limitMs, lastSign }: ReadyInput): Check {

@@ -54,7 +54,12 @@ describe('readiness', () => {
     [
       'the tenant is away',
       { tenant: { at: NOW, outcome: 'provisioning-unreachable' } },
-      'tenant: provisioning-unreachable',
+      'tenant: cannot be reached (provisioning-unreachable)',
+    ],
+    [
+      'the tenant says what has no words here',
+      { tenant: { at: NOW, outcome: 'provisioning-fault' } },
+      'tenant: did not take the last call (provisioning-fault)',
     ],
     [
       'the tenant was not asked for long',

@@ -102,7 +102,7 @@ describe.skipIf(skip)(`the monitor${skip ? ` (needs ${lacking})` : ''}`, () => {
     expect(failing.status).toBe('failing');
     expect(failing.checks.find(({ name }) => name === 'tenant')).toMatchObject({
       ok: false,
-      detail: expect.stringMatching(/^(token|provisioning)-unreachable$/),
+      detail: expect.stringMatching(/^cannot be reached \((token|provisioning)-unreachable\)$/),
     });
     expect((await get('/healthz')).status).toBe(200);
   });
