@@ -10,7 +10,7 @@ import { PhsyncError } from '../hasher/errors.js';
 import { announce, runService, STOP_MS } from './agent/service.js';
 import { dryRun } from './dry-run.js';
 import { keepHeapSmall } from './heap.js';
-import { count, exitCodes, printJson } from './output.js';
+import { count, counted, exitCodes, printJson } from './output.js';
 import { withConfig } from './required-config.js';
 import { stopSignal } from './stop-signal.js';
 
@@ -118,8 +118,6 @@ function complaintOf({ error, failed, firstReason }: CycleReport): string | unde
   return `${who} in the retry queue; first reason: ${firstReason}`;
 }
 
-const counted = (n: number, what: string) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
-
 const AFTER_HELP = `
 The log goes to standard error. A configuration, its paths relative to the file:
 
@@ -127,14 +125,14 @@ The log goes to standard error. A configuration, its paths relative to the file:
   tenant:
     url: https://127.0.0.1:8443/provisioningservice.svc
     ca: ./tenant-state/ca.pem
-    auth: { clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }   # or { file: PATH }
+    auth: { clientId: agent-1, clientSecret: { file: ./client-secret } }
   connectors:
     - name: phs.test
       directory:
         type: drs
         server: dc1.phs.test
         domain: phs.test
-        auth: { mechanism: ntlm, user: phs.sync, password: { env: PHSYNC_AD_PASSWORD } }
+        auth: { mechanism: negotiate, user: phs.sync, password: { file: ./ad-password } }
 
 The account needs Replicating Directory Changes and Replicating Directory Changes All on the domain.`;
 

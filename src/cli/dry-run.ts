@@ -6,7 +6,7 @@ import { createAgent } from '../agent/create-agent.js';
 import { oneLine } from '../agent/diagnosis/text.js';
 import { createLog } from '../agent/events/log.js';
 import { copyState, type PlannedChange, plannedChange } from '../agent/rehearsal.js';
-import { exitCodes } from './output.js';
+import { counted, exitCodes } from './output.js';
 
 /** The document is written as it comes about: a first synchronization has as many entries as there are users. */
 export async function dryRun(config: AgentConfig, request: CycleRequest, json: boolean): Promise<void> {
@@ -84,8 +84,8 @@ function summaryInWords(report: CycleReport): string {
   const { connector, inScope, add, set, delete: deleted, passwords, error } = { ...summaryOf(report) };
   if (error !== undefined) return `${connector}: ${error.message}`;
   return (
-    `${connector}: of ${inScope} users in scope looked at: ${add} would be added, ${set} changed, ${deleted} deleted, ` +
-    `${passwords} passwords sent. Nothing was sent.`
+    `${connector}: of ${counted(inScope, 'user')} in scope looked at: ${add} would be added, ${set} changed, ` +
+    `${deleted} deleted, ${counted(passwords, 'password')} would be sent. Nothing was sent.`
   );
 }
 

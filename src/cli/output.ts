@@ -21,6 +21,9 @@ export function printJson(value: unknown): void {
 /** `20,000` */
 export const count = (n: number): string => Math.round(n).toLocaleString('en-US');
 
+/** A number with its noun: `1 user`, `2 users`. */
+export const counted = (n: number, what: string): string => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
+
 type Facts = Readonly<Record<string, unknown>>;
 
 interface Described {

@@ -48,7 +48,7 @@ Runs until SIGINT or SIGTERM; the log goes to standard error. A configuration, i
   stateDir: ./tenant-state
   listen: { host: 127.0.0.1, port: 8443 }
   domains: [{ name: phs.test }]
-  agents: [{ clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }]   # or { file: PATH }
+  agents: [{ clientId: agent-1, clientSecret: { file: ./client-secret } }]
 
 Clients trust tenant-state/ca.pem, which the first start makes.`;
 
