@@ -36,6 +36,10 @@ export interface Scope {
   sendsPassword(object: DirectoryObject): boolean;
   /** The OU rules alone. */
   placed(dn: string): boolean;
+  /** The OU of `exclude`, as it is written there, that decides about `dn`; undefined where none does. */
+  excludedBy(dn: string): string | undefined;
+  /** The first condition of `cloudFiltered` that matches. */
+  filteredBy(object: DirectoryObject): FilterCondition | undefined;
   /** Changes whenever the rules do: a cookie made under other rules has passed by what is wanted now. */
   readonly digest: string;
   readonly rules: ScopeRules;
@@ -57,18 +61,23 @@ const WRITTEN_BACK = /^(?:User|Group)_/i;
 export function createScope(rules: ScopeRules): Scope {
   const { cloudFiltered = [], passwords = 'all' } = rules;
   const list = [
-    ...rules.include.map((dn) => ({ parts: rdns(dn), wanted: true })),
-    ...rules.exclude.map((dn) => ({ parts: rdns(dn), wanted: false })),
+    ...rules.include.map((dn) => ({ dn, parts: rdns(dn), wanted: true })),
+    ...rules.exclude.map((dn) => ({ dn, parts: rdns(dn), wanted: false })),
     // The deepest rule decides; of two for the same OU, the exclusion.
   ].sort((a, b) => b.parts.length - a.parts.length || Number(a.wanted) - Number(b.wanted));
   const otherwise = rules.include.length === 0;
 
   function placed(dn: string): boolean {
     if (list.length === 0) return true;
-    const parts = parseDn(dn);
-    if (parts === undefined) return otherwise;
-    return list.find((rule) => isBelow(parts, rule.parts))?.wanted ?? otherwise;
+    return deciding(dn)?.wanted ?? otherwise;
   }
+
+  function deciding(dn: string) {
+    const parts = parseDn(dn);
+    return parts && list.find((rule) => isBelow(parts, rule.parts));
+  }
+
+  const filteredBy = (object: DirectoryObject) => cloudFiltered.find((condition) => matches(condition, object));
 
   return {
     why(object) {
@@ -80,7 +89,7 @@ export function createScope(rules: ScopeRules): Scope {
       if (SERVICE_ACCOUNT.test(object.sAMAccountName)) return 'service-account';
       if (object.dn.includes('\\0ACNF:') || object.dn.includes('\nCNF:')) return 'conflict';
       if (WRITTEN_BACK.test(object.adminDescription ?? '')) return 'admin-description';
-      if (cloudFiltered.some((condition) => matches(condition, object))) return 'cloud-filtered';
+      if (filteredBy(object) !== undefined) return 'cloud-filtered';
       return placed(object.dn) ? undefined : 'organizational-unit';
     },
     sendsPassword(object) {
@@ -89,9 +98,20 @@ export function createScope(rules: ScopeRules): Scope {
       return passwords === 'PHSIncluded' ? marked : !marked;
     },
     placed,
+    excludedBy(dn) {
+      const rule = deciding(dn);
+      return rule?.wanted === false ? rule.dn : undefined;
+    },
+    filteredBy,
     rules,
     digest: createHash('sha256')
-      .update(JSON.stringify([list, cloudFiltered.map((each) => JSON.stringify(each).toLowerCase()), passwords]))
+      .update(
+        JSON.stringify([
+          list.map(({ parts, wanted }) => ({ parts, wanted })),
+          cloudFiltered.map((each) => JSON.stringify(each).toLowerCase()),
+          passwords,
+        ]),
+      )
       .digest('hex')
       .slice(0, 16),
   };

@@ -1,6 +1,7 @@
 /** One object now: read on its own, decided as in a full synchronization, sent, and its outcome told. */
 
 import { type CycleOptions, type ObjectReference, runObject } from './cycle.js';
+import { outOfScopeText } from './out-of-scope.js';
 import type { Scope } from './scope.js';
 import type { DirectoryObject } from './source.js';
 import { type ObjectRow, Outcome, outcomeNames } from './state/rows.js';
@@ -82,6 +83,8 @@ function rowStatus({ outcome }: ObjectRow): Pick<ObjectReport, 'status' | 'reaso
 }
 
 function outside(object: DirectoryObject, scope: Scope): Pick<ObjectReport, 'status' | 'reason' | 'user'> {
-  const reason = object.deleted ? 'the object is deleted' : `out of scope: ${scope.why(object) ?? 'not a user'}`;
+  const why = scope.why(object);
+  const rule = why === undefined ? 'not a user' : outOfScopeText(why, object, scope);
+  const reason = object.deleted ? 'the object is deleted' : `out of scope: ${rule}`;
   return { status: 'NoTargetConnection', reason, user: 'unchanged' };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseDn } from '#src/agent/dn.js';
+import { outOfScopeText } from '#src/agent/out-of-scope.js';
 import { conditionAttributes, createScope, type ScopeRules } from '#src/agent/scope.js';
 import { directoryObject } from './objects.js';
 
@@ -65,6 +66,13 @@ describe('OU rules', () => {
     expect(research.placed('CN=Ann,OU=R\\,D,DC=phs,DC=test')).toBe(true);
   });
 
+  test.each([
+    ['CN=Ann,OU=Former,OU=Staff,DC=phs,DC=test', 'excluded by ou=former,ou=staff,dc=phs,dc=test (scope.exclude)'],
+    ['CN=Ann,OU=Guests,DC=phs,DC=test', 'it lies below none of the OUs of scope.include'],
+  ])('%s: %s', (dn, text) => {
+    expect(outOfScopeText('organizational-unit', directoryObject({ dn }), scope)).toBe(text);
+  });
+
   test('the digest follows the rules', () => {
     const digests = [
       createScope({ include: [], exclude: [] }),
@@ -99,6 +107,20 @@ describe('conditions', () => {
   ] as const)('%j of %j: %s', (condition, attributes, filtered) => {
     const scope = createScope({ include: [], exclude: [], cloudFiltered: [condition] });
     expect(scope.why(directoryObject(attributes))).toBe(filtered ? 'cloud-filtered' : undefined);
+  });
+
+  test('the condition that keeps an object out is named', () => {
+    const scope = createScope({
+      include: [],
+      exclude: [],
+      cloudFiltered: [
+        { attribute: 'mail', present: false },
+        { attribute: 'sAMAccountName', startsWith: 'an' },
+      ],
+    });
+    expect(outOfScopeText('cloud-filtered', directoryObject({ mail: 'ann@phs.test' }), scope)).toBe(
+      'scope.cloudFiltered keeps it out: sAMAccountName startsWith an',
+    );
   });
 
   test.each(['User_1', 'user_1', 'GROUP_2'])(

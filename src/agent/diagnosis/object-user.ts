@@ -1,6 +1,7 @@
 /** Checks of one object by what the directory says of it: in scope, its password, its account. */
 
 import { decide } from '../decide.js';
+import { outOfScopeText } from '../out-of-scope.js';
 import { createScope, type OutOfScope, type Scope } from '../scope.js';
 import { Outcome, outcomeNames } from '../state/rows.js';
 import { accountExpiry, isDisabled } from '../user-properties.js';
@@ -9,41 +10,25 @@ import { forcesChange, type ObjectUnderTest } from './object-under-test.js';
 
 const SCOPE_ADVICE = "Change the connector's scope in agent.yaml";
 
-/** Why an object is out of scope, and what would bring it in. */
-const OUTSIDE: Readonly<Record<OutOfScope, readonly [finding: string, advice: string]>> = {
-  class: ['it is no user', 'Nothing: only objects of the class user are synchronized, not even inetOrgPerson.'],
-  'system-account': ["it is one of the system's own accounts", 'Nothing: these are never synchronized.'],
-  'service-account': [
-    'its name is one of those that synchronization and mail systems make for themselves',
-    'Give the user another sAMAccountName if it is a person.',
-  ],
-  conflict: [
-    'it is a conflict object (CNF) of replication',
-    'Resolve the conflict in the directory: delete or rename it.',
-  ],
-  nameless: ['it has no sAMAccountName', 'Give the user a sAMAccountName.'],
-  'admin-description': [
-    'its adminDescription marks it as written back from the tenant (User_… or Group_…)',
-    'Clear adminDescription if the user is one of the directory.',
-  ],
-  'cloud-filtered': [
-    "one of the connector's conditions (cloudFiltered) keeps it out",
-    `${SCOPE_ADVICE} (scope.cloudFiltered), or the attribute that it asks for.`,
-  ],
-  'organizational-unit': [
-    'its OU is not in the scope',
-    `${SCOPE_ADVICE} (scope.include, scope.exclude), or move the object.`,
-  ],
+/** What would bring an object in. */
+const INTO_SCOPE: Readonly<Record<OutOfScope, string>> = {
+  class: 'Nothing: only objects of the class user are synchronized, not even inetOrgPerson.',
+  'system-account': 'Nothing: these are never synchronized.',
+  'service-account': 'Give the user another sAMAccountName if it is a person.',
+  conflict: 'Resolve the conflict in the directory: delete or rename it.',
+  nameless: 'Give the user a sAMAccountName.',
+  'admin-description': 'Clear adminDescription if the user is one of the directory.',
+  'cloud-filtered': `${SCOPE_ADVICE} (scope.cloudFiltered), or the attribute that it asks for.`,
+  'organizational-unit': `${SCOPE_ADVICE} (scope.include, scope.exclude), or move the object.`,
 };
 
 export function checkScope({ object, connector }: ObjectUnderTest, scope: Scope): CheckResult {
   const of = { connector: connector.name };
   const why = scope.why(object);
   if (why === undefined) return ok('scope', 'in scope', {}, of);
-  const [finding, advice] = OUTSIDE[why];
   const { objectClass, dn } = object;
-  const detail = why === 'class' ? ` but of the class ${objectClass ?? 'that this account may not see'}` : '';
-  return failure('scope', `out of scope: ${finding}${detail}`, advice, { why, objectClass, dn }, of);
+  const finding = `out of scope: ${outOfScopeText(why, object, scope)}`;
+  return failure('scope', finding, INTO_SCOPE[why], { why, objectClass, dn }, of);
 }
 
 export function checkPassword(under: ObjectUnderTest, inScope: boolean): CheckResult {
