@@ -2,6 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { fileErrorText } from '../config/file-error.js';
 import { resolveSecret } from '../config/secrets.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { createProvisioningClient, type ProvisioningClient } from '../provisioning/client.js';
@@ -62,8 +63,8 @@ export async function readCa(file: string): Promise<string> {
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new PhsyncError('config-ca', `tenant.ca: cannot read ${file}: ${code}`, { cause, facts: { file } });
+    const reason = fileErrorText(cause);
+    throw new PhsyncError('config-ca', `tenant.ca: cannot read ${file}: ${reason}`, { cause, facts: { file } });
   }
   const certificates = text.match(PEM_CERTIFICATE);
   if (certificates === null) {

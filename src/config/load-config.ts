@@ -6,6 +6,7 @@ import { type Document, isMap, isNode, isPair, isScalar, LineCounter, type Node,
 import type { z } from 'zod';
 import { PhsyncError } from '../hasher/errors.js';
 import { describeSchema, nodesAt } from './describe-schema.js';
+import { fileErrorText } from './file-error.js';
 import { type ConfigSchemas, configSchemas } from './schemas.js';
 import { similar } from './similar.js';
 
@@ -63,9 +64,7 @@ async function read(file: string): Promise<string> {
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    const reason = { ENOENT: 'no such file', EACCES: 'permission denied', EISDIR: 'it is a directory' }[code] ?? code;
-    throw new PhsyncError('config-unreadable', `cannot read the configuration ${file}: ${reason}`, {
+    throw new PhsyncError('config-unreadable', `cannot read the configuration ${file}: ${fileErrorText(cause)}`, {
       cause,
       facts: { file },
     });

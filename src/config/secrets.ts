@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PhsyncError } from '../hasher/errors.js';
+import { fileErrorText } from './file-error.js';
 import type { SecretReference } from './schemas.js';
 
 const MAX_SECRET_SIZE = 64 * 1024;
@@ -59,8 +60,7 @@ export async function resolveSecret(
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new PhsyncError('config-secret', `${name}: cannot read the secret's file ${file}: ${code}`, {
+    throw new PhsyncError('config-secret', `${name}: cannot read the secret's file ${file}: ${fileErrorText(cause)}`, {
       cause,
       facts,
     });

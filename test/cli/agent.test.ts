@@ -239,7 +239,7 @@ describe('phsync agent', () => {
       {},
       2,
       'config-secret',
-      /^connectors\[0\]\.directory\.auth\.password: cannot read the secret's file .*none\.txt: ENOENT$/,
+      /^connectors\[0\]\.directory\.auth\.password: cannot read the secret's file .*none\.txt: no such file$/,
     ],
     ['a wrong secret', {}, { SECRET: 'wrong-secret' }, 3, 'token-refused', /AADSTS7000215/],
     [
@@ -254,7 +254,7 @@ describe('phsync agent', () => {
       {},
       2,
       'config-ca',
-      /none\.pem: ENOENT/,
+      /none\.pem: no such file/,
     ],
     [
       'a CA file without a certificate',

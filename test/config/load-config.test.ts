@@ -150,7 +150,7 @@ describe('a secret', () => {
     expect(await resolveSecret({ credential: 'ad-password' }, 'x', env)).toBe('päss');
     for (const [name, variables, words] of [
       ['ad-password', {}, 'CREDENTIALS_DIRECTORY is not set'],
-      ['nowhere', env, 'nowhere: ENOENT'],
+      ['nowhere', env, 'nowhere: no such file'],
     ] as const) {
       const error = await resolveSecret({ credential: name }, 'auth.password', variables).catch((thrown) => thrown);
       expect(error.code).toBe('config-secret');
@@ -173,8 +173,8 @@ describe('a secret', () => {
     for (const [reference, words] of [
       [{ env: 'NOT_SET' }, 'NOT_SET is not set'],
       [{ env: 'EMPTY' }, 'EMPTY is empty'],
-      [{ file: join(directory, 'nowhere') }, 'nowhere: ENOENT'],
-      [{ file: join(directory, 'folder') }, 'folder: EISDIR'],
+      [{ file: join(directory, 'nowhere') }, 'nowhere: no such file'],
+      [{ file: join(directory, 'folder') }, 'folder: it is a directory'],
       [{ file: empty }, 'is empty'],
       [{ file: wide }, 'is not UTF-8 text'],
       [{ file: latin }, 'is not UTF-8 text'],

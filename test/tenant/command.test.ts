@@ -205,7 +205,12 @@ describe('phsync tenant does not start', () => {
   });
 
   it('with a certificate that is not there', async () => {
-    await refused(yaml('listen: { port: 0 }\ntls: { cert: c.pem, key: k.pem }\n'), 2, 'config-tls', 'c.pem: ENOENT');
+    await refused(
+      yaml('listen: { port: 0 }\ntls: { cert: c.pem, key: k.pem }\n'),
+      2,
+      'config-tls',
+      'c.pem: no such file',
+    );
   });
 
   it('on a port that is taken, or without a place for its state', async () => {

@@ -2,6 +2,7 @@
 
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import { fileErrorText } from '../../config/file-error.js';
 import { resolveSecret } from '../../config/secrets.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type AgentConfig, loadAgentConfig } from '../config.js';
@@ -67,8 +68,7 @@ async function readable(file: string, name: string): Promise<void> {
   try {
     await access(file, constants.R_OK);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new PhsyncError('config-secret', `${name}: cannot read the keytab ${file}: ${code}`, {
+    throw new PhsyncError('config-secret', `${name}: cannot read the keytab ${file}: ${fileErrorText(cause)}`, {
       cause,
       facts: { file },
     });

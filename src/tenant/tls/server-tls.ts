@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { fileErrorText } from '../../config/file-error.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { readIfThere, writePrivate } from '../state-dir.js';
 import { createAuthority, issueServerCertificate, type PemPair } from './certificates.js';
@@ -25,7 +26,7 @@ export async function readConfiguredTls({ cert, key }: { cert: string; key: stri
     try {
       return await readFile(file, 'utf8');
     } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
+      const reason = fileErrorText(cause);
       throw new PhsyncError('config-tls', `cannot read tls.${what} ${file}: ${reason}`, { cause, facts: { file } });
     }
   };
