@@ -170,6 +170,21 @@ describe('phsync init --non-interactive', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
+  it('says next which secret goes where, and hands credentials to commands by hand', () => {
+    const { status, stdout } = init([
+      '--non-interactive',
+      ...GIVEN,
+      ...['--password', 'credential:ad-password', '--client-secret', 'env:TENANT_SECRET'],
+    ]);
+    expect(status).toBe(0);
+    expect(stdout).toContain("# TENANT_SECRET: the agent's client secret at the tenant");
+    expect(stdout).toContain(`# ${join(folder, 'ad-password')}: the directory account's password`);
+    expect(stdout).toContain(`printf %s "$SECRET" > ${join(folder, 'ad-password')})`);
+    for (const command of ['permissions', 'diagnose', 'agent']) {
+      expect(stdout).toMatch(new RegExp(`^  CREDENTIALS_DIRECTORY=${folder} phsync ${command} `, 'm'));
+    }
+  });
+
   it('keeps secrets in files of their own where it is asked to', async () => {
     const env = { PHSYNC_AD_PASSWORD: 'päss "w0rd"', PHSYNC_AGENT_SECRET: 'hunter2' };
     const { status, stdout } = init(['--json', ...GIVEN, '--write-secrets'], env);

@@ -47,6 +47,19 @@ describe('the unit', () => {
     );
   });
 
+  it('says where the certificate of the tenant must be for its user to read it', () => {
+    const withCa = (ca: string) => unit(yaml(NTLM, '{ file: cs }').replace('tenant:\n', `tenant:\n  ca: ${ca}\n`));
+    const beside = withCa('./ca.pem');
+    expect(beside.warnings).toEqual([]);
+    expect(beside.text).toContain('\n#   chmod 0644 /etc/phsync/ca.pem\n');
+    const closed = withCa('/srv/tenant-state/ca.pem');
+    expect(closed.warnings).toEqual([
+      expect.stringMatching(/^\/srv\/tenant-state\/ca\.pem .*copy it to \/etc\/phsync /),
+    ]);
+    expect(closed.text).toContain('\n#   runuser -u phsync -- test -r /srv/tenant-state/ca.pem || echo "copy it ');
+    expect(closed.text).not.toContain('chmod 0644');
+  });
+
   it('keeps the state where it is', () => {
     expect(unit(yaml(NTLM, '{ file: cs }')).text).toContain('\nStateDirectory=phsync\nStateDirectoryMode=0700\n');
     const elsewhere = unit(yaml(NTLM, '{ file: cs }', '/srv/phsync'));

@@ -136,8 +136,9 @@ function secrets({ file, config }: UnitOptions): Line[] {
 }
 
 /** What root does before the first start. */
-function setUp(options: UnitOptions): string[] {
+function setUp(options: UnitOptions, warnings: string[]): string[] {
   const { file, config, user } = options;
+  const { ca } = config.tenant;
   const references = secretsOf([config.tenant, config.connectors]);
   const folder = dirname(file);
   const owned = [
@@ -150,6 +151,13 @@ function setUp(options: UnitOptions): string[] {
     ...references.flatMap((each) => ('credential' in each ? [join(folder, each.credential)] : [])),
     ...(references.some((each) => 'env' in each) ? [join(folder, 'environment')] : []),
   ];
+  const besides = ca !== undefined && dirname(ca) !== folder;
+  if (besides) {
+    warnings.push(
+      `${ca} (tenant.ca) must be readable for ${user}, and in a closed directory, such as a tenant's state directory, it is ` +
+        `not: then copy it to ${folder} and name the copy in tenant.ca`,
+    );
+  }
   const commands = (change: string, paths: readonly string[]) =>
     [...new Set(paths)].map((path) => `${change} ${shellQuoted(path)}`);
   return [
@@ -158,6 +166,12 @@ function setUp(options: UnitOptions): string[] {
     ...commands('chmod 0640', [file]),
     ...commands(`chown ${user}:`, owned),
     ...commands('chmod 0600', [...owned, ...roots]),
+    ...(ca === undefined || besides ? [] : commands('chmod 0644', [ca])),
+    ...(ca !== undefined && besides
+      ? [
+          `runuser -u ${user} -- test -r ${shellQuoted(ca)} || echo "copy it beside agent.yaml, and name the copy in tenant.ca"`,
+        ]
+      : []),
     'systemctl daemon-reload',
     'systemctl enable --now phsync',
   ];
@@ -172,7 +186,7 @@ export function systemdUnit(options: UnitOptions): Unit {
   const exec = [...program, 'agent', '--config', file].map(word).join(' ');
   const lines = [
     '# phsync.service, made by `phsync systemd` from the configuration. Once, as root:',
-    ...setUp(options).map((command) => `#   ${command}`),
+    ...setUp(options, warnings).map((command) => `#   ${command}`),
     '',
     '[Unit]',
     'Description=Password hash synchronization from Active Directory',
