@@ -89,7 +89,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     const watched = monitor === undefined ? client : watchedClient(client, monitor, clock);
     return silent ? stagingClient(watched) : watched;
   };
-  const agent = new Agent({
+  const agent: Agent = new Agent({
     connectors: config.connectors,
     client: clientOf(tenant),
     staging,
