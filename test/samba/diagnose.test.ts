@@ -28,6 +28,15 @@ describeDc('phsync diagnose', () => {
     expect(healthy.stderr).toBe('');
   });
 
+  it('finds nothing, not even with --strict, before the first cycle', async () => {
+    const fresh = await at.diagnose(({ config }) => {
+      config.stateDir = './no-state-yet';
+    }, '--strict');
+    expect(findings(fresh)).toEqual([]);
+    expect(fresh.code).toBe(0);
+    expect(fresh.checks.find(({ id }) => id === 'state-directory')!.finding).toMatch(/the first cycle makes it/);
+  });
+
   it('finds nothing while an agent runs, and says that it does', async () => {
     const { pid } = await at.site.agentRunning();
     try {

@@ -17,6 +17,8 @@ const NO_SPACE = 16 * MIB;
 /** An agent that works answers at once. */
 const STATUS_MS = 5000;
 
+const NONE_RUNS = ok('agent', 'none runs on the state directory at this moment', { running: false });
+
 export interface StateDirectoryChecks {
   readonly results: readonly CheckResult[];
   /** Undefined where there is no state, or none that can be read. The caller's to close. */
@@ -33,14 +35,12 @@ export async function checkStateDirectory(
   const user = process.getuid?.();
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
-    return without(
-      warning(
-        'state-directory',
-        `${path} does not exist: no agent has run with this configuration yet`,
-        'Start the agent; if one has run here before, correct stateDir in agent.yaml.',
-        { path },
-      ),
+    const found = ok(
+      'state-directory',
+      `${path} does not exist yet: the first cycle makes it (if an agent has run here before, stateDir in agent.yaml is wrong)`,
+      { path, exists: false },
     );
+    return { results: [found, NONE_RUNS], reader: undefined, agentRuns: false };
   }
   if (!stat.isDirectory()) {
     return without(failure('state-directory', `${path} is no directory`, 'Correct stateDir in agent.yaml.', { path }));
@@ -176,10 +176,7 @@ async function checkAgent(
     return { agent: skipped('agent', `cannot tell: ${(error as Error).message}`), agentRuns: undefined };
   }
   if (!agentRuns) {
-    return {
-      agent: ok('agent', 'none runs on the state directory at this moment', { running: false }),
-      agentRuns,
-    };
+    return { agent: NONE_RUNS, agentRuns };
   }
   return { agent: await askStatus(path), agentRuns };
 }
