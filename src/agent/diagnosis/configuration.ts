@@ -1,13 +1,15 @@
 /** Checks of the configuration itself: readable, valid, and every secret that it names to be had. */
 
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { fileErrorText } from '../../config/file-error.js';
+import type { SecretReference } from '../../config/schemas.js';
 import { resolveSecret } from '../../config/secrets.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type AgentConfig, loadAgentConfig } from '../config.js';
 import { readCa } from '../tenant-client.js';
-import { type CheckResult, counted, failure, known, ok } from './check.js';
+import { type CheckResult, counted, failure, known, ok, warning } from './check.js';
 
 /** `config` is undefined where the file cannot be used: then nothing else can be told. */
 export async function checkConfiguration(
@@ -28,39 +30,86 @@ export async function checkConfiguration(
   }
 }
 
+interface Wanted {
+  read(): Promise<unknown>;
+  /** Nobody else may read it. */
+  readonly secretFile?: string | undefined;
+}
+
 /** All secrets and keytabs, and the certificates of `tenant.ca`. */
 export async function checkSecrets(config: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): Promise<CheckResult> {
-  const { tenant, connectors } = config;
-  const wanted: (() => Promise<unknown>)[] = [
-    () => resolveSecret(tenant.auth.clientSecret, 'tenant.auth.clientSecret', env),
-  ];
-  const { ca, proxy } = tenant;
-  if (ca !== undefined) wanted.push(() => readCa(ca));
-  const proxyPassword = proxy?.password;
-  if (proxyPassword !== undefined) wanted.push(() => resolveSecret(proxyPassword, 'tenant.proxy.password', env));
-  for (const [i, { enabled, directory }] of connectors.entries()) {
-    if (!enabled || directory.type !== 'drs') continue;
-    const { password, keytab } = directory.auth;
-    if (keytab !== undefined) wanted.push(() => readable(keytab, `connectors[${i}].directory.auth.keytab`));
-    if (password !== undefined) {
-      wanted.push(() => resolveSecret(password, `connectors[${i}].directory.auth.password`, env));
-    }
-  }
+  const wanted = wantedFiles(config, env);
   const missing: string[] = [];
-  for (const read of wanted) {
+  const credentials: string[] = [];
+  for (const { read } of wanted) {
     try {
       await read();
     } catch (error) {
-      missing.push(known(error).message);
+      const { message, facts } = known(error);
+      missing.push(message);
+      if (facts.credential !== undefined) credentials.push(String(facts.credential));
     }
   }
-  if (missing.length === 0) return ok('secrets', `all ${wanted.length} can be read`, { count: wanted.length });
-  return failure(
+  if (missing.length > 0)
+    return failure('secrets', missing.join('; '), missingAdvice(missing, credentials), { missing });
+  const open = await openToOthers(wanted, env);
+  if (open.length === 0) return ok('secrets', `all ${wanted.length} can be read`, { count: wanted.length });
+  return warning(
     'secrets',
-    missing.join('; '),
-    'Run this as the user and with the environment that the agent has, or correct the reference in agent.yaml.',
-    { missing },
+    `open to other users of this machine: ${open.map(({ file, mode }) => `${file} (mode ${mode})`).join(', ')}`,
+    `Whoever reads them can act as the agent: chmod 600 ${open.map(({ file }) => file).join(' ')}, owned by the agent's user.`,
+    { count: wanted.length, open },
   );
+}
+
+function wantedFiles({ tenant, connectors }: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): readonly Wanted[] {
+  const secret = (reference: SecretReference, name: string): Wanted => ({
+    read: () => resolveSecret(reference, name, env),
+    secretFile: 'file' in reference ? reference.file : undefined,
+  });
+  const wanted = [secret(tenant.auth.clientSecret, 'tenant.auth.clientSecret')];
+  const { ca, proxy } = tenant;
+  if (ca !== undefined) wanted.push({ read: () => readCa(ca) });
+  if (proxy?.password !== undefined) wanted.push(secret(proxy.password, 'tenant.proxy.password'));
+  for (const [i, { enabled, directory }] of connectors.entries()) {
+    if (!enabled || directory.type !== 'drs') continue;
+    const { password, keytab } = directory.auth;
+    if (keytab !== undefined) {
+      wanted.push({
+        read: () => readable(keytab, `connectors[${i}].directory.auth.keytab`),
+        secretFile: keytab,
+      });
+    }
+    if (password !== undefined) wanted.push(secret(password, `connectors[${i}].directory.auth.password`));
+  }
+  return wanted;
+}
+
+/** `credentials`: of those, what only CREDENTIALS_DIRECTORY says the place of. */
+function missingAdvice(missing: readonly string[], credentials: readonly string[]): string {
+  const others =
+    'Run this as the user and with the environment that the agent has, or correct the reference in agent.yaml.';
+  if (credentials.length === 0) return others;
+  const files = `${credentials.length === 1 ? 'the file' : 'the files'} ${credentials.join(', ')}`;
+  const directory =
+    `Set CREDENTIALS_DIRECTORY to the directory that holds ${files}: the one that LoadCredential= of the ` +
+    'unit names, as in CREDENTIALS_DIRECTORY=/etc/phsync phsync diagnose …';
+  return missing.length === credentials.length ? directory : `${directory}. ${others}`;
+}
+
+/** What systemd hands out is its own affair: it sets owner, mode and access list. */
+async function openToOthers(wanted: readonly Wanted[], { CREDENTIALS_DIRECTORY }: Readonly<NodeJS.ProcessEnv>) {
+  // Windows knows no such modes.
+  if (process.getuid === undefined) return [];
+  const handedOut = ['/run/credentials', ...(CREDENTIALS_DIRECTORY ? [resolve(CREDENTIALS_DIRECTORY)] : [])];
+  const files = new Set(wanted.flatMap(({ secretFile }) => secretFile ?? []));
+  const open: { readonly file: string; readonly mode: string }[] = [];
+  for (const file of files) {
+    if (handedOut.some((directory) => file.startsWith(`${directory}/`))) continue;
+    const { mode } = await stat(file);
+    if ((mode & 0o077) !== 0) open.push({ file, mode: (mode & 0o7777).toString(8).padStart(4, '0') });
+  }
+  return open;
 }
 
 /** @throws PhsyncError `config-secret` */
