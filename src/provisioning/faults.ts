@@ -82,18 +82,21 @@ export function writeFault(writer: NbfxWriter, fault: ProvisioningFault): void {
   writer.endElement();
 }
 
+/** One of which nothing is known. */
+export const NO_FAULT: ReceivedFault = {
+  code: '',
+  subcode: '',
+  reason: '',
+  errorCode: '',
+  errorDescription: '',
+  trackingId: '',
+  serverName: '',
+  redirectUrl: '',
+};
+
 /** The start of `s:Fault` was read; its end is passed. @throws ProtocolError */
 export function readFault(reader: NbfxReader): ReceivedFault {
-  const fault = {
-    code: '',
-    subcode: '',
-    reason: '',
-    errorCode: '',
-    errorDescription: '',
-    trackingId: '',
-    serverName: '',
-    redirectUrl: '',
-  };
+  const fault = { ...NO_FAULT };
   while (reader.nextChild()) {
     if (reader.namespace !== SOAP_NAMESPACE) {
       reader.skip();

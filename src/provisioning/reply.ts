@@ -3,7 +3,7 @@
 import { PhsyncError } from '../hasher/errors.js';
 import { ProtocolError } from '../protocol/errors.js';
 import { decodeReply, type Reply } from './client-codec.js';
-import type { ReceivedFault } from './faults.js';
+import { NO_FAULT, type ReceivedFault } from './faults.js';
 import { type HttpReply, retryAfterMs } from './http.js';
 import type { OperationName } from './operations.js';
 import { CONTENT_TYPE } from './soap.js';
@@ -84,17 +84,6 @@ export function readReply<Name extends OperationName>(
   }
   return decoded;
 }
-
-const NO_FAULT: ReceivedFault = {
-  code: '',
-  subcode: '',
-  reason: '',
-  errorCode: '',
-  errorDescription: '',
-  trackingId: '',
-  serverName: '',
-  redirectUrl: '',
-};
 
 /** The bearer token goes to this address: never to a weaker scheme than before. */
 export function redirectTarget(from: URL, text: string): URL {
