@@ -11,9 +11,10 @@ import type { FullSyncStory } from './full-sync-story.js';
 import type { Link } from './link.js';
 import { createScope } from './scope.js';
 import type { DirectorySource } from './source.js';
+import type { ConnectorState } from './state/connector-state.js';
 import { type CycleCounts, noCounts } from './state/rows.js';
 import { stateError } from './state/state-errors.js';
-import type { ConnectorState, StateStore } from './state/store.js';
+import type { StateStore } from './state/store.js';
 import type { OutcomeHook } from './unit.js';
 
 const RETRIES_LOGGED = 10;

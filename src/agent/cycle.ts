@@ -19,8 +19,8 @@ import { type Scope, UnseenOus } from './scope.js';
 import { SeenFilter } from './seen-filter.js';
 import { goneObject, isContainer, mayHaveMovedOthers } from './shown-object.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
+import type { ConnectorState } from './state/connector-state.js';
 import { type CycleCounts, noCounts, Outcome, type RetryRow } from './state/rows.js';
-import type { ConnectorState } from './state/store.js';
 import { type Item, newItem, type OutcomeHook } from './unit.js';
 import { UnitLine } from './unit-line.js';
 

@@ -1,8 +1,8 @@
 /** An object that the directory, asked for it, does not have: gone, or not there yet. */
 
 import { REPLICATED_AFTER_MS } from './decide-password.js';
+import type { ConnectorState } from './state/connector-state.js';
 import { OBJECT_MISSING } from './state/retry-queue.js';
-import type { ConnectorState } from './state/store.js';
 
 export const MISSING = {
   code: OBJECT_MISSING,

@@ -11,7 +11,7 @@ import type { Link } from './link.js';
 import { runEveryTwoMinutes } from './scheduler.js';
 import { createScope } from './scope.js';
 import type { DirectorySource } from './source.js';
-import type { ConnectorState } from './state/store.js';
+import type { ConnectorState } from './state/connector-state.js';
 import type { ConnectorStatus } from './status.js';
 import { type ObjectReport, syncObject } from './sync-object.js';
 

@@ -12,6 +12,7 @@ import type { Decision } from './decide.js';
 import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import type { DirectoryObject } from './source.js';
+import type { ConnectorState } from './state/connector-state.js';
 import {
   type CycleCounts,
   type ObjectRow,
@@ -20,7 +21,6 @@ import {
   type RetryFailure,
   RowFlag,
 } from './state/rows.js';
-import type { ConnectorState } from './state/store.js';
 import { type QueueChange, tellCredentials } from './unit-events.js';
 import { type Domain, sourceAnchorOf, userProperties } from './user-properties.js';
 

@@ -3,7 +3,7 @@
 import { DirSyncFeature } from '../../provisioning/types.js';
 import type { Clock } from '../clock.js';
 import type { TenantClient } from '../link.js';
-import type { ConnectorState } from '../state/store.js';
+import type { ConnectorState } from '../state/connector-state.js';
 import { errorFields } from '../tenant-errors.js';
 import type { EventSink } from './event.js';
 
