@@ -114,7 +114,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-describe.skipIf(process.platform === 'win32')('the agent as a service', () => {
+describe.skipIf(process.platform === 'win32')('the agent as a service (by signals, not on Windows)', () => {
   test('takes up a new configuration at SIGHUP, and keeps the old one where the new one is wrong', async () => {
     const service = new Service(write('reload'));
     try {

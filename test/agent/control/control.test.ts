@@ -55,7 +55,7 @@ function talk(text: string, lines: number): Promise<unknown[]> {
   });
 }
 
-describe.skipIf(process.platform === 'win32')('the control socket', () => {
+describe.skipIf(process.platform === 'win32')('the control socket (a Unix socket, not on Windows)', () => {
   test('is the owner alone to ask', () => {
     expect(statSync(join(site.stateDir, 'agent.sock')).mode & 0o777).toBe(0o600);
   });

@@ -49,7 +49,7 @@ describe('the state directory', () => {
     expect(await first(join(directory, 'file'))).toMatchObject({ status: 'error' });
   });
 
-  const unlessRoot = process.getuid?.() === 0 ? it : it.skip;
+  const isRoot = process.getuid?.() === 0;
 
   /** The first result as another user has it, in a process that has loaded everything before it becomes that user. */
   function asNobody(path: string): CheckResult {
@@ -66,7 +66,7 @@ describe('the state directory', () => {
     return JSON.parse(stdout);
   }
 
-  unlessRoot('belongs to another user, who may look into it or not', () => {
+  it.skipIf(!isRoot)(`belongs to another user, who may look into it or not${isRoot ? '' : ' (not root)'}`, () => {
     const path = stateDir();
     const closed = asNobody(path);
     expect(closed.status).toBe('error');
