@@ -221,7 +221,7 @@ describeKerberos('the addon for Kerberos', () => {
       (async () => {
         let before = await work(1000);
         let least = Infinity;
-        for (let round = 0; round < 3 && least > 2 ** 20; round++) {
+        for (let round = 0; round < 5 && least > 2 ** 20; round++) {
           const after = await work(1000);
           least = Math.min(least, after - before);
           before = after;
@@ -230,7 +230,7 @@ describeKerberos('the addon for Kerberos', () => {
       })();`,
       '--expose-gc',
     );
-    // One of the thousand passwords of each round would be ten times as much.
-    expect(Number(output)).toBeLessThan(2 ** 20);
+    // The passwords of a round are 10 MB. Under ASan's allocator a round without a leak has been seen to take 1.2 MB.
+    expect(Number(output)).toBeLessThan(4 * 2 ** 20);
   });
 });
