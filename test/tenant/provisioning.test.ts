@@ -133,7 +133,7 @@ describe('a user on the way to signing in', () => {
     expect(await errorCode('ann@phs.test', vectors[3]!.password)).toBe(200);
     expect(await tenant.store.findSignInUser('ann@phs.test')).toMatchObject({
       forcePasswordChangeOnLogon: true,
-      disablePasswordExpiration: true,
+      passwordPolicies: 'DisablePasswordExpiration',
     });
 
     await client.provisionAzureADSyncObjects([user('YW5jaG9y', { accountEnabled: false })]);
@@ -271,7 +271,7 @@ describe('the company', () => {
     const { PasswordHashSync, EnforceCloudPasswordPolicyForPasswordSyncedUsers: enforce } = DirSyncFeature;
     await client.setCompanyDirsyncFeatures(PasswordHashSync | enforce);
     expect(await results(credential('a'))).toEqual([0]);
-    expect((await tenant.store.findSignInUser('a@phs.test'))?.disablePasswordExpiration).toBe(false);
+    expect((await tenant.store.findSignInUser('a@phs.test'))?.passwordPolicies).toBeNull();
   });
 
   it('refuses features that are no bit set, and batches above its limits', async () => {

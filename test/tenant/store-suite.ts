@@ -4,6 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CredentialChange, TenantStore, UserAttributes, UserChange } from '#src/tenant/store/store.js';
 
+/** As a tenant does by default. */
+const DISABLE = { disableExpiration: true, actor: 'agent-1' } as const;
+
 export interface StoreUnderTest {
   readonly store: TenantStore;
   /** Closes it and opens it again on the same state. */
@@ -61,7 +64,10 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       });
       expect(objectId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
       expect(await store.findSignInUser('JÜRGEN.MÜLLER@phs.test')).toEqual({
+        id: expect.any(Number),
         objectId,
+        synchronized: true,
+        passwordOrigin: undefined,
         userPrincipalName: 'Jürgen.Müller@Phs.Test',
         displayName: 'Jürgen Müller 🐎',
         givenName: 'Jürgen',
@@ -70,7 +76,7 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
         accountEnabled: false,
         credential: undefined,
         forcePasswordChangeOnLogon: false,
-        disablePasswordExpiration: false,
+        passwordPolicies: null,
         passwordChanged: undefined,
       });
     });
@@ -200,11 +206,11 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
 
     it('deletes softly and brings the same object back, with its password', async () => {
       const objectId = await storeUser('a', { userPrincipalName: 'a@phs.test', displayName: 'A' });
-      expect(await store.applyCredentials([credential('a')], true)).toEqual(['stored']);
+      expect(await store.applyCredentials([credential('a')], DISABLE)).toEqual(['stored']);
       expect(await store.applyUsers([{ kind: 'delete', sourceAnchor: 'a' }])).toEqual([{ status: 'stored', objectId }]);
       expect(await store.findSignInUser('a@phs.test')).toBeUndefined();
       expect(await store.counts()).toEqual({ users: 0, deleted: 1, credentials: 1 });
-      expect(await store.applyCredentials([credential('a')], true)).toEqual(['unknownUser']);
+      expect(await store.applyCredentials([credential('a')], DISABLE)).toEqual(['unknownUser']);
       expect(await store.applyUsers([{ kind: 'delete', sourceAnchor: 'a' }])).toEqual([
         { status: 'stored', objectId: undefined },
       ]);
@@ -225,25 +231,25 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
     it('keeps a credential by anchor and by object id, byte for byte', async () => {
       const objectId = await storeUser('a', { userPrincipalName: 'a@phs.test' });
       const first = credential('a', { forcePasswordChangeOnLogon: true });
-      expect(await store.applyCredentials([first], false)).toEqual(['stored']);
+      expect(await store.applyCredentials([first], { ...DISABLE, disableExpiration: false })).toEqual(['stored']);
       let user = await store.findSignInUser('a@phs.test');
       expect(user?.credential).toEqual({ salt: first.salt, iterations: 1000, hash: first.hash });
-      expect(user).toMatchObject({ forcePasswordChangeOnLogon: true, disablePasswordExpiration: false });
+      expect(user).toMatchObject({ forcePasswordChangeOnLogon: true, passwordPolicies: null });
       expect(user?.passwordChanged).toEqual(first.changeDate);
       const second = credential(undefined, { objectId, iterations: 100 });
-      expect(await store.applyCredentials([second], true)).toEqual(['stored']);
+      expect(await store.applyCredentials([second], DISABLE)).toEqual(['stored']);
       user = await store.findSignInUser('a@phs.test');
       expect(user?.credential).toEqual({ salt: second.salt, iterations: 100, hash: second.hash });
-      expect(user).toMatchObject({ forcePasswordChangeOnLogon: false, disablePasswordExpiration: true });
+      expect(user).toMatchObject({ forcePasswordChangeOnLogon: false, passwordPolicies: 'DisablePasswordExpiration' });
     });
 
     it('marks a user without password who must change it, until one comes; an equal date may change the mark', async () => {
       const forced = async () => (await store.findSignInUser('a@phs.test'))?.forcePasswordChangeOnLogon;
       await storeUser('a', { userPrincipalName: 'a@phs.test', lastPasswordChange: new Date(Date.UTC(1601, 0, 1)) });
       expect(await forced()).toBe(true);
-      await store.applyCredentials([credential('a')], true);
+      await store.applyCredentials([credential('a')], DISABLE);
       expect(await forced()).toBe(false);
-      expect(await store.applyCredentials([credential('a', { forcePasswordChangeOnLogon: true })], true)).toEqual([
+      expect(await store.applyCredentials([credential('a', { forcePasswordChangeOnLogon: true })], DISABLE)).toEqual([
         'stored',
       ]);
       expect(await forced()).toBe(true);
@@ -253,7 +259,7 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       await storeUser('a', { userPrincipalName: 'a@phs.test' });
       const at = (milliseconds: number) => credential('a', { changeDate: new Date(milliseconds) });
       const batch = [at(1000), at(999), at(1000), at(1001), at(1000)];
-      expect(await store.applyCredentials(batch, true)).toEqual([
+      expect(await store.applyCredentials(batch, DISABLE)).toEqual([
         'stored',
         'olderChange',
         'stored',
@@ -267,7 +273,7 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
     it('does not know users who are not there', async () => {
       const nobody = credential(undefined);
       const other = credential(undefined, { objectId: '00000000-0000-4000-8000-000000000000' });
-      expect(await store.applyCredentials([credential('x'), nobody, other], true)).toEqual([
+      expect(await store.applyCredentials([credential('x'), nobody, other], DISABLE)).toEqual([
         'unknownUser',
         'unknownUser',
         'unknownUser',
@@ -276,7 +282,7 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
 
     it('takes an empty batch', async () => {
       expect(await store.applyUsers([])).toEqual([]);
-      expect(await store.applyCredentials([], true)).toEqual([]);
+      expect(await store.applyCredentials([], DISABLE)).toEqual([]);
     });
 
     it('keeps everything over a restart', async () => {
@@ -284,7 +290,7 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       expect(tenantId).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
       const objectId = await storeUser('a', { userPrincipalName: 'a@phs.test' });
       const change = credential('a');
-      await store.applyCredentials([change], true);
+      await store.applyCredentials([change], DISABLE);
       await store.setDirSyncFeatures(16385);
       store = await opened.reopen();
       expect(store.tenantId).toBe(tenantId);
@@ -299,9 +305,11 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       await storeUser('b', { userPrincipalName: 'b@phs.test' });
       // A hash that is no bytes is a fault of the caller's, met half-way through the batch.
       const broken = { ...credential('b'), hash: undefined as unknown as Uint8Array };
-      await expect(store.applyCredentials([credential('a'), broken], true)).rejects.toThrow(/tenant database failed/);
+      await expect(store.applyCredentials([credential('a'), broken], DISABLE)).rejects.toThrow(
+        /tenant database failed/,
+      );
       expect(await store.counts()).toMatchObject({ credentials: 0 });
-      expect(await store.applyCredentials([credential('a')], true)).toEqual(['stored']);
+      expect(await store.applyCredentials([credential('a')], DISABLE)).toEqual(['stored']);
     });
   });
 }

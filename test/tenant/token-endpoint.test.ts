@@ -37,7 +37,10 @@ async function addUser(
   if (outcome?.status !== 'stored' || outcome.objectId === undefined) throw new Error('not stored');
   if (credential !== undefined) {
     const change = { sourceAnchor: name, objectId: undefined, changeDate: new Date(), ...parseCredential(credential) };
-    await tenant.store.applyCredentials([{ ...change, forcePasswordChangeOnLogon: forceChange }], true);
+    await tenant.store.applyCredentials([{ ...change, forcePasswordChangeOnLogon: forceChange }], {
+      disableExpiration: true,
+      actor: 'agent-1',
+    });
   }
   return outcome.objectId;
 }

@@ -8,7 +8,7 @@ import {
   type SyncCredentialsChangeItem,
   type SyncCredentialsChangeResult,
 } from '../../provisioning/types.js';
-import type { CredentialChange, CredentialOutcome, TenantStore } from '../store/store.js';
+import type { CredentialChange, CredentialOptions, CredentialOutcome, TenantStore } from '../store/store.js';
 import { MAX_ITERATIONS, MIN_ITERATIONS } from './limits.js';
 import { objectIdOf } from './objects.js';
 
@@ -22,7 +22,7 @@ const answers: Readonly<Record<CredentialOutcome, readonly [number, string | und
 export async function provisionCredentials(
   items: readonly SyncCredentialsChangeItem[],
   store: TenantStore,
-  disablePasswordExpiration: boolean,
+  options: CredentialOptions,
 ): Promise<SyncCredentialsChangeResult[]> {
   const changes: CredentialChange[] = [];
   const credentials = items.map((item) => {
@@ -38,7 +38,7 @@ export async function provisionCredentials(
     }
     return false;
   });
-  const outcomes = (await store.applyCredentials(changes, disablePasswordExpiration)).values();
+  const outcomes = (await store.applyCredentials(changes, options)).values();
   return items.map(({ cloudAnchor, sourceAnchor }, i) => {
     const [result, extendedErrorInformation] = credentials[i]
       ? answers[outcomes.next().value!]

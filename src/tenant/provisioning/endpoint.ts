@@ -69,7 +69,7 @@ async function answer(bytes: Buffer, options: ProvisioningEndpointOptions): Prom
     if (request.operation === undefined) {
       throw new OperationFault(true, 'OperationNotSupported', `${request.name.slice(0, 64)} is not offered here.`);
     }
-    const { result, items, refused } = await execute(request, context);
+    const { result, items, refused } = await execute(request, context, clientId);
     const body = encodeResponse(request, result as never);
     const milliseconds = Math.round(performance.now() - began);
     context.log.info({ operation: request.operation, clientId, items, refused, milliseconds }, 'provisioning');

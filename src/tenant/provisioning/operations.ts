@@ -38,8 +38,12 @@ export interface Executed<Result> {
   readonly refused?: number;
 }
 
-/** @throws OperationFault, and what the store throws. */
-export function execute(request: KnownRequest, context: TenantContext): Promise<Executed<Results[keyof Results]>> {
+/** `actor` is the agent's client id. @throws OperationFault, and what the store throws. */
+export function execute(
+  request: KnownRequest,
+  context: TenantContext,
+  actor: string,
+): Promise<Executed<Results[keyof Results]>> {
   switch (request.operation) {
     case 'GetCompanyConfiguration':
       return getCompanyConfiguration(context);
@@ -48,7 +52,7 @@ export function execute(request: KnownRequest, context: TenantContext): Promise<
     case 'ProvisionAzureADSyncObjects':
       return provisionObjects(request.body, context);
     case 'ProvisionCredentials':
-      return provisionAllCredentials(request.body, context);
+      return provisionAllCredentials(request.body, context, actor);
     case 'GetWindowsCredentialsSyncConfig':
       return Promise.resolve({
         result: {
@@ -129,6 +133,7 @@ async function provisionObjects(
 async function provisionAllCredentials(
   { items }: RequestBodies['ProvisionCredentials'],
   { store }: TenantContext,
+  actor: string,
 ): Promise<Executed<Results['ProvisionCredentials']>> {
   checkBatch('RequestItems', items.length, limits.credentialsPerBatch);
   const features = await store.dirSyncFeatures();
@@ -140,7 +145,7 @@ async function provisionAllCredentials(
     );
   }
   const disableExpiration = (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) === 0;
-  const results = await provisionCredentials(items, store, disableExpiration);
+  const results = await provisionCredentials(items, store, { disableExpiration, actor });
   return { result: { results }, items: items.length, refused: results.filter(({ result }) => result !== 0).length };
 }
 

@@ -1,13 +1,12 @@
 /** The tenant's store on SQLite: prepared statements, one transaction a batch. */
 
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type Database from 'better-sqlite3';
-import { PhsyncError } from '../../hasher/errors.js';
-import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { sqlite } from '../../state/sqlite.js';
-import { migrations } from './sqlite-migrations.js';
+import { SqliteDatabase } from './sqlite-database.js';
 import {
   type CredentialChange,
+  type CredentialOptions,
   type CredentialOutcome,
   type SignInUser,
   type StoreCounts,
@@ -17,6 +16,7 @@ import {
   type UserOutcome,
   userPrincipalNameKey,
 } from './store.js';
+import type { CredentialOrigin } from './tables.js';
 
 /** Attributes in the order of the columns of `upsertSql`. */
 const attributeColumns = [
@@ -60,19 +60,36 @@ const insertSql = `
   VALUES (?, ?, ?, ?, ?, ${attributeColumns.map(() => '?').join(', ')})
   ON CONFLICT (source_anchor) DO NOTHING`;
 
-// The older-change rule lies in the statement, so that two agents cannot slip between a check and a write.
+// The older-change rule lies in the statement, so that two agents cannot slip between a check and a write. A password
+// that was set in the cloud gives way to a newer change only: a full synchronization brings the former one again.
 const credentialSql = (column: string) => `
-  INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, disable_expiration, updated_at)
-  SELECT id, ?, ?, ?, ?, ?, ?, ? FROM users WHERE ${column} = ? AND deleted_at IS NULL
+  INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)
+  SELECT id, ?, ?, ?, ?, ?, 0, ?, ? FROM users WHERE ${column} = ? AND deleted_at IS NULL
   ON CONFLICT (user_id) DO UPDATE SET
     salt = excluded.salt, iterations = excluded.iterations, hash = excluded.hash, change_date = excluded.change_date,
-    force_change = excluded.force_change, disable_expiration = excluded.disable_expiration,
-    updated_at = excluded.updated_at
-  WHERE excluded.change_date >= change_date`;
+    force_change = excluded.force_change, origin = 0, changed_at = excluded.change_date, updated_at = excluded.updated_at
+  WHERE change_date IS NULL OR excluded.change_date > change_date OR (excluded.change_date = change_date AND origin = 0)
+  RETURNING user_id`;
+
+const historySql = `
+  INSERT INTO credential_history (user_id, at, origin, change_date, iterations, force_change, actor)
+  VALUES (?, ?, 0, ?, ?, ?, ?)`;
+
+// Graph's passwordPolicies is text: DisableStrongPassword may stand beside.
+const [DISABLE, STRONG] = ['DisablePasswordExpiration', 'DisableStrongPassword'];
+/** With each password, unless the cloud's policy is enforced. */
+const disableExpirationSql = `
+  UPDATE users SET password_policies =
+    CASE WHEN password_policies LIKE '%${STRONG}%' THEN '${DISABLE}, ${STRONG}' ELSE '${DISABLE}' END
+  WHERE id = ? AND (password_policies IS NULL OR password_policies NOT LIKE '%${DISABLE}%')`;
+/** Where it is enforced: with the next password. */
+const enableExpirationSql = `
+  UPDATE users SET password_policies = CASE WHEN password_policies LIKE '%${STRONG}%' THEN '${STRONG}' ELSE 'None' END
+  WHERE id = ? AND password_policies LIKE '%${DISABLE}%'`;
 
 const signInSql = `
-  SELECT object_id, user_principal_name, display_name, given_name, surname, mail, account_enabled,
-    salt, iterations, hash, change_date, force_change, disable_expiration, last_password_change
+  SELECT id, object_id, source_anchor, user_principal_name, display_name, given_name, surname, mail, account_enabled,
+    password_policies, salt, iterations, hash, changed_at, force_change, origin, last_password_change
   FROM users LEFT JOIN credentials ON user_id = id
   WHERE upn_key = ? AND deleted_at IS NULL`;
 
@@ -83,7 +100,9 @@ const MUST_CHANGE = Date.UTC(1601, 0, 1);
 const MAX_SWAP_ROUNDS = 8;
 
 interface SignInRow {
+  readonly id: number;
   readonly object_id: string;
+  readonly source_anchor: string | null;
   readonly user_principal_name: string;
   readonly display_name: string | null;
   readonly given_name: string | null;
@@ -93,23 +112,12 @@ interface SignInRow {
   readonly salt: Uint8Array | null;
   readonly iterations: number;
   readonly hash: Uint8Array;
-  readonly change_date: number;
+  readonly changed_at: number;
   readonly force_change: number | null;
-  readonly disable_expiration: number | null;
+  readonly origin: CredentialOrigin;
+  readonly password_policies: string | null;
   readonly last_password_change: number | null;
 }
-
-const DATABASE_OPTIONS: DatabaseOptions = {
-  migrations,
-  // With NORMAL a power cut may take back a batch that was acknowledged, and the agent's cookie has moved past it by
-  // then. The price is one fsync a batch of up to thousands of users.
-  synchronous: 'FULL',
-  cacheKiB: 65_536,
-  // 64 MiB of log a checkpoint: batches touch the same index pages again and again. Together with batches of a whole
-  // page of objects this took the tenant's CPU for a user from 45 to 40 µs, against 16 MiB and half pages.
-  walPages: 16_000,
-  busyMs: 5000,
-};
 
 export interface SqliteStoreOptions {
   /** DirSyncFeatures of a tenant that is made now. */
@@ -119,13 +127,16 @@ export interface SqliteStoreOptions {
 
 export class SqliteStore implements TenantStore {
   readonly tenantId: string;
-  readonly #database: Database.Database;
+  readonly database: SqliteDatabase;
   readonly #now: () => Date;
   readonly #insert: Database.Statement;
   readonly #upsert: Database.Statement;
   readonly #delete: Database.Statement;
   readonly #credentialByAnchor: Database.Statement;
   readonly #credentialByObjectId: Database.Statement;
+  readonly #history: Database.Statement;
+  readonly #disableExpiration: Database.Statement;
+  readonly #enableExpiration: Database.Statement;
   readonly #userByAnchor: Database.Statement;
   readonly #userByObjectId: Database.Statement;
   /** Deleted ones too. */
@@ -143,25 +154,27 @@ export class SqliteStore implements TenantStore {
 
   /** @throws PhsyncError `store-open` or `store-newer`. */
   constructor(file: string, { initialFeatures, now = () => new Date() }: SqliteStoreOptions) {
-    this.#database = openDatabase(file, DATABASE_OPTIONS);
+    this.database = new SqliteDatabase(file);
     this.#now = now;
-    const prepare = (sql: string) => this.#database.prepare(sql);
-    prepare('INSERT INTO tenant (id, tenant_id, dirsync_features) VALUES (1, ?, ?) ON CONFLICT DO NOTHING').run(
-      randomUUID(),
-      initialFeatures,
-    );
+    const prepare = (sql: string) => this.database.connection.prepare(sql);
+    prepare(
+      'INSERT INTO tenant (id, tenant_id, dirsync_features, password_sync_since, digest_key) VALUES (1, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    ).run(randomUUID(), initialFeatures, (initialFeatures & 1) === 0 ? null : now().getTime(), randomBytes(32));
     this.tenantId = prepare('SELECT tenant_id FROM tenant').pluck().get() as string;
     this.#insert = prepare(insertSql);
     this.#upsert = prepare(upsertSql).pluck();
     this.#delete = prepare(
       'UPDATE users SET deleted_at = ?, updated_at = ? WHERE source_anchor = ? AND deleted_at IS NULL RETURNING object_id',
     ).pluck();
-    this.#credentialByAnchor = prepare(credentialSql('source_anchor'));
-    this.#credentialByObjectId = prepare(credentialSql('object_id'));
+    this.#credentialByAnchor = prepare(credentialSql('source_anchor')).pluck();
+    this.#credentialByObjectId = prepare(credentialSql('object_id')).pluck();
+    this.#history = prepare(historySql);
+    this.#disableExpiration = prepare(disableExpirationSql);
+    this.#enableExpiration = prepare(enableExpirationSql);
     this.#userByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ? AND deleted_at IS NULL').pluck();
     this.#userByObjectId = prepare('SELECT 1 FROM users WHERE object_id = ? AND deleted_at IS NULL').pluck();
     this.#anyByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ?').pluck();
-    this.#signIn = prepare(signInSql);
+    this.#signIn = this.database.reader.prepare(signInSql);
     // No name begins with NUL.
     this.#putNameAside = prepare(
       'UPDATE users SET upn_key = char(0) || id WHERE source_anchor = ? AND deleted_at IS NULL',
@@ -172,16 +185,21 @@ export class SqliteStore implements TenantStore {
   }
 
   async dirSyncFeatures(): Promise<number> {
-    return this.#run(() => this.#database.prepare('SELECT dirsync_features FROM tenant').pluck().get() as number);
+    const sql = 'SELECT dirsync_features FROM tenant';
+    return this.database.read(() => this.database.reader.prepare(sql).pluck().get() as number);
   }
 
   async setDirSyncFeatures(features: number): Promise<void> {
-    this.#run(() => this.#database.prepare('UPDATE tenant SET dirsync_features = ?').run(features));
+    const sql =
+      'UPDATE tenant SET dirsync_features = ?, password_sync_since = CASE WHEN ? THEN coalesce(password_sync_since, ?) END';
+    await this.database.exclusively(() =>
+      this.database.connection.prepare(sql).run(features, features & 1, this.#now().getTime()),
+    );
   }
 
   async applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]> {
     const now = this.#now().getTime();
-    return this.#transaction(() => {
+    return this.database.exclusively(() => {
       const outcomes = changes.map((change) => this.#applyUser(change, now));
       this.#applyRefused(changes, outcomes, now);
       return outcomes;
@@ -190,19 +208,19 @@ export class SqliteStore implements TenantStore {
 
   async applyCredentials(
     changes: readonly CredentialChange[],
-    disablePasswordExpiration: boolean,
+    options: CredentialOptions,
   ): Promise<CredentialOutcome[]> {
     const now = this.#now().getTime();
-    const disableExpiration = Number(disablePasswordExpiration);
-    return this.#transaction(() => changes.map((change) => this.#applyCredential(change, disableExpiration, now)));
+    return this.database.exclusively(() => changes.map((change) => this.#applyCredential(change, options, now)));
   }
 
   async findSignInUser(userPrincipalName: string): Promise<SignInUser | undefined> {
     const key = userPrincipalNameKey(userPrincipalName);
-    const row = this.#run(() => this.#signIn.get(key) as SignInRow | undefined);
+    const row = await this.database.read(() => this.#signIn.get(key) as SignInRow | undefined);
     if (row === undefined) return undefined;
     const { salt, iterations, hash } = row;
     return {
+      id: row.id,
       objectId: row.object_id,
       userPrincipalName: row.user_principal_name,
       displayName: row.display_name,
@@ -212,19 +230,21 @@ export class SqliteStore implements TenantStore {
       accountEnabled: row.account_enabled === 1,
       credential: salt === null ? undefined : { salt, iterations, hash },
       forcePasswordChangeOnLogon: salt === null ? row.last_password_change === MUST_CHANGE : row.force_change === 1,
-      disablePasswordExpiration: row.disable_expiration === 1,
-      passwordChanged: salt === null ? undefined : new Date(row.change_date),
+      passwordPolicies: row.password_policies,
+      synchronized: row.source_anchor !== null,
+      passwordOrigin: salt === null ? undefined : row.origin,
+      passwordChanged: salt === null ? undefined : new Date(row.changed_at),
     };
   }
 
   async counts(): Promise<StoreCounts> {
     const sql = `SELECT count(*) - count(deleted_at) AS users, count(deleted_at) AS deleted,
       (SELECT count(*) FROM credentials) AS credentials FROM users`;
-    return this.#run(() => this.#database.prepare(sql).get() as StoreCounts);
+    return this.database.read(() => this.database.reader.prepare(sql).get() as StoreCounts);
   }
 
   async close(): Promise<void> {
-    this.#database.close();
+    await this.database.close();
   }
 
   #applyUser(change: UserChange, now: number): UserOutcome {
@@ -308,40 +328,25 @@ export class SqliteStore implements TenantStore {
     return outcomes;
   }
 
-  #applyCredential(change: CredentialChange, disableExpiration: number, now: number): CredentialOutcome {
-    const { sourceAnchor, objectId } = change;
+  #applyCredential(
+    change: CredentialChange,
+    { disableExpiration, actor }: CredentialOptions,
+    now: number,
+  ): CredentialOutcome {
+    const { sourceAnchor, objectId, iterations } = change;
     const statement = sourceAnchor === undefined ? this.#credentialByObjectId : this.#credentialByAnchor;
     const key = sourceAnchor ?? objectId ?? '';
-    const { changes } = statement.run(
-      change.salt,
-      change.iterations,
-      change.hash,
-      change.changeDate.getTime(),
-      change.forcePasswordChangeOnLogon ? 1 : 0,
-      disableExpiration,
-      now,
-      key,
-    );
-    if (changes === 1) return 'stored';
-    const known = (sourceAnchor === undefined ? this.#userByObjectId : this.#userByAnchor).get(key);
-    return known === undefined ? 'unknownUser' : 'olderChange';
-  }
-
-  /** IMMEDIATE, so that a second process's writer is waited for at the beginning and not met half-way. */
-  #transaction<T>(work: () => T): T {
-    return this.#run(() => this.#database.transaction(work).immediate());
-  }
-
-  #run<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (cause) {
-      if (isSqlite(cause, 'SQLITE_BUSY')) {
-        throw new PhsyncError('store-busy', 'the tenant database is held by another writer; try again', { cause });
-      }
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new PhsyncError('store-failed', `the tenant database failed: ${reason}`, { cause });
+    const changeDate = change.changeDate.getTime();
+    const forceChange = change.forcePasswordChangeOnLogon ? 1 : 0;
+    const { salt, hash } = change;
+    const userId = statement.get(salt, iterations, hash, changeDate, forceChange, changeDate, now, key);
+    if (userId === undefined) {
+      const known = (sourceAnchor === undefined ? this.#userByObjectId : this.#userByAnchor).get(key);
+      return known === undefined ? 'unknownUser' : 'olderChange';
     }
+    this.#history.run(userId, now, changeDate, iterations, forceChange, actor);
+    (disableExpiration ? this.#disableExpiration : this.#enableExpiration).run(userId);
+    return 'stored';
   }
 }
 

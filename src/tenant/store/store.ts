@@ -1,5 +1,8 @@
 /** The tenant's store: what the directory side writes and the sign-in side reads, free of any database's words. */
 
+import type { TenantDatabase } from './database.js';
+import type { CredentialOrigin } from './tables.js';
+
 /**
  * A user's attributes as provisioned. `undefined` leaves a stored value as it is, `null` clears it. Strings keep the
  * spelling they came with; user principal names are compared without regard to case.
@@ -45,9 +48,19 @@ export interface CredentialChange {
   readonly forcePasswordChangeOnLogon: boolean;
 }
 
+/** What goes for a whole batch. */
+export interface CredentialOptions {
+  /** DisablePasswordExpiration is set with each password; otherwise it is taken away where it stands. */
+  readonly disableExpiration: boolean;
+  /** The agent's client id, for the history. */
+  readonly actor: string;
+}
+
 export type CredentialOutcome = 'stored' | 'unknownUser' | 'olderChange';
 
 export interface SignInUser {
+  /** `users.id`, for the tables that refer to it. */
+  readonly id: number;
   readonly objectId: string;
   readonly userPrincipalName: string;
   readonly displayName: string | null;
@@ -64,8 +77,12 @@ export interface SignInUser {
    * it whose account must change the password at the next log-on.
    */
   readonly forcePasswordChangeOnLogon: boolean;
-  /** `DisablePasswordExpiration` is set with every synchronized password, unless the cloud's policy is enforced. */
-  readonly disablePasswordExpiration: boolean;
+  /** Graph's passwordPolicies. */
+  readonly passwordPolicies: string | null;
+  /** From on premises, not of the cloud alone. */
+  readonly synchronized: boolean;
+  readonly passwordOrigin: CredentialOrigin | undefined;
+  /** On premises, or in the cloud where it was set there. */
   readonly passwordChanged: Date | undefined;
 }
 
@@ -83,6 +100,8 @@ export interface StoreCounts {
 export interface TenantStore {
   /** The tenant's GUID, drawn when the store was made. */
   readonly tenantId: string;
+  /** For the tables of the other rooms. */
+  readonly database: TenantDatabase;
   /** DirSyncFeatures of the company. */
   dirSyncFeatures(): Promise<number>;
   setDirSyncFeatures(features: number): Promise<void>;
@@ -91,11 +110,7 @@ export interface TenantStore {
    * Names may change hands within a batch, in any order.
    */
   applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]>;
-  /** `disablePasswordExpiration` is the policy that is stored with each of these passwords. */
-  applyCredentials(
-    changes: readonly CredentialChange[],
-    disablePasswordExpiration: boolean,
-  ): Promise<CredentialOutcome[]>;
+  applyCredentials(changes: readonly CredentialChange[], options: CredentialOptions): Promise<CredentialOutcome[]>;
   /** By user principal name, in any case; deleted users are not found. */
   findSignInUser(userPrincipalName: string): Promise<SignInUser | undefined>;
   counts(): Promise<StoreCounts>;

@@ -1,0 +1,23 @@
+/** The tenant's database as its rooms see it: kysely over SQLite or PostgreSQL, one statement or one transaction at a time. */
+
+import type { Kysely } from 'kysely';
+import type { Tables } from './tables.js';
+
+export type Queries = Kysely<Tables>;
+
+/**
+ * Every failure is a PhsyncError: `store-busy` (another writer, or a connection that was not to be had; try again) or
+ * `store-failed`.
+ */
+export interface TenantDatabase {
+  readonly dialect: 'sqlite' | 'postgres';
+  /** Statements that stand alone. Not for several that belong together: others may write in between. */
+  run<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /**
+   * All of `work` or nothing; on disk when the promise resolves. On SQLite it is the only writer from its beginning. On
+   * PostgreSQL READ COMMITTED: lock the rows that a decision rests on (`FOR UPDATE`), or decide within the statement.
+   * `work` must not wait for anything but its own queries.
+   */
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
