@@ -96,7 +96,13 @@ export function tenantSchema({ path, secret }: ConfigSchemas) {
             maxConnections: z.number().int().min(1).max(1000).default(10),
           }),
         ],
-        { error: 'expected { type: sqlite } or { type: postgres, url: SECRET }' },
+        {
+          // A wrong type has zod's own words, at store.type. What is no mapping comes here, too, beside zod's types.
+          error: ({ code }) =>
+            (code as string) === 'invalid_type'
+              ? 'expected { type: sqlite } or { type: postgres, url: SECRET }'
+              : undefined,
+        },
       )
       .default({ type: 'sqlite' }),
     displayName: z.string().min(1).max(256).default('phsync tenant'),

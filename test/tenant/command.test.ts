@@ -185,12 +185,15 @@ describe('phsync tenant does not start', () => {
     await refused(yaml('listen: { port: 0 }\ncolour: red\n'), 2, 'config-invalid', 'colour: unknown key');
     await refused(yaml('listen: { port: 99999 }\n'), 2, 'config-invalid', 'listen.port: expected number');
     await refused(yaml('listen: { port: 0 }\ntls: maybe\n'), 2, 'config-invalid', 'tls: expected auto or');
-    await refused(
-      yaml('listen: { port: 0 }\nstore: { type: postgres }\n'),
-      2,
-      'config-invalid',
-      'store.type: expected',
-    );
+    for (const [store, words] of [
+      ['{ type: oracle }', 'store.type: expected sqlite or postgres'],
+      ['{}', 'store.type: expected sqlite or postgres'],
+      ['sqlite', 'store: expected { type: sqlite } or { type: postgres, url: SECRET }'],
+      ['{ type: postgres }', 'store.url: expected'],
+      ['{ type: postgres, url: postgres://u:p@h/d }', 'store.url: expected'],
+    ] as const) {
+      await refused(yaml(`listen: { port: 0 }\nstore: ${store}\n`), 2, 'config-invalid', words);
+    }
     await refused(
       yaml().replace('env: PHSYNC_AGENT_SECRET', 'env: NOT_SET_ANYWHERE'),
       2,
