@@ -220,6 +220,28 @@ const rooms = `
   ) {WITHOUT_ROWID};
   `;
 
+/** Graph's riskDetail by the new password's origin. */
+const riskDetail = (origin: string) =>
+  `CASE ${origin} WHEN 0 THEN 'userChangedPasswordOnPremises' WHEN 1 THEN 'adminGeneratedTemporaryPassword' ELSE 'userPerformedSecuredPasswordChange' END`;
+const endRisk = `
+    UPDATE risky_users SET risk_level = 'none', risk_state = 'remediated', updated_at = NEW.updated_at,
+      risk_detail = ${riskDetail('NEW.origin')}
+    WHERE user_id = NEW.user_id AND risk_state IN ('atRisk', 'confirmedCompromised');
+`;
+/** A new password ends the risk that leaked credentials brought, whichever way it came. The same one anew does not. */
+const passwordEndsRisk: Readonly<Record<Dialect, string>> = {
+  sqlite: `
+  CREATE TRIGGER password_ends_risk AFTER UPDATE ON credentials WHEN NEW.changed_at > OLD.changed_at
+  BEGIN ${endRisk} END;
+  `,
+  postgres: `
+  CREATE FUNCTION password_ends_risk() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN ${endRisk} RETURN NULL; END $$;
+  CREATE TRIGGER password_ends_risk AFTER UPDATE ON credentials
+    FOR EACH ROW WHEN (NEW.changed_at > OLD.changed_at) EXECUTE FUNCTION password_ends_risk();
+  `,
+};
+
 /** From number 1 of SQLite alone to what both have. `PRAGMA foreign_keys` cannot change in a transaction: in this order. */
 const sqliteSecond = `
   CREATE TABLE former_credentials AS SELECT * FROM credentials;
@@ -272,6 +294,6 @@ const inWordsOf = (dialect: Dialect, sql: string) =>
 
 export function migrationsOf(dialect: Dialect): readonly Migration[] {
   const first = dialect === 'sqlite' ? sqliteFirst : [{ number: 1, sql: postgresFirst }];
-  const second = dialect === 'sqlite' ? `${sqliteSecond}${rooms}` : rooms;
+  const second = `${dialect === 'sqlite' ? sqliteSecond : ''}${rooms}${passwordEndsRisk[dialect]}`;
   return [...first, { number: 2, sql: second }].map(({ number, sql }) => ({ number, sql: inWordsOf(dialect, sql) }));
 }
