@@ -16,6 +16,9 @@ export interface TenantTable {
   other_features: string;
   /** When password hash synchronization was last switched on; leaked pairs count from then. */
   password_sync_since: number | null;
+  /** Accidental deletion prevention, which the agent's side heeds: disabled, enabledForCount, enabledForPercentage. */
+  deletion_prevention: Generated<string>;
+  deletion_threshold: Generated<number>;
   /** What keyed digests in this database are keyed with: 32 random bytes. */
   digest_key: Uint8Array;
 }
