@@ -9,7 +9,7 @@ import type { AgentObserver, TenantObserver } from '../observer.js';
 import type { CycleCounts } from '../state/rows.js';
 import { type Answer, health, readiness } from './health.js';
 import { Metrics } from './metrics.js';
-import { jsonPage, type MonitorServer, type Page, startMonitorServer } from './server.js';
+import { jsonPage, type MonitorServer, type Page, startMonitorServer } from '../../monitor/server.js';
 import type { ConnectorGlance } from './source.js';
 
 export interface MonitorOptions {

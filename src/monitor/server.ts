@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { PhsyncError } from '../../hasher/errors.js';
+import { PhsyncError } from '../hasher/errors.js';
 
 export interface Page {
   readonly status: number;
@@ -73,7 +73,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     send(request, response, page);
   } catch (error) {
     log.warn({ err: error, path: request.url?.slice(0, 100) }, 'the monitor cannot answer');
-    send(request, response, problem(500, 'the agent cannot tell; its log says why'));
+    send(request, response, problem(500, 'the program cannot tell; its log says why'));
   }
 }
 

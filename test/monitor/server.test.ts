@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
-import { jsonPage, type MonitorServer, startMonitorServer } from '#src/agent/monitor/server.js';
+import { jsonPage, type MonitorServer, startMonitorServer } from '#src/monitor/server.js';
 
 const log = pino({ level: 'silent' });
 const pages = {
