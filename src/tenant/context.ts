@@ -1,6 +1,7 @@
 /** What the tenant's endpoints share: who the tenant is, where it is reached, its clock and its log. */
 
 import type { Logger } from 'pino';
+import type { Metrics } from './monitor/metrics.js';
 import type { TenantStore } from './store/store.js';
 
 export interface TenantContext {
@@ -12,6 +13,7 @@ export interface TenantContext {
   readonly baseUrl: () => string;
   readonly now: () => Date;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }
 
 /** Whether the `{tenant}` of a URL means this one: its id, one of its domains, or the names for "any tenant". */

@@ -7,11 +7,15 @@ import formbody from '@fastify/formbody';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import { resolveSecret } from '../config/secrets.js';
+import { packageVersion } from '../config/version.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { checkFips } from '../hasher/fips.js';
 import type { Hasher } from '../hasher/types.js';
+import type { MonitorServer } from '../monitor/server.js';
 import type { TenantConfig } from './config.js';
 import { issuerOf, type TenantContext } from './context.js';
+import { Metrics } from './monitor/metrics.js';
+import { startTenantMonitor } from './monitor/monitor.js';
 import { Clients } from './oidc/clients.js';
 import { registerMetadataEndpoints } from './oidc/metadata-endpoints.js';
 import { keepSigningKey } from './oidc/signing-key.js';
@@ -19,6 +23,7 @@ import { registerTokenEndpoint } from './oidc/token-endpoint.js';
 import { Tokens } from './oidc/tokens.js';
 import { PROVISIONING_PATH, registerProvisioningEndpoint } from './provisioning/endpoint.js';
 import { INITIAL_FEATURES } from './provisioning/operations.js';
+import { registerRateLimit } from './rate-limit.js';
 import { createSignIn } from './sign-in/sign-in.js';
 import { DATABASE_FILE, openStateDir } from './state-dir.js';
 import { withStateLock } from './state-lock.js';
@@ -35,11 +40,17 @@ const REQUEST_TIMEOUT = 100_000;
 const MAX_FORM = 16 * 1024;
 /** Requests under way get this long at the end; then their connections are cut. */
 const CLOSE_GRACE = 10_000;
+/** RFC 6797: a year; and nothing here is to be guessed at or framed. */
+const SAFETY_HEADERS = {
+  'strict-transport-security': 'max-age=31536000',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+} as const;
 const NO_SUCH_ADDRESS = { error: 'invalid_request', error_description: 'There is no such address here.' } as const;
 
 export interface TenantDependencies {
   /** Checks passwords. The caller's: `close()` leaves it running. */
-  readonly hasher: Pick<Hasher, 'verify'>;
+  readonly hasher: Pick<Hasher, 'verify' | 'info'>;
   readonly logger: Logger;
   readonly now?: () => Date;
   /** Where `{ env: … }` secrets are looked up; default process.env. */
@@ -56,6 +67,8 @@ export interface RunningTenant {
   readonly tenantId: string;
   /** PEM file to trust; undefined where `tls` names a certificate. */
   readonly caPath: string | undefined;
+  /** `http://127.0.0.1:9465`, where it is configured. */
+  readonly monitorUrl: string | undefined;
   readonly store: TenantStore;
   /** Lets requests under way end (ten seconds at most), then closes the store. */
   close(): Promise<void>;
@@ -90,11 +103,13 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     baseUrl: () => baseUrl ?? '',
     now,
     log: logger,
+    metrics: new Metrics({ version: packageVersion(), hasher: deps.hasher.info }),
   };
   const tokens = new Tokens({ key, tenantId: store.tenantId, issuer: () => issuerOf(context), now });
   const clients = new Clients({ agents, applications: config.applications?.map(({ clientId }) => clientId) });
 
-  const server = createServer(tls, context);
+  const server = createServer(tls, context, config);
+  await registerRateLimit(server, config.rateLimit);
   registerTokenEndpoint(server, { context, clients, tokens, signIn: createSignIn(store, deps.hasher) });
   registerMetadataEndpoints(server, context, key);
   registerProvisioningEndpoint(server, { context, clients, tokens, serverName: hostname() });
@@ -113,6 +128,14 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   const address = server.server.address();
   const port = typeof address === 'object' && address !== null ? address.port : config.listen.port;
   baseUrl ??= `https://${hostInUrl(config.listen.host)}:${port}`;
+  let monitor: MonitorServer | undefined;
+  try {
+    monitor = config.monitor && (await startTenantMonitor({ ...context, config: config.monitor, startedAt: now() }));
+  } catch (error) {
+    await server.close();
+    await store.close();
+    throw error;
+  }
   const renewal = config.tls === 'auto' ? renewDaily(server, config, tls, deps) : undefined;
   logger.info({ url: baseUrl, tenantId: store.tenantId }, 'tenant is listening');
 
@@ -122,6 +145,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE);
     await server.close();
     clearTimeout(cut);
+    await monitor?.close();
     await store.close();
     logger.info('tenant is closed');
   };
@@ -132,6 +156,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     tokenUrl: `${baseUrl}/${store.tenantId}/oauth2/v2.0/token`,
     tenantId: store.tenantId,
     caPath: tls.caPath,
+    monitorUrl: monitor?.url,
     store,
     close: () => (closing ??= close()),
   };
@@ -139,7 +164,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
 
 type HttpsServer = FastifyInstance<Server>;
 
-function createServer(tls: ServerTls, context: TenantContext): HttpsServer {
+function createServer(tls: ServerTls, context: TenantContext, { signIn }: TenantConfig): HttpsServer {
   const server = fastify({
     https: { key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' },
     logger: false,
@@ -149,6 +174,7 @@ function createServer(tls: ServerTls, context: TenantContext): HttpsServer {
     // A closing server ends idle connections and lets the busy ones finish their request.
     forceCloseConnections: 'idle',
     bodyLimit: MAX_FORM,
+    trustProxy: signIn.trustedProxies.length === 0 ? false : signIn.trustedProxies,
     routerOptions: { maxParamLength: 256 },
     // An address that cannot be decoded, or with a name that no tenant has; Fastify would send it back.
     frameworkErrors: ({ statusCode }, _request, reply: FastifyReply) => {
@@ -158,17 +184,28 @@ function createServer(tls: ServerTls, context: TenantContext): HttpsServer {
   // JSON and plain text, which no endpoint takes.
   server.removeAllContentTypeParsers();
   server.register(formbody);
+  // On the raw response, so that what others answer below a route has them, too.
+  server.addHook('onRequest', (_request, reply, done) => {
+    for (const [name, value] of Object.entries(SAFETY_HEADERS)) reply.raw.setHeader(name, value);
+    done();
+  });
   // Method, route and status only: URLs, headers and bodies can hold names and secrets.
   server.addHook('onResponse', (request, reply, done) => {
-    const { method, url } = request.routeOptions;
+    const { url } = request.routeOptions;
+    const { method } = request;
+    context.metrics.request(method, url, reply.statusCode, reply.elapsedTime / 1000);
     context.log.debug({ method, route: url, status: reply.statusCode, milliseconds: Math.round(reply.elapsedTime) });
     done();
   });
   server.setErrorHandler((error: FastifyError | PhsyncError, _request, reply) => {
-    if (error instanceof PhsyncError && error.code === 'store-busy') {
-      return reply.code(503).send({ error: 'temporarily_unavailable', error_description: 'Try again.' });
+    if (error instanceof PhsyncError && (error.code === 'store-busy' || error.code === 'hasher-busy')) {
+      return reply
+        .code(503)
+        .header('retry-after', '1')
+        .send({ error: 'temporarily_unavailable', error_description: 'Try again.' });
     }
     const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500;
+    if (status === 429) return reply.code(status).send(error);
     if (status < 500) return reply.code(status).send({ error: 'invalid_request', error_description: error.message });
     context.log.error({ err: error }, 'request failed');
     return reply.code(500).send({ error: 'server_error', error_description: 'The service failed on this request.' });

@@ -61,14 +61,16 @@ export interface TestTenant extends RunningTenant {
 export interface TestTenantOptions {
   readonly stateDir: string;
   readonly config?: Readonly<Record<string, unknown>>;
-  readonly hasher?: Pick<Hasher, 'verify'>;
+  readonly hasher?: Pick<Hasher, 'verify' | 'info'>;
   readonly now?: () => Date;
 }
 
 /** One for all tests of a file; a worker thread is enough. */
 export const testHasher = () => createHasher({ threads: 1 });
 
-export async function startTestTenant(options: TestTenantOptions & { readonly hasher: Pick<Hasher, 'verify'> }) {
+export async function startTestTenant(
+  options: TestTenantOptions & { readonly hasher: Pick<Hasher, 'verify' | 'info'> },
+) {
   const { stateDir, config: more = {}, hasher, now } = options;
   const lines: string[] = [];
   const logger = pino(
@@ -84,11 +86,13 @@ export async function startTestTenant(options: TestTenantOptions & { readonly ha
     stateDir: '.',
     listen: { host: '127.0.0.1', port: 0 },
     domains: [{ name: 'phs.test' }, { name: 'Second.Example' }],
+    rateLimit: { token: 1_000_000, graph: 1_000_000, pages: 1_000_000 },
     agents: [{ clientId: AGENT.clientId, clientSecret: { env: 'AGENT_SECRET' } }],
     ...more,
   });
   let verifications = 0;
-  const counted: Pick<Hasher, 'verify'> = {
+  const counted: Pick<Hasher, 'verify' | 'info'> = {
+    info: hasher.info,
     verify(credential, secret) {
       verifications++;
       return hasher.verify(credential, secret);

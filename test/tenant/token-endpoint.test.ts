@@ -363,7 +363,8 @@ describe('a tenant that closes', () => {
     const checking = new Promise<void>((resolve) => {
       began = resolve;
     });
-    const slow: Pick<Hasher, 'verify'> = {
+    const slow: Pick<Hasher, 'verify' | 'info'> = {
+      info: hasher.info,
       verify: () =>
         new Promise((resolve) => {
           finish = resolve;

@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino';
 import type { HasherInfo } from '../../hasher/types.js';
+import { jsonPage, type MonitorServer, type Page, startMonitorServer } from '../../monitor/server.js';
 import type { CycleReport } from '../agent.js';
 import type { Clock } from '../clock.js';
 import type { AgentConfig } from '../config.js';
@@ -9,7 +10,6 @@ import type { AgentObserver, TenantObserver } from '../observer.js';
 import type { CycleCounts } from '../state/rows.js';
 import { type Answer, health, readiness } from './health.js';
 import { Metrics } from './metrics.js';
-import { jsonPage, type MonitorServer, type Page, startMonitorServer } from '../../monitor/server.js';
 import type { ConnectorGlance } from './source.js';
 
 export interface MonitorOptions {

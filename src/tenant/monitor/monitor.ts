@@ -22,7 +22,8 @@ export async function startTenantMonitor(options: TenantMonitorOptions): Promise
     log,
     pages: {
       // That it answers at all: a supervisor restarts it otherwise.
-      '/healthz': () => jsonPage(200, { status: 'ok', seconds: Math.round((now().getTime() - startedAt.getTime()) / 1000) }),
+      '/healthz': () =>
+        jsonPage(200, { status: 'ok', seconds: Math.round((now().getTime() - startedAt.getTime()) / 1000) }),
       '/readyz': async () => {
         try {
           await store.dirSyncFeatures();

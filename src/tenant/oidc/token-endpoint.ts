@@ -41,6 +41,7 @@ export function registerTokenEndpoint(server: FastifyInstance, options: TokenEnd
       errorHandler(error: FastifyError, request, reply) {
         const { statusCode = 500 } = error;
         if (statusCode >= 500) throw error;
+        if (statusCode === 429) return reply.code(statusCode).send(error);
         const answer =
           statusCode === 415 ? ({ code: 900144, subject: 'grant_type' } as const) : { code: 90013 as const };
         reply.send(refuse(reply, answer, context, startReply(request, reply)));

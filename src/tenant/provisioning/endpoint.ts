@@ -72,6 +72,7 @@ async function answer(bytes: Buffer, options: ProvisioningEndpointOptions): Prom
     const { result, items, refused } = await execute(request, context, clientId);
     const body = encodeResponse(request, result as never);
     const milliseconds = Math.round(performance.now() - began);
+    context.metrics.provisioning(request.operation, { items: items ?? 0, refused: refused ?? 0 });
     context.log.info({ operation: request.operation, clientId, items, refused, milliseconds }, 'provisioning');
     return { status: 200, body };
   } catch (error) {
