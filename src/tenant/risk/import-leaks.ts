@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import { PhsyncError } from '../../hasher/errors.js';
 import { DIGEST_SIZE, type Hasher, SALT_SIZE } from '../../hasher/types.js';
-import type { AuditLog } from '../audit/types.js';
+import type { AuditEntry, AuditLog } from '../audit/types.js';
 import { userPrincipalNameKey } from '../store/store.js';
 import { type BadLine, type LeakedPair, type PairFormat, readPairs } from './pairs.js';
 import type { Candidate, RiskStore } from './risk-store.js';
@@ -161,16 +161,16 @@ async function matching(
 }
 
 async function put(candidate: Candidate, { risks, audit, log, actor }: ImportLeaksOptions): Promise<boolean> {
-  if (!(await risks.markLeaked(candidate))) return false;
   const { objectId, userPrincipalName } = candidate;
-  await audit.record({
+  const entry: AuditEntry = {
     actor: { kind: 'app', id: actor },
     activity: 'Leaked credentials detected',
     category: 'Risk',
     target: { kind: 'User', id: objectId, name: userPrincipalName },
     result: 'success',
     details: { riskLevel: 'high', riskState: 'atRisk' },
-  });
+  };
+  if (!(await risks.markLeaked(candidate, (within) => audit.record(entry, within)))) return false;
   log.warn({ objectId }, 'leaked credentials: the user is at high risk until the password changes');
   return true;
 }

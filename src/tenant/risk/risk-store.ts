@@ -1,7 +1,7 @@
 /** Users at risk, in the tenant's database. That a new password ends the risk is a trigger of the schema: see migrations.ts. */
 
 import { randomUUID } from 'node:crypto';
-import type { TenantDatabase } from '../store/database.js';
+import type { Queries, TenantDatabase } from '../store/database.js';
 
 /** A credential that a leaked password is tried on. */
 export interface Candidate {
@@ -58,9 +58,9 @@ export class RiskStore {
 
   /**
    * High risk by leaked credentials, and its detection. @returns whether it is news: not where the password has changed
-   * in the meantime, nor where the same was found before.
+   * in the meantime, nor where the same was found before. `record` writes about it in the same transaction.
    */
-  async markLeaked({ userId, hash }: Candidate): Promise<boolean> {
+  async markLeaked({ userId, hash }: Candidate, record: (within: Queries) => Promise<void>): Promise<boolean> {
     const now = this.#now().getTime();
     return this.#database.transaction(async (queries) => {
       const current = await queries
@@ -100,6 +100,7 @@ export class RiskStore {
         .insertInto('risk_events')
         .values({ ...event, detected_at: now })
         .execute();
+      await record(queries);
       return true;
     });
   }
