@@ -18,8 +18,8 @@ export const interactionPath = (uid: string): string => `/sign-in/${uid}`;
 
 export interface SignInPagesOptions {
   readonly context: TenantContext;
-  /** Once it is made; pages are not asked for before the server listens. */
-  readonly provider: () => Provider;
+  /** Asked for with each request: it may be made late, and anew. */
+  readonly provider: () => Provider | Promise<Provider>;
   readonly signIn: SignIn;
   readonly passwords: Pick<PasswordChanges, 'change'>;
   /** Whether people are offered *Keep me signed in*. */
