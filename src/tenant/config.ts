@@ -124,6 +124,12 @@ export function tenantSchema({ path, secret }: ConfigSchemas) {
     /** User principal names whose delegated tokens carry administrators' scopes. */
     administrators: z.array(z.string().min(3).max(1024)).default([]),
     signIn: signInSchema.prefault({}),
+    passwordWriteback: z
+      .strictObject({
+        /** How long a person who changes the password waits for the domain controller's answer. */
+        timeoutSeconds: z.number().int().min(5).max(120).default(30),
+      })
+      .prefault({}),
     /** Days after which a row is dropped. */
     retention: z
       .strictObject({

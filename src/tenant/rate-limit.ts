@@ -2,6 +2,7 @@
 
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { WRITE_BACK_PATH } from '../provisioning/write-back.js';
 import type { TenantConfig } from './config.js';
 import { PROVISIONING_PATH } from './provisioning/endpoint.js';
 
@@ -12,7 +13,7 @@ type Kind = keyof TenantConfig['rateLimit'] | 'provisioning';
 
 /** By the address that was asked for; agents are known by their tokens and send what they must. */
 export function kindOf(url: string): Kind {
-  if (url.startsWith(PROVISIONING_PATH)) return 'provisioning';
+  if (url.startsWith(PROVISIONING_PATH) || url.startsWith(WRITE_BACK_PATH)) return 'provisioning';
   if (url.startsWith('/v1.0/')) return 'graph';
   return /^\/[^/]+\/oauth2\/v2\.0\/(token|devicecode)\b/.test(url) ? 'token' : 'pages';
 }

@@ -21,6 +21,7 @@ import { registerMetadataEndpoints } from './oidc/metadata-endpoints.js';
 import { keepSigningKey } from './oidc/signing-key.js';
 import { registerTokenEndpoint } from './oidc/token-endpoint.js';
 import { Tokens } from './oidc/tokens.js';
+import type { PasswordWriteback } from './passwords/types.js';
 import { PROVISIONING_PATH, registerProvisioningEndpoint } from './provisioning/endpoint.js';
 import { INITIAL_FEATURES } from './provisioning/operations.js';
 import { registerRateLimit } from './rate-limit.js';
@@ -30,6 +31,8 @@ import { withStateLock } from './state-lock.js';
 import { SqliteStore } from './store/sqlite-store.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
+import { registerWritebackEndpoints } from './write-back/endpoints.js';
+import { createWriteback } from './write-back/write-back.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 /** An agent's next batch and a person's next try come on the connection that is there. */
@@ -70,6 +73,8 @@ export interface RunningTenant {
   /** `http://127.0.0.1:9465`, where it is configured. */
   readonly monitorUrl: string | undefined;
   readonly store: TenantStore;
+  /** Takes passwords back on premises; people reach it through PasswordChanges. */
+  readonly writeback: PasswordWriteback;
   /** Lets requests under way end (ten seconds at most), then closes the store. */
   close(): Promise<void>;
 }
@@ -113,6 +118,16 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   registerTokenEndpoint(server, { context, clients, tokens, signIn: createSignIn(store, deps.hasher) });
   registerMetadataEndpoints(server, context, key);
   registerProvisioningEndpoint(server, { context, clients, tokens, serverName: hostname() });
+  const writeback = createWriteback({ store, now, log: logger, ...config.passwordWriteback });
+  registerWritebackEndpoints(server, {
+    writeback,
+    log: logger,
+    async verifyAgentToken(token) {
+      const checked = await tokens.verifyAgentToken(token);
+      // Its token outlives an agent that was taken out of the configuration.
+      return checked.ok && !clients.isAgent(checked.clientId) ? { ok: false, reason: 'invalid' } : checked;
+    },
+  });
   server.get('/health', async () => {
     await store.dirSyncFeatures();
     return { status: 'ok' };
@@ -158,6 +173,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     caPath: tls.caPath,
     monitorUrl: monitor?.url,
     store,
+    writeback,
     close: () => (closing ??= close()),
   };
 }
