@@ -21,7 +21,6 @@ import { registerMetadataEndpoints } from './oidc/metadata-endpoints.js';
 import { keepSigningKey } from './oidc/signing-key.js';
 import { registerTokenEndpoint } from './oidc/token-endpoint.js';
 import { Tokens } from './oidc/tokens.js';
-import type { PasswordWriteback } from './passwords/types.js';
 import { PROVISIONING_PATH, registerProvisioningEndpoint } from './provisioning/endpoint.js';
 import { INITIAL_FEATURES } from './provisioning/operations.js';
 import { registerRateLimit } from './rate-limit.js';
@@ -32,7 +31,7 @@ import { SqliteStore } from './store/sqlite-store.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
 import { registerWritebackEndpoints } from './write-back/endpoints.js';
-import { createWriteback } from './write-back/write-back.js';
+import { createWriteback, type Writeback } from './write-back/write-back.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 /** An agent's next batch and a person's next try come on the connection that is there. */
@@ -74,7 +73,7 @@ export interface RunningTenant {
   readonly monitorUrl: string | undefined;
   readonly store: TenantStore;
   /** Takes passwords back on premises; people reach it through PasswordChanges. */
-  readonly writeback: PasswordWriteback;
+  readonly writeback: Writeback;
   /** Lets requests under way end (ten seconds at most), then closes the store. */
   close(): Promise<void>;
 }
