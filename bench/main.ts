@@ -12,6 +12,7 @@ const suites: Readonly<Record<string, () => Promise<(options: SuiteOptions) => P
   latency: async () => (await import('./suites/latency.js')).latency,
   pool: async () => (await import('./suites/pool.js')).pool,
   fallback: async () => (await import('./suites/fallback.js')).fallback,
+  leaks: async () => (await import('./suites/leaks.js')).leaks,
   wire: async () => (await import('./suites/wire.js')).wire,
   pipeline: async () => (await import('./suites/pipeline.js')).pipeline,
   drsr: async () => (await import('./suites/drsr.js')).drsr,

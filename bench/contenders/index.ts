@@ -6,6 +6,7 @@ import type { Contender } from './contender.js';
  * `native:<kernel or auto>`, `node:crypto`, `noble`, `hash-wasm`: `jobs` derivations in this thread.
  * `pool:<threads>`, `fallback:<threads>`, `open:<threads>`, `open-fallback:<threads>`, `processes:<n>`: batches.
  * `wire:<message>-<write or read>`, `json:…`: messages with `jobs` users.
+ * `leaks:known`, `leaks:tenth`: leaked pairs on a tenant of 50,000 users.
  * `verify`, `derive`, `pbkdf2`, `pbkdf2Sync`: single calls by `jobs` clients at once.
  *
  * @throws RangeError for any other name.
@@ -35,6 +36,8 @@ export async function contender(name: string, jobs: number): Promise<Contender> 
       return (await import('./wire.js')).wire(detail, jobs);
     case 'json':
       return (await import('./wire.js')).json(detail, jobs);
+    case 'leaks':
+      return (await import('./leaks.js')).leaks(detail, jobs);
     case 'verify':
       return (await import('./calls.js')).verifyCalls(jobs);
     case 'derive':
