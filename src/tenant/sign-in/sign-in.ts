@@ -1,35 +1,181 @@
-/** Password sign-in: which user, whether the password fits, and what Entra would answer. */
+/** Password sign-in: whether the name and password fit, and what Entra would answer, at the same cost for every answer. */
 
-import { randomBytes } from 'node:crypto';
-import { type Credential, DEFAULT_ITERATIONS, DIGEST_SIZE, type Hasher, SALT_SIZE } from '../../hasher/types.js';
+import type { Logger } from 'pino';
+import { DEFAULT_ITERATIONS } from '../../hasher/types.js';
+import { DirSyncFeature } from '../../provisioning/types.js';
+import { upgradeCredential } from '../passwords/upgrade.js';
+import { isExpired } from '../policies/expiry.js';
+import { type Realm, Realms } from '../policies/realm.js';
 import type { SignInUser, TenantStore } from '../store/store.js';
+import { userPrincipalNameKey } from '../store/store.js';
+import { KeyedDigests } from './digests.js';
+import { FamiliarPlaces } from './familiar-places.js';
+import type { LockoutSettings } from './lockout.js';
+import { Lockouts } from './lockouts.js';
+import { PasswordCheck, type SignInHasher } from './password-check.js';
+import { type SignInEntry, SignInLog } from './sign-in-log.js';
+import type { SignIn, SignInAttempt, SignInOutcome, SignInRefusal } from './types.js';
 
-export type SignInOutcome =
-  | { readonly status: 'signedIn'; readonly user: SignInUser }
-  | { readonly status: 'unknownUser' | 'wrongPassword' | 'noPassword' | 'disabled'; readonly user?: SignInUser };
+/** Reasons for 50126 that the log alone has. */
+export const USER_NOT_FOUND = 50034;
+export const NO_PASSWORD = 50056;
 
-/** Takes as long for every outcome: one look-up, one verification of a credential with 1000 iterations. */
-export type SignIn = (userPrincipalName: string, password: string) => Promise<SignInOutcome>;
+/** Old rows are looked for so often. */
+const PURGE_INTERVAL = 10 * 60 * 1000;
 
-/** Longer than Active Directory takes (256 characters), so it is wrong; it is cut, and checked like the others. */
-const MAX_PASSWORD = 256;
+export interface SignInDependencies {
+  readonly store: TenantStore;
+  /** Its micro-batches are what many sign-ins at once are fast by. */
+  readonly hasher: SignInHasher;
+  readonly settings: LockoutSettings & { readonly blockHighRisk: boolean };
+  readonly now: () => Date;
+  readonly log: Logger;
+}
 
-export function createSignIn(store: TenantStore, hasher: Pick<Hasher, 'verify'>): SignIn {
-  // No password has this digest: it was drawn, not derived. Verified where there is no credential to verify, so that the
-  // time does not tell whether the user exists.
-  const nobody: Credential = {
-    salt: randomBytes(SALT_SIZE),
-    iterations: DEFAULT_ITERATIONS,
-    hash: randomBytes(DIGEST_SIZE),
-  };
-  return async (userPrincipalName, password) => {
+/** What the password came to, before any rule of the account is looked at. */
+export type PasswordOutcome =
+  | { readonly status: 'right'; readonly user: SignInUser; readonly realm: Realm }
+  | { readonly status: 'wrong' | 'locked' }
+  | { readonly status: 'federated'; readonly url: string };
+
+export interface SignInService extends SignIn {
+  /** A try like any other, counted and logged where it fails; for changing a password. The caller logs a right one. */
+  checkPassword(attempt: SignInAttempt): Promise<PasswordOutcome>;
+  readonly passwords: PasswordCheck;
+  readonly lockouts: Lockouts;
+  readonly digests: KeyedDigests;
+  readonly realms: Realms;
+  /** For sign-ins without password: a session's, a refresh token's. */
+  readonly log: SignInLog;
+  /** Drops old counts and places; done every ten minutes as well. */
+  purge(): Promise<void>;
+  /** Writes what is left of the log. Before the store closes. */
+  close(): Promise<void>;
+}
+
+type Tried = { readonly entry: Omit<SignInEntry, 'errorCode'>; readonly fresh: boolean } & (
+  | { readonly verdict: 'right'; readonly user: SignInUser; readonly realm: Realm }
+  | { readonly verdict: 'wrong' | 'locked'; readonly reason: number }
+);
+
+export async function createSignIn(deps: SignInDependencies): Promise<SignInService> {
+  const { store, hasher, settings, now, log } = deps;
+  const { database } = store;
+  const digests = await KeyedDigests.open(database);
+  const places = new FamiliarPlaces(database, digests, now);
+  const signInLog = new SignInLog(database, places, now, log);
+  const lockouts = new Lockouts(database, { ...settings, now });
+  const passwords = new PasswordCheck(hasher, digests);
+  const realms = new Realms(database);
+  const background = new Set<Promise<unknown>>();
+
+  /** The same look-ups, one verification and one decision for every name and password. */
+  async function attemptOn(attempt: SignInAttempt, realm: Realm): Promise<Tried> {
+    const { userPrincipalName, password, address, clientId, flow, correlationId } = attempt;
     const user = await store.findSignInUser(userPrincipalName);
-    const matches = await hasher.verify(user?.credential ?? nobody, password.slice(0, MAX_PASSWORD));
-    if (user === undefined) return { status: 'unknownUser' };
-    if (user.credential === undefined) return { status: 'noPassword', user };
-    if (!matches || password.length > MAX_PASSWORD) return { status: 'wrongPassword', user };
-    // After the password: whether an account is disabled is told to those who know it.
-    if (!user.accountEnabled) return { status: 'disabled', user };
-    return { status: 'signedIn', user };
+    const nameKey = userPrincipalNameKey(userPrincipalName);
+    const [{ right, fingerprint }, { familiar, fresh }] = await Promise.all([
+      passwords.check(nameKey, user?.credential, password),
+      places.look({ userId: user?.id, address }),
+    ]);
+    const verdict = await lockouts.decide({ name: digests.name(nameKey), familiar }, { right, fingerprint });
+    const entry = { user, clientId, flow, address, familiar, correlationId };
+    if (verdict === 'right' && user !== undefined) return { entry, fresh, verdict, user, realm };
+    const unfit = user === undefined ? USER_NOT_FOUND : user.credential === undefined ? NO_PASSWORD : 50126;
+    return verdict === 'locked'
+      ? { entry, fresh, verdict, reason: 50053 }
+      : { entry, fresh, verdict: 'wrong', reason: unfit };
+  }
+
+  /** What is told to those who know the password. */
+  async function refusalOf(user: SignInUser, realm: Realm): Promise<[SignInRefusal, ('expired' | 'temporary')?] | 0> {
+    if (!user.accountEnabled) return [50057];
+    if (settings.blockHighRisk && (await isAtHighRisk(user.id))) return [50135];
+    if (user.forcePasswordChangeOnLogon) return [50055, 'temporary'];
+    const facts = {
+      passwordPolicies: user.passwordPolicies,
+      passwordChanged: user.passwordChanged,
+      domain: realm.domain,
+    };
+    // One look-up more, where a password would be expired if the feature is on.
+    if (!isExpired({ ...facts, cloudPolicyForSynchronized: true }, now())) return 0;
+    const features = await store.dirSyncFeatures();
+    const cloudPolicyForSynchronized = (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) !== 0;
+    return isExpired({ ...facts, cloudPolicyForSynchronized }, now()) ? [50055, 'expired'] : 0;
+  }
+
+  async function isAtHighRisk(userId: number): Promise<boolean> {
+    const row = await database.run((queries) =>
+      queries
+        .selectFrom('risky_users')
+        .select('user_id')
+        .where('user_id', '=', userId)
+        .where('risk_level', '=', 'high')
+        .where('risk_state', 'in', ['atRisk', 'confirmedCompromised'])
+        .executeTakeFirst(),
+    );
+    return row !== undefined;
+  }
+
+  /** Beside the answer. A failure leaves the old credential, and the next sign-in tries again. */
+  function upgrade(user: SignInUser, password: string): void {
+    const work = upgradeCredential(database, passwords, { user, password, now: now() })
+      .catch((err) => log.warn({ err, objectId: user.objectId }, 'credential not brought to 1000 iterations'))
+      .finally(() => background.delete(work));
+    background.add(work);
+  }
+
+  const purge = async () => {
+    await lockouts.purge();
+    await places.purge();
+  };
+  const purging = setInterval(() => {
+    purge().catch((err) => log.warn({ err }, 'old counts of failed sign-ins not dropped'));
+  }, PURGE_INTERVAL).unref();
+
+  return {
+    passwords,
+    lockouts,
+    digests,
+    realms,
+    log: signInLog,
+    purge,
+    async realm(userPrincipalName) {
+      const realm = await realms.of(userPrincipalName);
+      return realm.type === 'managed' ? { type: 'managed' } : { type: 'federated', url: realm.url };
+    },
+    async checkPassword(attempt) {
+      const realm = await realms.of(attempt.userPrincipalName);
+      if (realm.type === 'federated') return { status: 'federated', url: realm.url };
+      const tried = await attemptOn(attempt, realm);
+      if (tried.verdict === 'right') return { status: 'right', user: tried.user, realm };
+      signInLog.record({ ...tried.entry, errorCode: tried.reason });
+      return { status: tried.verdict };
+    },
+    async signIn(attempt): Promise<SignInOutcome> {
+      const realm = await realms.of(attempt.userPrincipalName);
+      if (realm.type === 'federated') return { status: 'federated', url: realm.url };
+      const tried = await attemptOn(attempt, realm);
+      if (tried.verdict !== 'right') {
+        signInLog.record({ ...tried.entry, errorCode: tried.reason });
+        return { status: 'refused', code: tried.verdict === 'locked' ? 50053 : 50126 };
+      }
+      const { user, entry, fresh } = tried;
+      if (user.credential?.iterations !== DEFAULT_ITERATIONS) upgrade(user, attempt.password);
+      const refusal = await refusalOf(user, realm);
+      signInLog.record({ ...entry, errorCode: refusal === 0 ? 0 : refusal[0] });
+      if (refusal !== 0) {
+        const [code, change] = refusal;
+        return { status: 'refused', code, user, ...(change === undefined ? {} : { change }) };
+      }
+      if (!fresh) signInLog.remember(user.id, attempt.address);
+      return { status: 'signedIn', user };
+    },
+    async close() {
+      clearInterval(purging);
+      await lockouts.settled();
+      await Promise.all(background);
+      await signInLog.close();
+    },
   };
 }

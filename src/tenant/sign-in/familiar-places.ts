@@ -1,0 +1,115 @@
+/** Familiar places of smart lockout: networks from which a user has signed in, as keyed digests of their prefixes. */
+
+import { isIP, isIPv4 } from 'node:net';
+import type { TenantDatabase } from '../store/database.js';
+import type { KeyedDigests } from './digests.js';
+import { Gather } from './gather.js';
+
+/** A place that was not used for so long is a strange one again. */
+const FORGOTTEN_AFTER = 90 * 24 * 60 * 60 * 1000;
+const NOTED_AGAIN_AFTER = 24 * 60 * 60 * 1000;
+/** No user has this id. */
+const NOBODY = 0;
+
+/** The /24 of an IPv4 address, the /48 of an IPv6 address; undefined for what is none. */
+export function networkOf(address: string): string | undefined {
+  // A zone names an interface of this machine.
+  const bare = address.replace(/%.*$/, '');
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
+  if (isIPv4(mapped)) return `${mapped.slice(0, mapped.lastIndexOf('.'))}.0/24`;
+  if (isIP(mapped) !== 6) return undefined;
+  // URL spells an IPv6 address in one way only (RFC 5952).
+  const canonical = new URL(`http://[${mapped}]/`).hostname.slice(1, -1);
+  const [head = '', tail] = canonical.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  const words = [...left, ...Array<string>(zeros).fill('0'), ...right];
+  return `${words.slice(0, 3).join(':')}::/48`;
+}
+
+export interface Place {
+  /** Undefined: a name that no user has. */
+  readonly userId: number | undefined;
+  readonly address: string;
+}
+
+export class FamiliarPlaces {
+  readonly #database: TenantDatabase;
+  readonly #digests: KeyedDigests;
+  readonly #now: () => Date;
+  readonly #lastUsed: Gather<{ readonly userId: number; readonly digest: Buffer }, number | undefined>;
+
+  constructor(database: TenantDatabase, digests: KeyedDigests, now: () => Date) {
+    this.#database = database;
+    this.#digests = digests;
+    this.#now = now;
+    this.#lastUsed = new Gather(async (places) => {
+      const rows = await database.run((queries) =>
+        queries
+          .selectFrom('familiar_places')
+          .select(['place_digest', 'last_used'])
+          .where('user_id', 'in', [...new Set(places.map(({ userId }) => userId))])
+          // A digest is of one user's place: it matches no other user's row.
+          .where(
+            'place_digest',
+            'in',
+            places.map(({ digest }) => digest),
+          )
+          .execute(),
+      );
+      const found = new Map(
+        rows.map(({ place_digest, last_used }) => [Buffer.from(place_digest).toString('latin1'), last_used]),
+      );
+      return places.map(({ digest }) => found.get(digest.toString('latin1')));
+    });
+  }
+
+  /** Looks it up for names without user as well. `fresh`: noted not long ago, and need not be again. */
+  async look({ userId = NOBODY, address }: Place): Promise<{ readonly familiar: boolean; readonly fresh: boolean }> {
+    const digest = this.#digests.place(userId, networkOf(address) ?? '');
+    const lastUsed = await this.#lastUsed.run({ userId, digest });
+    return { familiar: lastUsed !== undefined, fresh: (lastUsed ?? 0) > this.#now().getTime() - NOTED_AGAIN_AFTER };
+  }
+
+  /** After successful sign-ins. Users who are gone meanwhile are left out. */
+  async remember(places: readonly { readonly userId: number; readonly address: string }[]): Promise<void> {
+    const now = this.#now().getTime();
+    const rows = new Map<string, { user_id: number; place_digest: Buffer; last_used: number }>();
+    for (const { userId, address } of places) {
+      const network = networkOf(address);
+      if (network === undefined) continue;
+      const digest = this.#digests.place(userId, network);
+      rows.set(digest.toString('latin1'), { user_id: userId, place_digest: digest, last_used: now });
+    }
+    if (rows.size === 0) return;
+    await this.#database.transaction(async (queries) => {
+      const present = await queries
+        .selectFrom('users')
+        .select('id')
+        .where('id', 'in', [...new Set([...rows.values()].map(({ user_id }) => user_id))])
+        .execute();
+      const ids = new Set(present.map(({ id }) => id));
+      // In one order in all processes, as with lockouts.
+      const values = [...rows.entries()]
+        .filter(([, { user_id }]) => ids.has(user_id))
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([, row]) => row);
+      if (values.length === 0) return;
+      await queries
+        .insertInto('familiar_places')
+        .values(values)
+        .onConflict((conflict) => conflict.columns(['user_id', 'place_digest']).doUpdateSet({ last_used: now }))
+        .execute();
+    });
+  }
+
+  /** Drops places that nobody has come from for 90 days. @returns how many. */
+  async purge(): Promise<number> {
+    const before = this.#now().getTime() - FORGOTTEN_AFTER;
+    const { numDeletedRows } = await this.#database.run((queries) =>
+      queries.deleteFrom('familiar_places').where('last_used', '<', before).executeTakeFirstOrThrow(),
+    );
+    return Number(numDeletedRows);
+  }
+}

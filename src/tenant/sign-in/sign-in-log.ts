@@ -1,0 +1,101 @@
+/** The sign-in log: gathered, and written a few times a second. A name that no user has is never written down. */
+
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { TenantDatabase } from '../store/database.js';
+import type { FamiliarPlaces } from './familiar-places.js';
+
+const INTERVAL = 250;
+/** Rows a statement: eleven parameters each, and SQLite takes 32,766. */
+const BATCH = 1000;
+/** While the database cannot be written to; beyond that the oldest are lost, and the count of them is told. */
+const MOST_WAITING = 50_000;
+/** Of what clients send: their id, the correlation id. */
+const MAX_TEXT = 256;
+
+export interface SignInEntry {
+  /** Undefined: no such user. */
+  readonly user: { readonly objectId: string; readonly userPrincipalName: string } | undefined;
+  readonly clientId: string;
+  readonly flow: 'password' | 'browser' | 'deviceCode' | 'refresh';
+  readonly address: string;
+  readonly familiar: boolean;
+  /** AADSTS number, the real one: 50034 and 50056 where the person was told 50126. 0: signed in. */
+  readonly errorCode: number;
+  readonly correlationId: string;
+}
+
+export class SignInLog {
+  readonly #database: TenantDatabase;
+  readonly #places: FamiliarPlaces;
+  readonly #now: () => Date;
+  readonly #log: Logger;
+  readonly #timer: NodeJS.Timeout;
+  #entries: (SignInEntry & { readonly at: number })[] = [];
+  #familiar: { readonly userId: number; readonly address: string }[] = [];
+  #lost = 0;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(database: TenantDatabase, places: FamiliarPlaces, now: () => Date, log: Logger) {
+    this.#database = database;
+    this.#places = places;
+    this.#now = now;
+    this.#log = log;
+    this.#timer = setInterval(() => void this.flush(), INTERVAL).unref();
+  }
+
+  record(entry: SignInEntry): void {
+    this.#entries.push({ ...entry, at: this.#now().getTime() });
+    if (this.#entries.length > MOST_WAITING) {
+      this.#entries.shift();
+      this.#lost++;
+    }
+  }
+
+  /** The user's place is a familiar one from now on. */
+  remember(userId: number, address: string): void {
+    if (this.#familiar.length < MOST_WAITING) this.#familiar.push({ userId, address });
+  }
+
+  /** Everything recorded so far is in the database when it resolves, or waits for the next time if that failed. */
+  flush(): Promise<void> {
+    this.#running = this.#running.then(() => this.#write());
+    return this.#running;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+    if (this.#entries.length > 0) this.#log.error({ lost: this.#entries.length }, 'sign-in log could not be written');
+  }
+
+  async #write(): Promise<void> {
+    try {
+      while (this.#entries.length > 0) {
+        const entries = this.#entries.slice(0, BATCH);
+        await this.#database.run((queries) => queries.insertInto('sign_ins').values(entries.map(toRow)).execute());
+        // By identity: the oldest may have been dropped meanwhile.
+        const written = new Set(entries);
+        this.#entries = this.#entries.filter((entry) => !written.has(entry));
+      }
+      while (this.#familiar.length > 0) await this.#places.remember(this.#familiar.splice(0, BATCH));
+      if (this.#lost > 0) this.#log.error({ lost: this.#lost }, 'entries of the sign-in log were lost');
+      this.#lost = 0;
+    } catch (err) {
+      this.#log.warn({ err, waiting: this.#entries.length }, 'sign-in log not written; tried again');
+    }
+  }
+}
+
+const toRow = (entry: SignInEntry & { readonly at: number }) => ({
+  sign_in_id: randomUUID(),
+  at: entry.at,
+  user_object_id: entry.user?.objectId ?? null,
+  user_principal_name: entry.user?.userPrincipalName ?? null,
+  client_id: entry.clientId.slice(0, MAX_TEXT),
+  flow: entry.flow,
+  address: entry.address.slice(0, MAX_TEXT),
+  familiar: entry.familiar ? 1 : 0,
+  error_code: entry.errorCode,
+  correlation_id: entry.correlationId.slice(0, MAX_TEXT),
+});
