@@ -199,8 +199,8 @@ async function signInAll({ lab, tenant, say }: Demo, changed: number): Promise<S
     await show('old password', lab.userPrincipalNameOf(changed), lab.previousPasswordOf(changed)!, 'AADSTS50126');
     for (const [kind, who, expected] of [
       ['disabled', 'right password, account disabled', 'AADSTS50057'],
-      ['mustChange', 'must change password: not synced', 'AADSTS50056'],
-      ['inetOrgPerson', 'an inetOrgPerson: not synced', 'AADSTS50034'],
+      ['mustChange', 'must change password: not synced', 'AADSTS50126'],
+      ['inetOrgPerson', 'an inetOrgPerson: not synced', 'AADSTS50126'],
     ] as const) {
       for (const index of lab.indexesOf(kind)) {
         await show(who, ...right(index), expected);

@@ -21,9 +21,11 @@ import { registerMetadataEndpoints } from './oidc/metadata-endpoints.js';
 import { keepSigningKey } from './oidc/signing-key.js';
 import { registerTokenEndpoint } from './oidc/token-endpoint.js';
 import { Tokens } from './oidc/tokens.js';
+import { seedDomains } from './policies/domains.js';
 import { PROVISIONING_PATH, registerProvisioningEndpoint } from './provisioning/endpoint.js';
 import { INITIAL_FEATURES } from './provisioning/operations.js';
 import { registerRateLimit } from './rate-limit.js';
+import type { SignInHasher } from './sign-in/password-check.js';
 import { createSignIn } from './sign-in/sign-in.js';
 import { DATABASE_FILE, openStateDir } from './state-dir.js';
 import { withStateLock } from './state-lock.js';
@@ -52,7 +54,7 @@ const NO_SUCH_ADDRESS = { error: 'invalid_request', error_description: 'There is
 
 export interface TenantDependencies {
   /** Checks passwords. The caller's: `close()` leaves it running. */
-  readonly hasher: Pick<Hasher, 'verify' | 'info'>;
+  readonly hasher: SignInHasher & Pick<Hasher, 'info'>;
   readonly logger: Logger;
   readonly now?: () => Date;
   /** Where `{ env: … }` secrets are looked up; default process.env. */
@@ -98,11 +100,13 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   }));
   const store = new SqliteStore(join(config.stateDir, DATABASE_FILE), { initialFeatures: INITIAL_FEATURES, now });
 
+  const domains = await seedDomains(store.database, config.domains, logger);
+
   let baseUrl = config.publicUrl?.replace(/\/+$/, '');
   const context: TenantContext = {
     store,
     displayName: config.displayName,
-    domains: new Set(config.domains.map(({ name }) => name)),
+    domains: new Set(domains),
     // No request is answered before the server listens, and then it is set.
     baseUrl: () => baseUrl ?? '',
     now,
@@ -112,9 +116,22 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   const tokens = new Tokens({ key, tenantId: store.tenantId, issuer: () => issuerOf(context), now });
   const clients = new Clients({ agents, applications: config.applications?.map(({ clientId }) => clientId) });
 
+  const signIn = await createSignIn({
+    store,
+    hasher: deps.hasher,
+    settings: {
+      threshold: config.signIn.lockoutThreshold,
+      seconds: config.signIn.lockoutSeconds,
+      blockHighRisk: config.signIn.blockHighRisk,
+    },
+    now,
+    log: logger,
+    onAttempt: (flow, code) => context.metrics.signIn(flow, code),
+  });
+
   const server = createServer(tls, context, config);
   await registerRateLimit(server, config.rateLimit);
-  registerTokenEndpoint(server, { context, clients, tokens, signIn: createSignIn(store, deps.hasher) });
+  registerTokenEndpoint(server, { context, clients, tokens, signIn });
   registerMetadataEndpoints(server, context, key);
   registerProvisioningEndpoint(server, { context, clients, tokens, serverName: hostname() });
   const writeback = createWriteback({ store, now, log: logger, ...config.passwordWriteback });
@@ -136,6 +153,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     await listen(server, config.listen);
   } catch (error) {
     await server.close();
+    await signIn.close();
     await store.close();
     throw error;
   }
@@ -147,6 +165,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     monitor = config.monitor && (await startTenantMonitor({ ...context, config: config.monitor, startedAt: now() }));
   } catch (error) {
     await server.close();
+    await signIn.close();
     await store.close();
     throw error;
   }
@@ -160,6 +179,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     await server.close();
     clearTimeout(cut);
     await monitor?.close();
+    await signIn.close();
     await store.close();
     logger.info('tenant is closed');
   };

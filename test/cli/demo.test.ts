@@ -44,8 +44,8 @@ const EXPECTED = [
   ['new password', 'signed in'],
   ['old password', 'AADSTS50126'],
   ['right password, account disabled', 'AADSTS50057'],
-  ['must change password: not synced', 'AADSTS50056'],
-  ['an inetOrgPerson: not synced', 'AADSTS50034'],
+  ['must change password: not synced', 'AADSTS50126'],
+  ['an inetOrgPerson: not synced', 'AADSTS50126'],
 ];
 
 describe('phsync demo', () => {

@@ -1,11 +1,14 @@
 /** Tenant and agent as people run them: child processes of the command line, with configuration files in a directory of their own. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
 import { Agent as HttpAgent, request } from 'undici';
 import { stringify } from 'yaml';
 import type { CycleReport } from '#src/agent/agent.js';
@@ -224,12 +227,16 @@ export class Site {
     return { pid: child.pid!, log };
   }
 
-  /** 0: signed in with a token; else the AADSTS number. */
+  /**
+   * 0: signed in with a token; else the AADSTS number. Where the person is told 50126, the reason that the sign-in log
+   * has: 50034 unknown user, 50056 no password, or 50126.
+   */
   async signIn(userPrincipalName: string, password: string): Promise<number> {
+    const correlationId = randomUUID();
     const { statusCode, body } = await request(this.#tenant!.tokenUrl, {
       method: 'POST',
       dispatcher: this.#http!,
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'client-request-id': correlationId },
       body: new URLSearchParams({
         grant_type: 'password',
         client_id: 'test-app',
@@ -243,7 +250,24 @@ export class Site {
     if (statusCode !== 400 || answer.error !== 'invalid_grant' || answer.error_codes?.length !== 1) {
       throw new Error(`the token endpoint answers ${statusCode} ${JSON.stringify(answer)}`);
     }
-    return answer.error_codes[0]!;
+    const [code] = answer.error_codes as [number];
+    return code === 50126 ? this.#loggedReason(correlationId) : code;
+  }
+
+  /** The log is written a few times a second. */
+  async #loggedReason(correlationId: string): Promise<number> {
+    const database = new Database(join(this.tenantState, 'tenant.sqlite'), { readonly: true });
+    try {
+      const row = database.prepare('SELECT error_code FROM sign_ins WHERE correlation_id = ?').pluck();
+      for (let tries = 0; tries < 200; tries++) {
+        const reason = row.get(correlationId) as number | undefined;
+        if (reason !== undefined) return reason;
+        await sleep(50);
+      }
+      throw new Error('the sign-in log has no entry of this sign-in');
+    } finally {
+      database.close();
+    }
   }
 
   /** Signs all in, some at a time; the AADSTS numbers in order. */

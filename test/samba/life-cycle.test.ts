@@ -18,12 +18,13 @@ import { DirSyncFeature } from '#src/provisioning/types.js';
 import { describeDc, facts, modify } from './dc.js';
 import { type DirectoryOptions, Site, secrets, upnOf } from './harness.js';
 
-// What the tenant answers at sign-in: AADSTS numbers.
+// What the tenant answers at sign-in, or where it is 50126 has in its log: AADSTS numbers.
 const SIGNED_IN = 0;
 const UNKNOWN = 50034;
 const WRONG = 50126;
 const NO_PASSWORD = 50056;
 const DISABLED = 50057;
+const MUST_CHANGE = 50055;
 
 const NORMAL = 0x200;
 const ACCOUNT_DISABLED = 0x2;
@@ -285,7 +286,7 @@ describeDc('the life of an account', () => {
         set(dnOf(name), { pwdLastSet: '-1' });
         set(dnOf(name), { pwdLastSet: '0' });
         expect(await sync()).toMatchObject({ credentialsSent: 1 });
-        expect(await signIn(name, password)).toBe(SIGNED_IN);
+        expect(await signIn(name, password)).toBe(MUST_CHANGE);
         expect(inTenant(name)?.force_change).toBe(1);
       } finally {
         await setFeatures(FEATURES);
@@ -301,7 +302,7 @@ describeDc('the life of an account', () => {
       try {
         set(dnOf(name), { unicodePwd: 'Reset.Passw0rd.2', pwdLastSet: '0' });
         expect(await sync()).toMatchObject({ credentialsSent: 1, filtered: 0, pwdLastSetOnly: 0 });
-        expect(await signIn(name, 'Reset.Passw0rd.2')).toBe(SIGNED_IN);
+        expect(await signIn(name, 'Reset.Passw0rd.2')).toBe(MUST_CHANGE);
         expect(inTenant(name)?.force_change).toBe(1);
         expect(status(name)).toBe('Success');
 
@@ -317,7 +318,7 @@ describeDc('the life of an account', () => {
         set(dnOf(name), { pwdLastSet: '0' });
         expect(await sync()).toMatchObject({ credentialsSent: 1, pwdLastSetOnly: 1 });
         expect(inTenant(name)?.force_change).toBe(1);
-        expect(await signIn(name, 'Reset.Passw0rd.2')).toBe(SIGNED_IN);
+        expect(await signIn(name, 'Reset.Passw0rd.2')).toBe(MUST_CHANGE);
         expect(await sync()).toMatchObject({ credentialsSent: 0 });
       } finally {
         await setFeatures(FEATURES);

@@ -12,6 +12,7 @@ import { createHasher } from '#src/hasher/create-hasher.js';
 import type { Hasher } from '#src/hasher/types.js';
 import { tenantSchema } from '#src/tenant/config.js';
 import { type RunningTenant, startTenant } from '#src/tenant/server.js';
+import type { SignInHasher } from '#src/tenant/sign-in/password-check.js';
 
 export const AGENT = { clientId: 'agent-1', secret: 'correct horse battery staple' } as const;
 export const PROVISIONING_SCOPE = 'https://graph.windows.net/.default';
@@ -61,7 +62,7 @@ export interface TestTenant extends RunningTenant {
 export interface TestTenantOptions {
   readonly stateDir: string;
   readonly config?: Readonly<Record<string, unknown>>;
-  readonly hasher?: Pick<Hasher, 'verify' | 'info'>;
+  readonly hasher?: SignInHasher & Pick<Hasher, 'info'>;
   readonly now?: () => Date;
 }
 
@@ -69,7 +70,7 @@ export interface TestTenantOptions {
 export const testHasher = () => createHasher({ threads: 1 });
 
 export async function startTestTenant(
-  options: TestTenantOptions & { readonly hasher: Pick<Hasher, 'verify' | 'info'> },
+  options: TestTenantOptions & { readonly hasher: SignInHasher & Pick<Hasher, 'info'> },
 ) {
   const { stateDir, config: more = {}, hasher, now } = options;
   const lines: string[] = [];
@@ -91,11 +92,12 @@ export async function startTestTenant(
     ...more,
   });
   let verifications = 0;
-  const counted: Pick<Hasher, 'verify' | 'info'> = {
+  const counted: SignInHasher & Pick<Hasher, 'info'> = {
     info: hasher.info,
-    verify(credential, secret) {
+    ntHash: (password) => hasher.ntHash(password),
+    derive(ntHash, options) {
       verifications++;
-      return hasher.verify(credential, secret);
+      return hasher.derive(ntHash, options);
     },
   };
   const tenant = await startTenant(config, {

@@ -117,7 +117,7 @@ describe('a user on the way to signing in', () => {
     ]);
     expect(first).toMatchObject({ resultCode: 'Success', sourceAnchor: 'YW5jaG9y' });
     expect(first!.cloudAnchor).toMatch(/^User_[0-9a-f-]{36}$/);
-    expect(await errorCode('ann@phs.test', vectors[0]!.password)).toBe(50056);
+    expect(await errorCode('ann@phs.test', vectors[0]!.password)).toBe(50126);
 
     expect(await results(credential('YW5jaG9y'))).toEqual([0]);
     expect(await errorCode('ann@phs.test', vectors[0]!.password)).toBe(200);
@@ -130,7 +130,7 @@ describe('a user on the way to signing in', () => {
     });
     expect(await results(changed)).toEqual([0]);
     expect(await errorCode('ann@phs.test', vectors[0]!.password)).toBe(50126);
-    expect(await errorCode('ann@phs.test', vectors[3]!.password)).toBe(200);
+    expect(await errorCode('ann@phs.test', vectors[3]!.password)).toBe(50055);
     expect(await tenant.store.findSignInUser('ann@phs.test')).toMatchObject({
       forcePasswordChangeOnLogon: true,
       passwordPolicies: 'DisablePasswordExpiration',
@@ -139,7 +139,7 @@ describe('a user on the way to signing in', () => {
     await client.provisionAzureADSyncObjects([user('YW5jaG9y', { accountEnabled: false })]);
     expect(await errorCode('ann@phs.test', vectors[3]!.password)).toBe(50057);
     await client.provisionAzureADSyncObjects([user('YW5jaG9y', {}, 'Delete')]);
-    expect(await errorCode('ann@phs.test', vectors[3]!.password)).toBe(50034);
+    expect(await errorCode('ann@phs.test', vectors[3]!.password)).toBe(50126);
     expect(await results(changed)).toEqual([2]);
     const [back] = await client.provisionAzureADSyncObjects([user('YW5jaG9y', { accountEnabled: true }, 'Add')]);
     expect(back!.cloudAnchor).toBe(first!.cloudAnchor);

@@ -7,6 +7,7 @@ import { fetch, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCredential } from '#src/hasher/credential.js';
 import type { Hasher } from '#src/hasher/types.js';
+import type { SignInHasher } from '#src/tenant/sign-in/password-check.js';
 import type { UserAttributes } from '#src/tenant/store/store.js';
 import {
   AGENT,
@@ -113,10 +114,10 @@ describe('sign-in by password', () => {
   );
 
   it.each([
-    ['unknown user', 'nobody@phs.test', 50034],
-    ['user of an unknown domain', 'vector0@other.test', 50034],
-    ['deleted user', 'deleted@phs.test', 50034],
-    ['user without password', 'nopassword@phs.test', 50056],
+    ['unknown user', 'nobody@phs.test', 50126],
+    ['user of an unknown domain', 'vector0@other.test', 50126],
+    ['deleted user', 'deleted@phs.test', 50126],
+    ['user without password', 'nopassword@phs.test', 50126],
     ['disabled user', 'disabled@phs.test', 50057],
   ])('answers for a %s', async (_name, username, code) => {
     expectRefused(await tenant.signIn(username, vectors[0]!.password), code, 'invalid_grant');
@@ -130,37 +131,6 @@ describe('sign-in by password', () => {
     const { password } = vectors[0]!;
     for (const longer of [`${password}\u0000`, password + 'x'.repeat(256), password + 'x'.repeat(8000)]) {
       expectRefused(await tenant.signIn('vector0@phs.test', longer), 50126, 'invalid_grant');
-    }
-  });
-
-  it('checks exactly one password on every path, and 1000 rounds of it', async () => {
-    const iterations: number[] = [];
-    const spy: Pick<Hasher, 'verify'> = {
-      verify(credential, secret) {
-        iterations.push(typeof credential === 'string' ? -1 : credential.iterations);
-        return hasher.verify(credential, secret);
-      },
-    };
-    const { createSignIn } = await import('#src/tenant/sign-in/sign-in.js');
-    const signIn = createSignIn(tenant.store, spy);
-    const paths: [string, string, string][] = [
-      ['vector0@phs.test', vectors[0]!.password, 'signedIn'],
-      ['vector0@phs.test', WRONG, 'wrongPassword'],
-      ['vector0@phs.test', 'x'.repeat(1000), 'wrongPassword'],
-      ['disabled@phs.test', vectors[0]!.password, 'disabled'],
-      ['disabled@phs.test', WRONG, 'wrongPassword'],
-      ['nopassword@phs.test', WRONG, 'noPassword'],
-      ['nobody@phs.test', WRONG, 'unknownUser'],
-      ['deleted@phs.test', WRONG, 'unknownUser'],
-      ['', WRONG, 'unknownUser'],
-    ];
-    for (const [username, password, status] of paths) {
-      iterations.length = 0;
-      expect((await signIn(username, password)).status).toBe(status);
-      expect(iterations).toEqual([1000]);
-      const before = tenant.verifications();
-      if (username !== '') await tenant.signIn(username, password);
-      expect(tenant.verifications() - before).toBe(username === '' ? 0 : 1);
     }
   });
 
@@ -348,7 +318,7 @@ describe('a list of applications', () => {
       hasher,
       config: { applications: [{ clientId: 'portal' }] },
     });
-    expect((await listed.signIn('a@phs.test', 'x', { client_id: 'portal' })).json.error_codes).toEqual([50034]);
+    expect((await listed.signIn('a@phs.test', 'x', { client_id: 'portal' })).json.error_codes).toEqual([50126]);
     expect((await listed.signIn('a@phs.test', 'x', { client_id: 'other' })).json.error_codes).toEqual([700016]);
     await listed.close();
     await own.remove();
@@ -358,18 +328,21 @@ describe('a list of applications', () => {
 describe('a tenant that closes', () => {
   it('answers the request under way first, and takes no other', async () => {
     const own = await temporaryDirectory();
-    let finish = (_matches: boolean) => {};
+    let finish = () => {};
     let began = () => {};
     const checking = new Promise<void>((resolve) => {
       began = resolve;
     });
-    const slow: Pick<Hasher, 'verify' | 'info'> = {
+    const slow: SignInHasher & Pick<Hasher, 'info'> = {
       info: hasher.info,
-      verify: () =>
-        new Promise((resolve) => {
+      ntHash: (password) => hasher.ntHash(password),
+      derive: async (ntHash, options) => {
+        await new Promise<void>((resolve) => {
           finish = resolve;
           began();
-        }),
+        });
+        return hasher.derive(ntHash, options);
+      },
     };
     const closing = await startTestTenant({ stateDir: own.path, hasher: slow });
     const answer = closing.signIn('a@phs.test', 'x');
@@ -377,8 +350,8 @@ describe('a tenant that closes', () => {
     const closed = closing.closeServer();
     expect(closing.closeServer()).toBe(closed);
     await expect(closing.get('/health')).rejects.toThrow(/ECONNREFUSED/);
-    finish(false);
-    expectRefusedBy(closing, await answer, 50034, 'invalid_grant');
+    finish();
+    expectRefusedBy(closing, await answer, 50126, 'invalid_grant');
     await closed;
     await closing.close();
     await own.remove();

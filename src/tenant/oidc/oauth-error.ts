@@ -23,6 +23,13 @@ const definitions = {
     status: 400,
     text: (tenant) => `The user account does not exist in the ${tenant} directory.`,
   },
+  50053: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () =>
+      'The account is locked, you tried to sign in too many times with an incorrect user ID or password. Try again later.',
+  },
+  50055: { error: 'invalid_grant', status: 400, text: () => 'The password is expired.' },
   50056: {
     error: 'invalid_grant',
     status: 400,
@@ -34,6 +41,7 @@ const definitions = {
     status: 400,
     text: () => 'Error validating credentials due to invalid username or password.',
   },
+  50135: { error: 'invalid_grant', status: 400, text: () => 'Password change is required due to account risk.' },
   70003: {
     error: 'unsupported_grant_type',
     status: 400,

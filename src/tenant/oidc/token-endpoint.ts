@@ -2,7 +2,7 @@
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isThisTenant, type TenantContext } from '../context.js';
-import type { SignIn, SignInOutcome } from '../sign-in/sign-in.js';
+import type { SignIn } from '../sign-in/types.js';
 import type { Clients } from './clients.js';
 import { type AadstsCode, correlationIdOf, oauthError } from './oauth-error.js';
 import { PROVISIONING_RESOURCE, TOKEN_LIFETIME, type Tokens } from './tokens.js';
@@ -25,13 +25,6 @@ interface Form {
   get(name: string): string | undefined;
 }
 
-const codeOf: Readonly<Record<Exclude<SignInOutcome['status'], 'signedIn'>, AadstsCode>> = {
-  unknownUser: 50034,
-  noPassword: 50056,
-  disabled: 50057,
-  wrongPassword: 50126,
-};
-
 export function registerTokenEndpoint(server: FastifyInstance, options: TokenEndpointOptions): void {
   const { context } = options;
   server.post<{ Params: { tenant: string } }>(
@@ -51,7 +44,7 @@ export function registerTokenEndpoint(server: FastifyInstance, options: TokenEnd
       const correlationId = startReply(request, reply);
       const { tenant } = request.params;
       const answer: Answer = isThisTenant(context, tenant)
-        ? await grant(formOf(request), tenant, options)
+        ? await grant(formOf(request), tenant, { ...options, address: request.ip, correlationId })
         : { code: 90002, subject: tenant };
       if ('body' in answer) return answer.body;
       return refuse(reply, answer, context, correlationId);
@@ -84,7 +77,13 @@ function refuse(
   return body;
 }
 
-function grant(form: Form, tenant: string, options: TokenEndpointOptions): Promise<Answer> | Answer {
+interface GrantOptions extends TokenEndpointOptions {
+  /** The person's. */
+  readonly address: string;
+  readonly correlationId: string;
+}
+
+function grant(form: Form, tenant: string, options: GrantOptions): Promise<Answer> | Answer {
   const type = form.get('grant_type');
   if (type === undefined) return { code: 900144, subject: 'grant_type' };
   const clientId = form.get('client_id');
@@ -114,7 +113,7 @@ async function clientCredentials(form: Form, clientId: string, options: TokenEnd
   return { body: { token_type: 'Bearer', expires_in: TOKEN_LIFETIME, access_token: accessToken } };
 }
 
-async function password(form: Form, clientId: string, tenant: string, options: TokenEndpointOptions): Promise<Answer> {
+async function password(form: Form, clientId: string, tenant: string, options: GrantOptions): Promise<Answer> {
   const { clients, tokens, signIn, context } = options;
   if (!clients.maySignIn(clientId)) return { code: 700016, subject: clientId };
   // An agent is a confidential client: it must show its secret whatever the grant.
@@ -124,10 +123,21 @@ async function password(form: Form, clientId: string, tenant: string, options: T
   if (username === undefined) return { code: 900144, subject: 'username' };
   const secret = form.get('password');
   if (secret === undefined) return { code: 900144, subject: 'password' };
-  const outcome = await signIn(username, secret);
+  const { address, correlationId } = options;
+  const outcome = await signIn.signIn({
+    userPrincipalName: username,
+    password: secret,
+    clientId,
+    address,
+    flow: 'password',
+    correlationId,
+  });
   // The object id, never what was typed: people type passwords into the name's field.
-  context.log.info({ status: outcome.status, objectId: outcome.user?.objectId, clientId }, 'sign-in');
-  if (outcome.status !== 'signedIn') return { code: codeOf[outcome.status], subject: tenant };
+  const objectId = 'user' in outcome ? outcome.user?.objectId : undefined;
+  const refusal = outcome.status === 'refused' ? outcome.code : undefined;
+  context.log.info({ status: outcome.status, code: refusal, objectId, clientId }, 'sign-in');
+  if (outcome.status === 'federated') return { code: 50126, subject: tenant };
+  if (outcome.status === 'refused') return { code: outcome.code, subject: tenant };
   const scopes = scopesOf(form.get('scope'));
   const { accessToken, idToken } = await tokens.issueUserTokens(outcome.user, clientId, scopes);
   return {

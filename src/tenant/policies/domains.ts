@@ -35,7 +35,11 @@ export async function seedDomains(
   log: Logger,
 ): Promise<string[]> {
   const stored = await database.transaction(async (queries) => {
-    const hasDefault = await queries.selectFrom('domains').select('name').where('is_default', '=', 1).executeTakeFirst();
+    const hasDefault = await queries
+      .selectFrom('domains')
+      .select('name')
+      .where('is_default', '=', 1)
+      .executeTakeFirst();
     await queries
       .insertInto('domains')
       .values(domains.map((domain, i) => toRow(domain, hasDefault === undefined && i === 0)))

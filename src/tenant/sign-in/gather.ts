@@ -24,8 +24,12 @@ export class Gather<Item, Result> {
     for (let i = 0; i < all.length; i += this.#most) {
       const some = all.slice(i, i + this.#most);
       this.#work(some.map(({ item }) => item)).then(
-        (results) => some.forEach(({ resolve }, k) => resolve(results[k]!)),
-        (error) => some.forEach(({ reject }) => reject(error)),
+        (results) => {
+          for (const [k, { resolve }] of some.entries()) resolve(results[k]!);
+        },
+        (error) => {
+          for (const { reject } of some) reject(error);
+        },
       );
     }
   }

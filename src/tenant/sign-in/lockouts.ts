@@ -154,9 +154,7 @@ export class Lockouts {
     const rows = await queries
       .insertInto('lockouts')
       .values(ids.map((id) => toRow(keys.get(id)!, NO_FAILURES, now)))
-      .onConflict((conflict) =>
-        conflict.columns(['name_digest', 'familiar']).doUpdateSet({ updated_at: now }),
-      )
+      .onConflict((conflict) => conflict.columns(['name_digest', 'familiar']).doUpdateSet({ updated_at: now }))
       .returning(['name_digest', 'familiar', 'failures', 'locked_until', 'locks', 'wrong'])
       .execute();
     const before = new Map(rows.map((row) => [idOfRow(row as Row), stateOf(row as Row)]));

@@ -1,13 +1,7 @@
 /** Whether a password fits a credential: the same work for every name, known or not, and for every answer. */
 
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import {
-  type Credential,
-  DEFAULT_ITERATIONS,
-  DIGEST_SIZE,
-  type Hasher,
-  SALT_SIZE,
-} from '../../hasher/types.js';
+import { type Credential, DEFAULT_ITERATIONS, DIGEST_SIZE, type Hasher, SALT_SIZE } from '../../hasher/types.js';
 import type { KeyedDigests } from './digests.js';
 
 /** What sign-in needs of a hasher: the digest and not only its comparison, since a wrong password's is its fingerprint. */

@@ -30,6 +30,8 @@ export interface SignInDependencies {
   readonly settings: LockoutSettings & { readonly blockHighRisk: boolean };
   readonly now: () => Date;
   readonly log: Logger;
+  /** Told of each attempt; for metrics. */
+  readonly onAttempt?: (flow: SignInAttempt['flow'], errorCode: number) => void;
 }
 
 /** What the password came to, before any rule of the account is looked at. */
@@ -69,6 +71,11 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
   const realms = new Realms(database);
   const background = new Set<Promise<unknown>>();
 
+  const record = (entry: SignInEntry) => {
+    signInLog.record(entry);
+    deps.onAttempt?.(entry.flow as SignInAttempt['flow'], entry.errorCode);
+  };
+
   /** The same look-ups, one verification and one decision for every name and password. */
   async function attemptOn(attempt: SignInAttempt, realm: Realm): Promise<Tried> {
     const { userPrincipalName, password, address, clientId, flow, correlationId } = attempt;
@@ -100,7 +107,8 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
     // One look-up more, where a password would be expired if the feature is on.
     if (!isExpired({ ...facts, cloudPolicyForSynchronized: true }, now())) return 0;
     const features = await store.dirSyncFeatures();
-    const cloudPolicyForSynchronized = (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) !== 0;
+    const cloudPolicyForSynchronized =
+      (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) !== 0;
     return isExpired({ ...facts, cloudPolicyForSynchronized }, now()) ? [50055, 'expired'] : 0;
   }
 
@@ -149,7 +157,7 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
       if (realm.type === 'federated') return { status: 'federated', url: realm.url };
       const tried = await attemptOn(attempt, realm);
       if (tried.verdict === 'right') return { status: 'right', user: tried.user, realm };
-      signInLog.record({ ...tried.entry, errorCode: tried.reason });
+      record({ ...tried.entry, errorCode: tried.reason });
       return { status: tried.verdict };
     },
     async signIn(attempt): Promise<SignInOutcome> {
@@ -157,13 +165,13 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
       if (realm.type === 'federated') return { status: 'federated', url: realm.url };
       const tried = await attemptOn(attempt, realm);
       if (tried.verdict !== 'right') {
-        signInLog.record({ ...tried.entry, errorCode: tried.reason });
+        record({ ...tried.entry, errorCode: tried.reason });
         return { status: 'refused', code: tried.verdict === 'locked' ? 50053 : 50126 };
       }
       const { user, entry, fresh } = tried;
       if (user.credential?.iterations !== DEFAULT_ITERATIONS) upgrade(user, attempt.password);
       const refusal = await refusalOf(user, realm);
-      signInLog.record({ ...entry, errorCode: refusal === 0 ? 0 : refusal[0] });
+      record({ ...entry, errorCode: refusal === 0 ? 0 : refusal[0] });
       if (refusal !== 0) {
         const [code, change] = refusal;
         return { status: 'refused', code, user, ...(change === undefined ? {} : { change }) };
