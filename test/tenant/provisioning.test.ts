@@ -143,7 +143,7 @@ describe('a user on the way to signing in', () => {
     expect(await results(changed)).toEqual([2]);
     const [back] = await client.provisionAzureADSyncObjects([user('YW5jaG9y', { accountEnabled: true }, 'Add')]);
     expect(back!.cloudAnchor).toBe(first!.cloudAnchor);
-    expect(await errorCode('ann@phs.test', vectors[3]!.password)).toBe(200);
+    expect(await errorCode('ann@phs.test', vectors[3]!.password)).toBe(50055);
   });
 
   it('is still there after a restart, with authority, keys and tokens', async () => {
