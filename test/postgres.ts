@@ -77,8 +77,9 @@ export class TestPostgres {
     return postgres;
   }
 
-  /** After stop() or crash(): the same data on the same port. */
+  /** After stop() or crash(): the same data on the same port. Nothing where it runs. */
   async start(): Promise<void> {
+    if (this.#runs) return;
     const server = spawnPostgres(['-D', join(this.#directory, 'data')]);
     this.#server = server;
     this.#log = '';
@@ -148,10 +149,13 @@ export class TestPostgres {
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
-    const server = this.#server;
-    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
-    server.kill(signal);
-    await exited(server);
+    if (!this.#runs) return;
+    this.#server!.kill(signal);
+    await exited(this.#server!);
+  }
+
+  get #runs(): boolean {
+    return this.#server !== undefined && this.#server.exitCode === null && this.#server.signalCode === null;
   }
 
   #url(user: string, database: string): string {

@@ -27,9 +27,9 @@ import { INITIAL_FEATURES } from './provisioning/operations.js';
 import { registerRateLimit } from './rate-limit.js';
 import type { SignInHasher } from './sign-in/password-check.js';
 import { createSignIn } from './sign-in/sign-in.js';
-import { DATABASE_FILE, openStateDir } from './state-dir.js';
+import { openStateDir } from './state-dir.js';
 import { withStateLock } from './state-lock.js';
-import { SqliteStore } from './store/sqlite-store.js';
+import { openStore } from './store/open-store.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
 import { registerWritebackEndpoints } from './write-back/endpoints.js';
@@ -98,7 +98,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     tls: await readTls(config, now()),
     key: await keepSigningKey(join(config.stateDir, 'token-key.json')),
   }));
-  const store = new SqliteStore(join(config.stateDir, DATABASE_FILE), { initialFeatures: INITIAL_FEATURES, now });
+  const store = await openStore(config, { initialFeatures: INITIAL_FEATURES, now, env });
 
   const domains = await seedDomains(store.database, config.domains, logger);
 

@@ -61,6 +61,8 @@ export interface TestTenant extends RunningTenant {
 
 export interface TestTenantOptions {
   readonly stateDir: string;
+  /** PostgreSQL in place of SQLite. */
+  readonly databaseUrl?: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly hasher?: SignInHasher & Pick<Hasher, 'info'>;
   readonly now?: () => Date;
@@ -72,7 +74,7 @@ export const testHasher = () => createHasher({ threads: 1 });
 export async function startTestTenant(
   options: TestTenantOptions & { readonly hasher: SignInHasher & Pick<Hasher, 'info'> },
 ) {
-  const { stateDir, config: more = {}, hasher, now } = options;
+  const { stateDir, databaseUrl, config: more = {}, hasher, now } = options;
   const lines: string[] = [];
   const logger = pino(
     { level: 'trace' },
@@ -89,6 +91,7 @@ export async function startTestTenant(
     domains: [{ name: 'phs.test' }, { name: 'Second.Example' }],
     rateLimit: { token: 1_000_000, graph: 1_000_000, pages: 1_000_000 },
     agents: [{ clientId: AGENT.clientId, clientSecret: { env: 'AGENT_SECRET' } }],
+    ...(databaseUrl === undefined ? {} : { store: { type: 'postgres', url: { env: 'DATABASE_URL' } } }),
     ...more,
   });
   let verifications = 0;
@@ -103,7 +106,7 @@ export async function startTestTenant(
   const tenant = await startTenant(config, {
     hasher: counted,
     logger,
-    env: { AGENT_SECRET: AGENT.secret },
+    env: { AGENT_SECRET: AGENT.secret, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) },
     ...(now === undefined ? {} : { now }),
   });
   const ca = tenant.caPath === undefined ? undefined : readFileSync(tenant.caPath, 'utf8');

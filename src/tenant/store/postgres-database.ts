@@ -5,6 +5,7 @@ import pg from 'pg';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { Queries, TenantDatabase } from './database.js';
 import { migrationsOf } from './migrations.js';
+import { openError, translatedError } from './postgres-errors.js';
 import type { Tables } from './tables.js';
 
 export interface PostgresOptions {
@@ -13,39 +14,63 @@ export interface PostgresOptions {
   readonly maxConnections: number;
 }
 
+/** A statement that each connection prepares once, under its name. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+export type Query = <Row>(statement: Statement, values: readonly unknown[]) => Promise<Row[]>;
+export interface Access {
+  /** Stands alone, on any connection. */
+  readonly query: Query;
+  /** READ COMMITTED, on one connection. */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
+}
+
 /** Of `pg_advisory_xact_lock`: "phsync" as a number, so that one process at a time migrates. */
 const MIGRATION_LOCK = 0x706873796e63;
 /** bigint: times and counts here stay below 2^53. */
 const INT8 = 20;
-/** SQLSTATE of what the next try may not meet: serialization, deadlock, lock, shutdown, too many connections. */
-const BUSY = /^(40001|40P01|55P03|57P01|57P02|57P03|53300|08\w{3})$/;
+/** A batch of 2000 takes a fraction of a second: what takes longer than this waits for someone who has gone astray. */
+const LIMITS = {
+  connectionTimeoutMillis: 10_000,
+  lock_timeout: 10_000,
+  statement_timeout: 60_000,
+  idle_in_transaction_session_timeout: 60_000,
+} as const;
 
 export class PostgresDatabase implements TenantDatabase {
   readonly dialect = 'postgres';
-  readonly #queries: Queries;
   readonly pool: pg.Pool;
+  readonly #queries: Queries;
 
   private constructor(pool: pg.Pool) {
     this.pool = pool;
     this.#queries = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   }
 
-  /** Connects and migrates. @throws PhsyncError `store-open` or `store-newer`. */
+  /** Connects and migrates. @throws PhsyncError `config-secret` (no such URL), `store-open` or `store-newer`. */
   static async open({ url, maxConnections }: PostgresOptions): Promise<PostgresDatabase> {
+    checkUrl(url);
     const types = {
       getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
         oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
     };
-    const pool = new pg.Pool({ connectionString: url, max: maxConnections, types, connectionTimeoutMillis: 10_000 });
+    const pool = new pg.Pool({
+      connectionString: url,
+      max: maxConnections,
+      types,
+      keepAlive: true,
+      application_name: 'phsync tenant',
+      ...LIMITS,
+    });
     // An idle connection that breaks is replaced by the next query, which would end the process otherwise.
     pool.on('error', () => undefined);
     try {
       await migrate(pool);
-    } catch (cause) {
+    } catch (error) {
       await pool.end();
-      if (cause instanceof PhsyncError) throw cause;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new PhsyncError('store-open', `cannot open the PostgreSQL database: ${reason}`, { cause });
+      throw openError(error);
     }
     return new PostgresDatabase(pool);
   }
@@ -58,15 +83,57 @@ export class PostgresDatabase implements TenantDatabase {
     return translated(() => this.#queries.transaction().execute(work));
   }
 
+  /** For statements of our own text. Within `work` errors are pg's; those that leave it are the store's. */
+  access<T>(work: (access: Access) => Promise<T>): Promise<T> {
+    return translated(() =>
+      work({
+        query: async (statement, values) => (await this.pool.query({ ...statement, values: [...values] })).rows,
+        transaction: (inner) => this.#onOneConnection(inner),
+      }),
+    );
+  }
+
   async close(): Promise<void> {
     await this.#queries.destroy();
   }
+
+  async #onOneConnection<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    let broken = false;
+    try {
+      await client.query('BEGIN');
+      const result = await work(
+        async (statement, values) => (await client.query({ ...statement, values: [...values] })).rows,
+      );
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      // A connection that cannot even roll back is not given to anyone else.
+      await client.query('ROLLBACK').catch(() => {
+        broken = true;
+      });
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+}
+
+/** The client's own complaint would repeat the URL. */
+function checkUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed !== undefined && /^postgres(ql)?:$/.test(parsed.protocol) && parsed.pathname.length > 1) return;
+  throw new PhsyncError('config-secret', 'store.url: expected postgres://user:password@host:port/database', {
+    facts: { name: 'store.url' },
+  });
 }
 
 async function migrate(pool: pg.Pool): Promise<void> {
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
+    // A migration may take as long as it takes, and so may the wait for another process's.
+    await client.query('SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await client.query('CREATE TABLE IF NOT EXISTS migrations (number bigint PRIMARY KEY, applied_at bigint NOT NULL)');
     const { rows } = await client.query('SELECT coalesce(max(number), 0) AS newest FROM migrations');
@@ -96,13 +163,7 @@ async function migrate(pool: pg.Pool): Promise<void> {
 async function translated<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
-  } catch (cause) {
-    if (cause instanceof PhsyncError) throw cause;
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
-    if (code === undefined) throw cause;
-    if (BUSY.test(code) || code.startsWith('E')) {
-      throw new PhsyncError('store-busy', 'the tenant database cannot be reached or is busy; try again', { cause });
-    }
-    throw new PhsyncError('store-failed', `the tenant database failed: ${(cause as Error).message}`, { cause });
+  } catch (error) {
+    throw translatedError(error);
   }
 }

@@ -16,28 +16,21 @@ import {
   type UserOutcome,
   userPrincipalNameKey,
 } from './store.js';
-import type { CredentialOrigin } from './tables.js';
-
-/** Attributes in the order of the columns of `upsertSql`. */
-const attributeColumns = [
-  ['userPrincipalName', 'user_principal_name'],
-  ['displayName', 'display_name'],
-  ['givenName', 'given_name'],
-  ['surname', 'surname'],
-  ['mail', 'mail'],
-  ['accountEnabled', 'account_enabled'],
-  ['onPremisesSamAccountName', 'sam_account_name'],
-  ['onPremisesDistinguishedName', 'distinguished_name'],
-  ['onPremisesSecurityIdentifier', 'security_identifier'],
-  ['dnsDomainName', 'dns_domain_name'],
-  ['netBiosName', 'netbios_name'],
-  ['lastPasswordChange', 'last_password_change'],
-] as const satisfies readonly (readonly [keyof UserAttributes, string])[];
+import {
+  ACCOUNT_ENABLED,
+  attributeColumns,
+  newObjectId,
+  policyChanges,
+  type SignInRow,
+  signInSql,
+  toColumn,
+  toSignInUser,
+  USER_PRINCIPAL_NAME,
+} from './user-row.js';
 
 /** Where the parameters of `upsertSql` begin: object id, anchor, UPN key, two times, the attributes, what came. */
 const ATTRIBUTES_AT = 5;
 const FLAGS_AT = ATTRIBUTES_AT + attributeColumns.length;
-const [USER_PRINCIPAL_NAME, ACCOUNT_ENABLED] = [0, 5];
 
 // One statement for new, changed and returning users: a SELECT before each write would double the time. A flag a column
 // says whether the attribute came. (better-sqlite3 takes an array for `?` only, not for `?1`.)
@@ -75,49 +68,11 @@ const historySql = `
   INSERT INTO credential_history (user_id, at, origin, change_date, iterations, force_change, actor)
   VALUES (?, ?, 0, ?, ?, ?, ?)`;
 
-// Graph's passwordPolicies is text: DisableStrongPassword may stand beside.
-const [DISABLE, STRONG] = ['DisablePasswordExpiration', 'DisableStrongPassword'];
-/** With each password, unless the cloud's policy is enforced. */
-const disableExpirationSql = `
-  UPDATE users SET password_policies =
-    CASE WHEN password_policies LIKE '%${STRONG}%' THEN '${DISABLE}, ${STRONG}' ELSE '${DISABLE}' END
-  WHERE id = ? AND (password_policies IS NULL OR password_policies NOT LIKE '%${DISABLE}%')`;
-/** Where it is enforced: with the next password. */
-const enableExpirationSql = `
-  UPDATE users SET password_policies = CASE WHEN password_policies LIKE '%${STRONG}%' THEN '${STRONG}' ELSE 'None' END
-  WHERE id = ? AND password_policies LIKE '%${DISABLE}%'`;
-
-const signInSql = `
-  SELECT id, object_id, source_anchor, user_principal_name, display_name, given_name, surname, mail, account_enabled,
-    password_policies, salt, iterations, hash, changed_at, force_change, origin, last_password_change
-  FROM users LEFT JOIN credentials ON user_id = id
-  WHERE upn_key = ? AND deleted_at IS NULL`;
-
-/** `lastPasswordChange` of a user who must change the password at the first sign-in: the beginning of FILETIME. */
-const MUST_CHANGE = Date.UTC(1601, 0, 1);
+const policySql = ({ value, where }: (typeof policyChanges)[keyof typeof policyChanges]) =>
+  `UPDATE users SET password_policies = ${value} WHERE id = ? AND ${where}`;
 
 /** Real batches need two; each takes as long as there are users who were refused. */
 const MAX_SWAP_ROUNDS = 8;
-
-interface SignInRow {
-  readonly id: number;
-  readonly object_id: string;
-  readonly source_anchor: string | null;
-  readonly user_principal_name: string;
-  readonly display_name: string | null;
-  readonly given_name: string | null;
-  readonly surname: string | null;
-  readonly mail: string | null;
-  readonly account_enabled: number;
-  readonly salt: Uint8Array | null;
-  readonly iterations: number;
-  readonly hash: Uint8Array;
-  readonly changed_at: number;
-  readonly force_change: number | null;
-  readonly origin: CredentialOrigin;
-  readonly password_policies: string | null;
-  readonly last_password_change: number | null;
-}
 
 export interface SqliteStoreOptions {
   /** DirSyncFeatures of a tenant that is made now. */
@@ -169,12 +124,12 @@ export class SqliteStore implements TenantStore {
     this.#credentialByAnchor = prepare(credentialSql('source_anchor')).pluck();
     this.#credentialByObjectId = prepare(credentialSql('object_id')).pluck();
     this.#history = prepare(historySql);
-    this.#disableExpiration = prepare(disableExpirationSql);
-    this.#enableExpiration = prepare(enableExpirationSql);
+    this.#disableExpiration = prepare(policySql(policyChanges.disableExpiration));
+    this.#enableExpiration = prepare(policySql(policyChanges.enableExpiration));
     this.#userByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ? AND deleted_at IS NULL').pluck();
     this.#userByObjectId = prepare('SELECT 1 FROM users WHERE object_id = ? AND deleted_at IS NULL').pluck();
     this.#anyByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ?').pluck();
-    this.#signIn = this.database.reader.prepare(signInSql);
+    this.#signIn = this.database.reader.prepare(signInSql('?'));
     // No name begins with NUL.
     this.#putNameAside = prepare(
       'UPDATE users SET upn_key = char(0) || id WHERE source_anchor = ? AND deleted_at IS NULL',
@@ -217,24 +172,7 @@ export class SqliteStore implements TenantStore {
   async findSignInUser(userPrincipalName: string): Promise<SignInUser | undefined> {
     const key = userPrincipalNameKey(userPrincipalName);
     const row = await this.database.read(() => this.#signIn.get(key) as SignInRow | undefined);
-    if (row === undefined) return undefined;
-    const { salt, iterations, hash } = row;
-    return {
-      id: row.id,
-      objectId: row.object_id,
-      userPrincipalName: row.user_principal_name,
-      displayName: row.display_name,
-      givenName: row.given_name,
-      surname: row.surname,
-      mail: row.mail,
-      accountEnabled: row.account_enabled === 1,
-      credential: salt === null ? undefined : { salt, iterations, hash },
-      forcePasswordChangeOnLogon: salt === null ? row.last_password_change === MUST_CHANGE : row.force_change === 1,
-      passwordPolicies: row.password_policies,
-      synchronized: row.source_anchor !== null,
-      passwordOrigin: salt === null ? undefined : row.origin,
-      passwordChanged: salt === null ? undefined : new Date(row.changed_at),
-    };
+    return row === undefined ? undefined : toSignInUser(row);
   }
 
   async counts(): Promise<StoreCounts> {
@@ -348,21 +286,6 @@ export class SqliteStore implements TenantStore {
     (disableExpiration ? this.#disableExpiration : this.#enableExpiration).run(userId);
     return 'stored';
   }
-}
-
-/**
- * A UUID version 7 (RFC 9562, 5.7), time first: new users go to the end of the index. With random ones (version 4) each
- * batch rewrites the whole index, which took 4 of the 12 µs a user.
- */
-function newObjectId(now: number): string {
-  const time = now.toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
-}
-
-function toColumn(value: UserAttributes[keyof UserAttributes]): string | number | Uint8Array | null {
-  if (value === undefined || value === null) return null;
-  if (typeof value === 'boolean') return value ? 1 : 0;
-  return value instanceof Date ? value.getTime() : value;
 }
 
 const isSqlite = (error: unknown, code: string) => error instanceof sqlite().SqliteError && error.code.startsWith(code);

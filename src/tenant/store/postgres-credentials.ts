@@ -1,0 +1,115 @@
+/** Batches of credentials on PostgreSQL: one statement each, which decides between older and newer itself. */
+
+import type { Access, Query, Statement } from './postgres-database.js';
+import { isCollision } from './postgres-errors.js';
+import { aloneStatement, BATCH_LOCK, MAX_TRIES } from './postgres-users.js';
+import type { CredentialChange, CredentialOptions, CredentialOutcome } from './store.js';
+import { policyChanges } from './user-row.js';
+
+type Key = 'source_anchor' | 'object_id';
+
+// The older-change rule lies in the statement, so that two agents cannot slip between a check and a write. A password
+// that was set in the cloud gives way to a newer change only: a full synchronization brings the former one again.
+// `stored` returns a row for each credential that was written; `known` says who was found.
+// $1 now, $2 actor, $3 keys, $4 salts, $5 iterations, $6 hashes, $7 change dates, $8 force change.
+const text = (key: Key, { value, where }: (typeof policyChanges)[keyof typeof policyChanges]) => `
+  WITH batch AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(${BATCH_LOCK})),
+  known AS MATERIALIZED (
+    SELECT u.id, u.source_anchor, v.*
+    FROM batch, unnest($3::text[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[])
+      WITH ORDINALITY AS v (key, salt, iterations, hash, change_date, force_change, n)
+    JOIN users u ON u.${key} = v.key AND u.deleted_at IS NULL),
+  stored AS (
+    INSERT INTO credentials AS c
+      (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)
+    SELECT id, salt, iterations, hash, change_date, force_change, 0, change_date, $1::bigint FROM known
+    ORDER BY source_anchor COLLATE "C", id
+    ON CONFLICT (user_id) DO UPDATE SET
+      salt = excluded.salt, iterations = excluded.iterations, hash = excluded.hash, change_date = excluded.change_date,
+      force_change = excluded.force_change, origin = 0, changed_at = excluded.change_date, updated_at = excluded.updated_at
+    WHERE c.change_date IS NULL OR excluded.change_date > c.change_date
+      OR (excluded.change_date = c.change_date AND c.origin = 0)
+    RETURNING user_id, change_date, iterations, force_change),
+  history AS (
+    INSERT INTO credential_history (user_id, at, origin, change_date, iterations, force_change, actor)
+    SELECT user_id, $1::bigint, 0, change_date, iterations, force_change, $2 FROM stored),
+  wanting AS (
+    SELECT u.id FROM stored JOIN users u ON u.id = stored.user_id WHERE ${where}
+    ORDER BY u.source_anchor COLLATE "C", u.id FOR NO KEY UPDATE OF u),
+  policy AS (UPDATE users SET password_policies = ${value} FROM wanting WHERE users.id = wanting.id)
+  SELECT n, id FROM known UNION ALL SELECT NULL, user_id FROM stored`;
+
+const statementOf = (key: Key, { disableExpiration }: CredentialOptions): Statement => {
+  const policy = disableExpiration ? 'disableExpiration' : 'enableExpiration';
+  return { name: `credentials_${key}_${policy}`, text: text(key, policyChanges[policy]) };
+};
+
+/** Changes in a row that one statement can take: found in the same way, and no user twice. */
+interface Run {
+  readonly key: Key;
+  readonly changes: Map<string, CredentialChange>;
+}
+
+function runsOf(changes: readonly CredentialChange[]): Run[] {
+  const runs: Run[] = [];
+  for (const change of changes) {
+    const key: Key = change.sourceAnchor === undefined ? 'object_id' : 'source_anchor';
+    const value = keyOf(change);
+    let run = runs.at(-1);
+    if (run === undefined || run.key !== key || run.changes.has(value)) {
+      run = { key, changes: new Map() };
+      runs.push(run);
+    }
+    run.changes.set(value, change);
+  }
+  return runs;
+}
+
+/** PostgreSQL's text has no NUL, and no user's anchor either. */
+const keyOf = ({ sourceAnchor, objectId }: CredentialChange) =>
+  (sourceAnchor ?? objectId ?? '').replaceAll('\0', '\x01');
+
+/** @throws pg's errors; then nothing is stored. */
+export async function applyCredentials(
+  { query, transaction }: Access,
+  changes: readonly CredentialChange[],
+  options: CredentialOptions,
+  now: number,
+): Promise<CredentialOutcome[]> {
+  const runs = runsOf(changes);
+  const work = async (inner: Query) => {
+    const outcomes: CredentialOutcome[] = [];
+    for (const run of runs) outcomes.push(...(await applyRun(inner, run, options, now)));
+    return outcomes;
+  };
+  for (let left = MAX_TRIES; ; left--) {
+    try {
+      if (runs.length <= 1 && left === MAX_TRIES) return await work(query);
+      return await transaction(async (inner) => {
+        await inner(aloneStatement, []);
+        return work(inner);
+      });
+    } catch (error) {
+      if (left === 1 || !isCollision(error)) throw error;
+    }
+  }
+}
+
+async function applyRun(query: Query, { key, changes }: Run, options: CredentialOptions, now: number) {
+  const all = [...changes.values()];
+  const rows = await query<{ readonly n: number | null; readonly id: number }>(statementOf(key, options), [
+    now,
+    options.actor,
+    [...changes.keys()],
+    all.map(({ salt }) => salt),
+    all.map(({ iterations }) => iterations),
+    all.map(({ hash }) => hash),
+    all.map(({ changeDate }) => changeDate.getTime()),
+    all.map(({ forcePasswordChangeOnLogon }) => (forcePasswordChangeOnLogon ? 1 : 0)),
+  ]);
+  const outcomes: CredentialOutcome[] = all.map(() => 'unknownUser');
+  const stored = new Set<number>();
+  for (const { n, id } of rows) if (n === null) stored.add(id);
+  for (const { n, id } of rows) if (n !== null) outcomes[n - 1] = stored.has(id) ? 'stored' : 'olderChange';
+  return outcomes;
+}
