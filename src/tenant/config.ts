@@ -2,88 +2,31 @@
 
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
-import { type ConfigSchemas, domainName } from '../config/schemas.js';
-
-function unique<T>(items: readonly T[], key: (item: T) => string, context: z.RefinementCtx, name: string): void {
-  const seen = new Set<string>();
-  for (const [i, item] of items.entries()) {
-    if (seen.has(key(item))) context.addIssue({ code: 'custom', path: [i, name], message: 'stands in the list twice' });
-    seen.add(key(item));
-  }
-}
-
-const domainSchema = z
-  .strictObject({
-    name: domainName,
-    authenticationType: z.enum(['Managed', 'Federated']).default('Managed'),
-    /** Where a federated domain's users are sent. */
-    federationUrl: z.url({ protocol: /^https$/, error: 'expected an https URL' }).optional(),
-    /** Federation's backup: its users sign in here by password hash. */
-    passwordHashFallback: z.boolean().default(false),
-  })
-  .superRefine(({ authenticationType, federationUrl }, context) => {
-    if (authenticationType === 'Federated' && federationUrl === undefined) {
-      context.addIssue({ code: 'custom', path: ['federationUrl'], message: 'a federated domain needs one' });
-    }
-    if (authenticationType === 'Managed' && federationUrl !== undefined) {
-      context.addIssue({ code: 'custom', path: ['federationUrl'], message: 'only a federated domain has one' });
-    }
-  });
-
-const redirectUri = z
-  .url()
-  .refine(
-    (uri) => /^https:|^http:\/\/(localhost|127\.0\.0\.1|\[::1\])([:/]|$)|^[a-z][a-z0-9+.-]*\.[a-z0-9+.-]*:/i.test(uri),
-    {
-      error: "expected https, http on a loopback address, or an application's own scheme (com.example.app:/…)",
-    },
-  )
-  .refine((uri) => !uri.includes('#'), { error: 'must not have a fragment' });
-
-const applicationSchema = (secret: ConfigSchemas['secret']) =>
-  z.strictObject({
-    clientId: z.string().min(1).max(256),
-    displayName: z.string().min(1).max(256).optional(),
-    /** A confidential client; left out: a public one. */
-    clientSecret: secret.optional(),
-    redirectUris: z.array(redirectUri).default([]),
-    postLogoutRedirectUris: z.array(redirectUri).default([]),
-    /** Scopes of Graph that it may ask for in a user's name, e.g. User.Read.All. */
-    delegated: z.array(z.string().min(1)).default([]),
-    /** Graph's permissions that it has in its own name (client credentials). */
-    permissions: z.array(z.string().min(1)).default([]),
-  });
-
-const signInSchema = z.strictObject({
-  /** Smart lockout. */
-  lockoutThreshold: z.number().int().min(1).max(50).default(10),
-  lockoutSeconds: z.number().int().min(5).max(18_000).default(60),
-  /** Whether people are offered *Keep me signed in* (180 days). */
-  keepMeSignedIn: z.boolean().default(true),
-  /** Refuse users at high risk until their password changes. */
-  blockHighRisk: z.boolean().default(false),
-  /** Addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed. */
-  trustedProxies: z.array(z.string().min(2)).default([]),
-});
+import type { ConfigSchemas } from '../config/schemas.js';
+import { agentsSchema, applicationsSchema } from './config/clients.js';
+import { domainsSchema } from './config/domains.js';
+import { passwordWritebackSchema, rateLimitSchema, retentionSchema, signInSchema } from './config/sign-in.js';
 
 export function tenantSchema({ path, secret }: ConfigSchemas) {
   return z.strictObject({
-    /** Database, certificates and the token key; made with mode 0700. */
-    stateDir: path,
-    listen: z.strictObject({
-      host: z.string().min(1).default('127.0.0.1'),
-      /** 0 takes a free port. */
-      port: z.number().int().min(0).max(65535),
-    }),
-    /** `auto`: a CA of our own and a certificate below stateDir. */
+    stateDir: path.describe('database, certificates and keys; made with mode 0700'),
+    listen: z
+      .strictObject({
+        host: z.string().min(1).default('127.0.0.1').describe('address or name of this machine'),
+        port: z.number().int().min(0).max(65535).describe('0 takes a free one'),
+      })
+      .describe('where the server listens'),
     tls: z
       .union(
-        [z.literal('auto'), z.strictObject({ cert: path, key: path })],
+        [z.literal('auto'), z.strictObject({ cert: path.describe('PEM, with its chain'), key: path.describe('PEM') })],
         'expected auto or { cert: FILE, key: FILE }',
       )
-      .default('auto'),
-    /** What clients call this server, where it is not listen.host and port; goes into tokens as their issuer. */
-    publicUrl: z.url({ protocol: /^https$/, error: 'expected an https URL' }).optional(),
+      .default('auto')
+      .describe('auto: a CA of its own and a certificate, below stateDir'),
+    publicUrl: z
+      .url({ protocol: /^https$/, error: 'expected an https URL' })
+      .optional()
+      .describe('what clients call this server, where it is not listen.host and port; the issuer of its tokens'),
     store: z
       .discriminatedUnion(
         'type',
@@ -91,9 +34,8 @@ export function tenantSchema({ path, secret }: ConfigSchemas) {
           z.strictObject({ type: z.literal('sqlite') }),
           z.strictObject({
             type: z.literal('postgres'),
-            /** `postgres://user:password@host:port/database?sslmode=verify-full`, as a whole. */
-            url: secret,
-            maxConnections: z.number().int().min(1).max(1000).default(10),
+            url: secret.describe('postgres://user:password@host:port/database?sslmode=verify-full, as a whole'),
+            maxConnections: z.number().int().min(1).max(1000).default(10).describe('of each tenant process'),
           }),
         ],
         {
@@ -104,57 +46,39 @@ export function tenantSchema({ path, secret }: ConfigSchemas) {
               : undefined,
         },
       )
-      .default({ type: 'sqlite' }),
-    displayName: z.string().min(1).max(256).default('phsync tenant'),
-    /** Goes into the store at the first start that names a domain; from then on the store (Graph) has the word. */
-    domains: z
-      .array(domainSchema)
-      .min(1)
-      .superRefine((domains, context) => unique(domains, ({ name }) => name, context, 'name')),
-    /** The programs that may provision: OAuth 2.0 confidential clients. */
-    agents: z
-      .array(z.strictObject({ clientId: z.string().min(1).max(256), clientSecret: secret }))
+      .default({ type: 'sqlite' })
+      .describe('sqlite: one file below stateDir, for one process. postgres: several tenant processes may share it'),
+    displayName: z.string().min(1).max(256).default('phsync tenant').describe("the organization's name"),
+    domains: domainsSchema,
+    agents: agentsSchema(secret),
+    applications: applicationsSchema(secret),
+    administrators: z
+      .array(z.string().min(3).max(1024))
       .default([])
-      .superRefine((agents, context) => unique(agents, ({ clientId }) => clientId, context, 'clientId')),
-    /** The clients that people may sign in through. Left out: any client id, as a public client with a password grant. */
-    applications: z
-      .array(applicationSchema(secret))
-      .superRefine((applications, context) => unique(applications, ({ clientId }) => clientId, context, 'clientId'))
-      .optional(),
-    /** User principal names whose delegated tokens carry administrators' scopes. */
-    administrators: z.array(z.string().min(3).max(1024)).default([]),
-    signIn: signInSchema.prefault({}),
-    passwordWriteback: z
-      .strictObject({
-        /** How long a person who changes the password waits for the domain controller's answer. */
-        timeoutSeconds: z.number().int().min(5).max(120).default(30),
-      })
-      .prefault({}),
-    /** Days after which a row is dropped. */
-    retention: z
-      .strictObject({
-        signIns: z.number().int().min(1).max(3650).default(30),
-        audit: z.number().int().min(1).max(3650).default(30),
-        deletedUsers: z.number().int().min(1).max(3650).default(30),
-      })
-      .prefault({}),
-    /** Requests a minute and address, before 429. */
-    rateLimit: z
-      .strictObject({
-        token: z.number().int().min(1).default(600),
-        graph: z.number().int().min(1).default(1200),
-        pages: z.number().int().min(1).default(600),
-      })
-      .prefault({}),
-    /** /healthz, /readyz and /metrics, without TLS; a loopback address unless you know better. */
+      .describe("user principal names whose tokens may carry an administrator's scopes"),
+    signIn: signInSchema,
+    passwordWriteback: passwordWritebackSchema,
+    retention: retentionSchema,
+    rateLimit: rateLimitSchema,
     monitor: z
-      .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.number().int().min(0).max(65535) })
-      .optional(),
-    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-    /** In FIPS mode: use MD4 all the same, without which no password can be checked. */
-    allowMd5InFips: z.boolean().default(false),
-    /** Threads that check passwords. */
-    hasher: z.strictObject({ threads: z.number().int().min(1).max(256) }).default({ threads: 1 }),
+      .strictObject({
+        host: z.string().min(1).default('127.0.0.1').describe('a loopback address'),
+        port: z.number().int().min(0).max(65535).describe('0 takes a free one'),
+      })
+      .optional()
+      .describe('/healthz, /readyz and /metrics (Prometheus), without TLS; left out: none'),
+    logLevel: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+      .default('info')
+      .describe('how much the log on standard error tells'),
+    allowMd5InFips: z
+      .boolean()
+      .default(false)
+      .describe('in FIPS mode: use MD4 all the same, without which no password can be checked'),
+    hasher: z
+      .strictObject({ threads: z.number().int().min(1).max(256).describe('at most') })
+      .default({ threads: 1 })
+      .describe('the threads that check passwords'),
   });
 }
 

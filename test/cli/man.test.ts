@@ -9,6 +9,7 @@ import { wholeProgram } from '#src/cli/commands.js';
 import { describeProgram } from '#src/cli/describe-commands.js';
 import { type DescribedNode, describeSchema } from '#src/config/describe-schema.js';
 import { configSchemas } from '#src/config/schemas.js';
+import { tenantSchema } from '#src/tenant/config.js';
 import { describeWithTools } from '../native/tools.js';
 
 const main = join(fileURLToPath(new URL('../..', import.meta.url)), 'dist/cli/main.js');
@@ -27,7 +28,7 @@ function page(...which: string[]): string {
   expect([status, stderr]).toEqual([0, '']);
   return stdout;
 }
-const pages = { 'phsync(1)': page(), 'agent.yaml(5)': page('agent.yaml') };
+const pages = { 'phsync(1)': page(), 'agent.yaml(5)': page('agent.yaml'), 'tenant.yaml(5)': page('tenant.yaml') };
 
 describe('the manual pages', () => {
   it('have the date that they are told', () => {
@@ -62,15 +63,18 @@ describeWithTools('mandoc', { mandoc: 'mandoc' }, () => {
     }
   });
 
-  it('shows every key of the configuration, with its words', () => {
-    const flat = shown('agent.yaml(5)').replaceAll(/\s+/g, ' ');
+  it.each([
+    ['agent.yaml(5)', agentConfigSchema],
+    ['tenant.yaml(5)', tenantSchema],
+  ] as const)('shows every key of %s, with its words', (name, schemaOf) => {
+    const flat = shown(name).replaceAll(/\s+/g, ' ');
     const walk = (node: DescribedNode, path: string): string[] =>
       [node, ...node.alternatives].flatMap(({ keys, items }) => [
         ...keys.flatMap((key) => [`${path}${key.name}`, ...walk(key.node, `${path}${key.name}.`)]),
         ...(items === undefined ? [] : walk(items, path.replace(/\.$/, '[].'))),
       ]);
-    const keys = walk(describeSchema(agentConfigSchema(configSchemas('/'))), '');
-    expect(keys.length).toBeGreaterThan(50);
+    const keys = walk(describeSchema(schemaOf(configSchemas('/'))), '');
+    expect(keys.length).toBeGreaterThan(40);
     const secrets = /\.(env|file|credential)$/;
     expect(keys.filter((key) => !secrets.test(key) && !flat.includes(` ${key} `))).toEqual([]);
   });

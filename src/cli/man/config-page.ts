@@ -1,4 +1,4 @@
-/** agent.yaml(5), from the configuration's schema. */
+/** The manual page of a configuration file, agent.yaml(5) or tenant.yaml(5), from its schema. */
 
 import type { DescribedKey, DescribedNode } from '../../config/describe-schema.js';
 import { bold, escaped, filled, heading, tagged, title, verbatim } from './roff.js';
@@ -42,23 +42,25 @@ function below(node: DescribedNode, path: string): string[] {
   return [...node.keys.flatMap((key) => entry(key, `${path}.`)), ...lists, ...shapes];
 }
 
-const EXAMPLE = `stateDir: /var/lib/phsync
-tenant:
-  url: https://tenant.example/provisioningservice.svc
-  auth: { clientId: agent-1, clientSecret: { file: client-secret } }
-connectors:
-  - name: contoso.com
-    directory:
-      type: drs
-      domain: contoso.com
-      auth: { mechanism: negotiate, user: phs.sync, password: { file: ad-password } }`;
+/** What the page is made of. */
+export interface ConfigFile {
+  /** agent.yaml */
+  readonly name: string;
+  readonly of: string;
+  /** How one comes to have such a file. */
+  readonly how: string;
+  readonly schema: DescribedNode;
+  readonly example: string;
+  readonly other: string;
+}
 
 /** roff source; `date` as YYYY-MM-DD. */
-export function configPage(schema: DescribedNode, version: string, date: string): string {
+export function configPage(file: ConfigFile, version: string, date: string): string {
+  const { name, of, how, schema, example, other } = file;
   const lines = [
-    title('AGENT.YAML', 5, date, version, 'File Formats'),
+    title(name.toUpperCase(), 5, date, version, 'File Formats'),
     heading('NAME'),
-    'agent.yaml \\- configuration of the agent of phsync(1)',
+    `${name} \\- configuration of the ${of} of phsync(1)`,
     heading('DESCRIPTION'),
     ...filled(
       'One document of YAML 1.2. An unknown key and a wrong value are refused, with line, key and what was expected. ' +
@@ -71,13 +73,14 @@ export function configPage(schema: DescribedNode, version: string, date: string)
     `${bold('{ credential:')} ${escaped('NAME')} ${bold('}')},`,
     ...filled('a credential of a systemd service (LoadCredential=), which is a file in $CREDENTIALS_DIRECTORY.'),
     '.PP',
-    ...filled('`phsync init` writes such a file, with every key and what it means.'),
+    ...filled(how),
     heading('KEYS'),
     ...schema.keys.flatMap((key) => entry(key, '')),
     heading('EXAMPLES'),
-    ...verbatim(EXAMPLE),
+    ...verbatim(example),
     heading('SEE ALSO'),
-    '.BR phsync (1)',
+    '.BR phsync (1),',
+    `.BR ${other} (5)`,
   ];
   return `${lines.join('\n')}\n`;
 }

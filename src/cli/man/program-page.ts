@@ -59,7 +59,8 @@ export function programPage(program: DescribedProgram, date: string): string {
     heading('COMMANDS'),
     ...commands.flatMap(commandSection),
     heading('SEE ALSO'),
-    '.BR agent.yaml (5)',
+    '.BR agent.yaml (5),',
+    '.BR tenant.yaml (5)',
   ];
   return `${lines.join('\n')}\n`;
 }

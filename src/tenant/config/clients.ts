@@ -1,0 +1,52 @@
+/** `agents` and `applications` of tenant.yaml: the OAuth 2.0 clients. */
+
+import { z } from 'zod';
+import type { ConfigSchemas } from '../../config/schemas.js';
+import { once } from './once.js';
+
+const clientId = z.string().min(1).max(256).describe('OAuth 2.0 client id');
+
+const redirectUri = z
+  .url()
+  .refine(
+    (uri) => /^https:|^http:\/\/(localhost|127\.0\.0\.1|\[::1\])([:/]|$)|^[a-z][a-z0-9+.-]*\.[a-z0-9+.-]*:/i.test(uri),
+    {
+      error: "expected https, http on a loopback address, or an application's own scheme (com.example.app:/…)",
+    },
+  )
+  .refine((uri) => !uri.includes('#'), { error: 'must not have a fragment' });
+
+export const agentsSchema = (secret: ConfigSchemas['secret']) =>
+  z
+    .array(z.strictObject({ clientId, clientSecret: secret.describe("the agent's secret") }))
+    .default([])
+    .superRefine(once('clientId'))
+    .describe('the programs that may provision: OAuth 2.0 confidential clients');
+
+export const applicationsSchema = (secret: ConfigSchemas['secret']) =>
+  z
+    .array(
+      z.strictObject({
+        clientId,
+        displayName: z.string().min(1).max(256).optional().describe('what people are told they sign in to'),
+        clientSecret: secret.optional().describe('makes it a confidential client; left out: a public one'),
+        redirectUris: z
+          .array(redirectUri)
+          .default([])
+          .describe('where people may be sent with a code; compared exactly'),
+        postLogoutRedirectUris: z.array(redirectUri).default([]).describe('where people may be sent after sign-out'),
+        delegated: z
+          .array(z.string().min(1))
+          .default([])
+          .describe("scopes of Graph that it may ask for in a person's name, e.g. User.Read.All"),
+        permissions: z
+          .array(z.string().min(1))
+          .default([])
+          .describe("Graph's permissions that it has in its own name (client credentials)"),
+      }),
+    )
+    .superRefine(once('clientId'))
+    .optional()
+    .describe(
+      'the clients that people may sign in through; left out: any client id, as a public client with a password grant',
+    );
