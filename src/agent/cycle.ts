@@ -16,7 +16,6 @@ import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import { isGone, MISSING } from './missing-object.js';
 import { type Scope, UnseenOus } from './scope.js';
-import { SeenFilter } from './seen-filter.js';
 import { goneObject, isContainer, mayHaveMovedOthers } from './shown-object.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
 import type { ConnectorState } from './state/connector-state.js';
@@ -105,8 +104,6 @@ class Cycle {
   readonly #usual: DecisionContext;
   /** For an object of the retry queue, which leaves the queue with all that it waits for or not at all. */
   readonly #waiting: DecisionContext;
-  /** Where the state is empty at the start, looking for rows in vain would take a tenth of the time. */
-  readonly #seen: SeenFilter | undefined;
   readonly #recovering: boolean;
   #containerMoved = false;
   /** Set where the whole directory is looked at. */
@@ -132,7 +129,6 @@ class Cycle {
       peer: (anchor, guid) => state.peer(anchor, guid),
     };
     this.#waiting = { ...this.#usual, force: true, recovering: true };
-    this.#seen = state.empty ? new SeenFilter() : undefined;
     this.#unseenOus = state.cookie === undefined ? new UnseenOus(scope.rules) : undefined;
     const due = state.deletions;
     this.#line = new UnitLine(options, this.#counts, {
@@ -168,6 +164,7 @@ class Cycle {
       state.sweepFrom = undefined;
       state.fullSyncAt ??= now;
       state.completedAt = now;
+      state.settleKeys();
     });
     if (!signal.aborted) {
       for (const ou of this.#unseenOus?.names ?? []) {
@@ -391,8 +388,7 @@ class Cycle {
     context: DecisionContext,
     shown: DirectoryObject = object,
   ): Item | undefined {
-    const mayBeKnown = this.#seen === undefined || this.#seen.addAndTell(guid);
-    const known = mayBeKnown ? this.#options.state.find(guid) : undefined;
+    const known = this.#options.state.find(guid);
     const decision = decide(object, known, context);
     if (decision.kind === 'fetch') return undefined;
     return newItem(object, guid, shown, known, decision);

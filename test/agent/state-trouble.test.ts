@@ -7,6 +7,7 @@ import type { EventFields, EventNumber } from '#src/agent/events/event.js';
 import { stateError } from '#src/agent/state/state-errors.js';
 import { openStateStore, type StateStore } from '#src/agent/state/store.js';
 import { PhsyncError } from '#src/hasher/errors.js';
+import { mayMount } from './mounts.js';
 import { altered, TestSite } from './site.js';
 
 // A state directory that cannot be written to: a disk that is really full (a small file system of its own), a lock that
@@ -30,22 +31,6 @@ afterEach(async () => {
 });
 
 const stateEvents = () => events.filter(({ number }) => number === 665 || number === 666);
-
-/** Whether this process may mount a file system; where not, the tests that need one are skipped. */
-const mayMount = (() => {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
-  const directory = join('/tmp', `phsync-mount-${process.pid}`);
-  mkdirSync(directory);
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory], { stdio: 'ignore' });
-    execFileSync('umount', [directory]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-})();
 
 describe.runIf(mayMount)('a full disk (where this process may mount a file system)', () => {
   let directory: string;

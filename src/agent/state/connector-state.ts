@@ -3,9 +3,11 @@
 import type Database from 'better-sqlite3';
 import type { Peer } from '../decide.js';
 import { KEPT_MS, type ObjectResult, objectHistory } from './history.js';
+import type { ObjectKeys } from './object-keys.js';
 import type { AnchorClaims } from './peers.js';
 import { RetryQueue } from './retry-queue.js';
 import { type CycleCounts, type ObjectRow, type OutcomeCode, type RetryFailure, RowFlag } from './rows.js';
+import { SeenFilter } from './seen-filter.js';
 import type { StateStore } from './store.js';
 
 const MAX_ERROR = 300;
@@ -15,37 +17,49 @@ export class ConnectorState {
   readonly #id: number;
   readonly #name: string;
   readonly #store: StateStore;
+  readonly #keys: ObjectKeys;
   readonly #find: Database.Statement;
-  readonly #put: Database.Statement;
+  readonly #findRecent: Database.Statement;
+  readonly #insert: Database.Statement;
+  readonly #update: Database.Statement;
   readonly #drop: Database.Statement;
   readonly #touch: Database.Statement;
+  readonly #settledSince: Database.Statement;
   readonly retryQueue: RetryQueue;
   #sweeping: boolean;
+  /** Until every object has been seen: looking for rows in vain would take a tenth of the time. */
+  #seen: SeenFilter | 'to be made' | undefined;
 
   constructor(db: Database.Database, id: number, name: string, store: StateStore) {
     this.#db = db;
     this.#id = id;
     this.#name = name;
     this.#store = store;
+    this.#keys = store.keys;
+    const columns = `cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest,
+      password_version AS passwordVersion, password_changed AS passwordChanged, outcome, source_anchor AS sourceAnchor,
+      account_expires AS accountExpires`;
     this.#find = db.prepare(
-      `SELECT cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest, password_version AS passwordVersion,
-        password_changed AS passwordChanged, outcome, source_anchor AS sourceAnchor, account_expires AS accountExpires
-       FROM object WHERE connector = ? AND guid = ?`,
+      `SELECT ${columns} FROM object_key JOIN object ON id = object
+       WHERE object_key.connector = ? AND object_key.guid = ?`,
     );
-    this.#put = db.prepare(
-      `INSERT INTO object (connector, guid, cloud_anchor, flags, fingerprint, dn_digest, password_version,
-        password_changed, outcome, source_anchor, account_expires, settled)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (connector, guid) DO UPDATE SET cloud_anchor = excluded.cloud_anchor, flags = excluded.flags,
-        fingerprint = excluded.fingerprint, dn_digest = excluded.dn_digest,
-        password_version = excluded.password_version, password_changed = excluded.password_changed,
-        outcome = excluded.outcome, source_anchor = excluded.source_anchor,
-        account_expires = excluded.account_expires, settled = excluded.settled`,
+    this.#findRecent = db.prepare(`SELECT ${columns} FROM object WHERE id = ?`);
+    this.#insert = db.prepare(
+      `INSERT INTO object (cloud_anchor, flags, fingerprint, dn_digest, password_version, password_changed, outcome,
+        source_anchor, account_expires, settled, id, connector, guid)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
-    this.#drop = db.prepare('DELETE FROM object WHERE connector = ? AND guid = ?');
-    this.#touch = db.prepare('UPDATE object SET settled = ? WHERE connector = ? AND guid = ?');
+    this.#update = db.prepare(
+      `UPDATE object SET cloud_anchor = ?, flags = ?, fingerprint = ?, dn_digest = ?, password_version = ?,
+        password_changed = ?, outcome = ?, source_anchor = ?, account_expires = ?, settled = ?
+       WHERE id = ?`,
+    );
+    this.#drop = db.prepare('DELETE FROM object WHERE id = ?');
+    this.#touch = db.prepare('UPDATE object SET settled = ? WHERE id = ?');
+    this.#settledSince = db.prepare('SELECT EXISTS (SELECT 1 FROM object WHERE id = ? AND settled >= ?)').pluck();
     this.retryQueue = new RetryQueue(db, id);
     this.#sweeping = this.sweepFrom !== undefined;
+    this.#seen = this.fullSyncAt === undefined ? 'to be made' : undefined;
   }
 
   get id(): number {
@@ -94,6 +108,7 @@ export class ConnectorState {
 
   set fullSyncAt(value: number) {
     this.#set('full_sync_at', value);
+    this.#seen = undefined;
   }
 
   /** True while everything is sent again, or was when it was cut off. */
@@ -155,12 +170,14 @@ export class ConnectorState {
 
   /** True while no object has been recorded. */
   get empty(): boolean {
-    const sql = 'SELECT NOT EXISTS (SELECT 1 FROM object WHERE connector = ?)';
-    return this.#db.prepare(sql).pluck().get(this.#id) === 1;
+    return !this.#keys.any(this.#id);
   }
 
   find(guid: Uint8Array): ObjectRow | undefined {
-    return this.#find.get(this.#id, guid) as ObjectRow | undefined;
+    if (!this.#mayHave(guid)) return undefined;
+    const recent = this.#keys.recent(this.#id, guid);
+    const row = recent === undefined ? this.#find.get(this.#id, guid) : this.#findRecent.get(recent);
+    return row as ObjectRow | undefined;
   }
 
   /** The last results of an object, the newest first: eleven at most. */
@@ -170,9 +187,7 @@ export class ConnectorState {
 
   /** `settled`: when this outcome came about, in milliseconds since 1970. */
   put(guid: Uint8Array, row: ObjectRow, settled: number): void {
-    this.#put.run(
-      this.#id,
-      guid,
+    const values = [
       row.cloudAnchor,
       row.flags,
       row.fingerprint,
@@ -183,32 +198,38 @@ export class ConnectorState {
       row.sourceAnchor,
       row.accountExpires,
       settled,
-    );
+    ];
+    const known = this.#idOf(guid);
+    if (known === undefined) {
+      this.#filter?.add(guid);
+      this.#keys.add(this.#id, guid, (id) => this.#insert.run(...values, id, this.#id, guid));
+    } else {
+      this.#update.run(...values, known);
+    }
     if (row.sourceAnchor !== null) this.#store.anchors.any = true;
   }
 
   /** The object is as it was, and was seen. */
   touch(guid: Uint8Array, settled: number): void {
-    this.#touch.run(settled, this.#id, guid);
+    const id = this.#idOf(guid);
+    if (id !== undefined) this.#touch.run(settled, id);
   }
 
   /** Whether the object was settled since then; undefined: ever. */
   settledSince(guid: Uint8Array, since: number | undefined): boolean {
-    const sql = 'SELECT EXISTS (SELECT 1 FROM object WHERE connector = ? AND guid = ? AND settled >= ?)';
-    return (
-      this.#db
-        .prepare(sql)
-        .pluck()
-        .get(this.#id, guid, since ?? 0) === 1
-    );
+    const id = this.#idOf(guid);
+    return id !== undefined && this.#settledSince.get(id, since ?? 0) === 1;
   }
 
   /** Users of the tenant's of whom nothing was settled since then, by their GUIDs, behind `last`. */
   unseen(since: number, last: Uint8Array | undefined, limit: number): Uint8Array[] {
+    this.#keys.settle();
     return this.#db
       .prepare(
-        `SELECT guid FROM object WHERE connector = ? AND guid > ? AND (flags & ${RowFlag.inScope} OR cloud_anchor IS NOT NULL)
-          AND (settled IS NULL OR settled < ?) ORDER BY guid LIMIT ?`,
+        `SELECT object_key.guid FROM object_key JOIN object ON id = object
+         WHERE object_key.connector = ? AND object_key.guid > ?
+          AND (flags & ${RowFlag.inScope} OR cloud_anchor IS NOT NULL) AND (settled IS NULL OR settled < ?)
+         ORDER BY object_key.guid LIMIT ?`,
       )
       .pluck()
       .all(this.#id, last ?? new Uint8Array(0), since, limit) as Uint8Array[];
@@ -252,7 +273,10 @@ export class ConnectorState {
   }
 
   drop(guid: Uint8Array): void {
-    this.#drop.run(this.#id, guid);
+    const id = this.#idOf(guid);
+    if (id === undefined) return;
+    this.#drop.run(id);
+    this.#keys.drop(this.#id, guid);
   }
 
   /** Objects by outcome; only those in scope. */
@@ -289,6 +313,11 @@ export class ConnectorState {
     this.#db.prepare('DELETE FROM cycle WHERE connector = ? AND finished < ?').run(this.#id, finished - KEPT_MS);
   }
 
+  /** At the end of a cycle: objects that came in it are found without the agent's memory, too. */
+  settleKeys(): void {
+    this.#keys.settle();
+  }
+
   /** All of `work` or nothing of it. */
   transaction(work: () => void): void {
     try {
@@ -297,6 +326,22 @@ export class ConnectorState {
       this.#store.recount();
       throw error;
     }
+  }
+
+  #idOf(guid: Uint8Array): number | undefined {
+    return this.#mayHave(guid) ? this.#keys.idOf(this.#id, guid) : undefined;
+  }
+
+  #mayHave(guid: Uint8Array): boolean {
+    return this.#filter?.has(guid) ?? true;
+  }
+
+  get #filter(): SeenFilter | undefined {
+    if (this.#seen !== 'to be made') return this.#seen;
+    const seen = new SeenFilter();
+    for (const guid of this.#keys.guids(this.#id)) seen.add(guid);
+    this.#seen = seen;
+    return seen;
   }
 
   #column<T>(name: string): T {

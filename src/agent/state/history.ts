@@ -1,6 +1,7 @@
 /** What became of one object's password: its latest result, and the earlier ones that triggers keep (migration 3). */
 
 import type Database from 'better-sqlite3';
+import { objectIdSql } from './object-keys.js';
 import { Outcome, type OutcomeCode, outcomeNames } from './rows.js';
 
 /** One result of an object. */
@@ -45,7 +46,7 @@ export function objectHistory(
        SELECT outcome, at, passwordChanged, reason FROM (
          SELECT 1 AS latest, 0 AS id, outcome, settled AS at, password_changed AS passwordChanged,
            (SELECT reason FROM retry WHERE connector = object.connector AND guid = object.guid) AS reason
-         FROM object WHERE connector = (SELECT id FROM c) AND guid = @guid
+         FROM object WHERE id = ${objectIdSql('(SELECT id FROM c)', '@guid')}
            AND outcome <> ${Outcome.none} AND settled IS NOT NULL
          UNION ALL
          SELECT 0, id, outcome, at, password_changed, reason

@@ -2,6 +2,28 @@
 
 import type { Migration } from '../../state/database.js';
 
+/** Of migrations 3 and 6: what a later one changes has a text of its own. */
+const RESULT_TRIGGERS = `
+  CREATE TRIGGER result_replaced BEFORE UPDATE ON object
+    WHEN old.outcome <> 0 AND old.settled IS NOT NULL
+      AND (new.outcome <> old.outcome OR new.password_version IS NOT old.password_version
+        OR new.password_changed IS NOT old.password_changed)
+  BEGIN
+    INSERT INTO result (connector, guid, outcome, at, password_changed, reason)
+      VALUES (old.connector, old.guid, old.outcome, old.settled, old.password_changed,
+        (SELECT reason FROM retry WHERE connector = old.connector AND guid = old.guid));
+    DELETE FROM result WHERE connector = old.connector AND guid = old.guid AND id <= (
+      SELECT id FROM result WHERE connector = old.connector AND guid = old.guid ORDER BY id DESC LIMIT 1 OFFSET 10);
+  END;
+  CREATE TRIGGER result_forgotten BEFORE DELETE ON object WHEN old.outcome <> 0 AND old.settled IS NOT NULL
+  BEGIN
+    INSERT INTO result (connector, guid, outcome, at, password_changed, reason)
+      VALUES (old.connector, old.guid, old.outcome, old.settled, old.password_changed,
+        (SELECT reason FROM retry WHERE connector = old.connector AND guid = old.guid));
+    DELETE FROM result WHERE connector = old.connector AND guid = old.guid AND id <= (
+      SELECT id FROM result WHERE connector = old.connector AND guid = old.guid ORDER BY id DESC LIMIT 1 OFFSET 10);
+  END;`;
+
 export const migrations: readonly Migration[] = [
   {
     number: 1,
@@ -129,25 +151,7 @@ export const migrations: readonly Migration[] = [
   CREATE INDEX result_object ON result (connector, guid, id);
   CREATE INDEX result_at ON result (at);
 
-  CREATE TRIGGER result_replaced BEFORE UPDATE ON object
-    WHEN old.outcome <> 0 AND old.settled IS NOT NULL
-      AND (new.outcome <> old.outcome OR new.password_version IS NOT old.password_version
-        OR new.password_changed IS NOT old.password_changed)
-  BEGIN
-    INSERT INTO result (connector, guid, outcome, at, password_changed, reason)
-      VALUES (old.connector, old.guid, old.outcome, old.settled, old.password_changed,
-        (SELECT reason FROM retry WHERE connector = old.connector AND guid = old.guid));
-    DELETE FROM result WHERE connector = old.connector AND guid = old.guid AND id <= (
-      SELECT id FROM result WHERE connector = old.connector AND guid = old.guid ORDER BY id DESC LIMIT 1 OFFSET 10);
-  END;
-  CREATE TRIGGER result_forgotten BEFORE DELETE ON object WHEN old.outcome <> 0 AND old.settled IS NOT NULL
-  BEGIN
-    INSERT INTO result (connector, guid, outcome, at, password_changed, reason)
-      VALUES (old.connector, old.guid, old.outcome, old.settled, old.password_changed,
-        (SELECT reason FROM retry WHERE connector = old.connector AND guid = old.guid));
-    DELETE FROM result WHERE connector = old.connector AND guid = old.guid AND id <= (
-      SELECT id FROM result WHERE connector = old.connector AND guid = old.guid ORDER BY id DESC LIMIT 1 OFFSET 10);
-  END;
+${RESULT_TRIGGERS}
 
   -- One row, which is written to learn whether the state can be written.
   CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
@@ -172,6 +176,48 @@ export const migrations: readonly Migration[] = [
     sql: `
   -- The code of \`error\`.
   ALTER TABLE cycle ADD COLUMN error_code TEXT;
+  `,
+  },
+  {
+    number: 6,
+    // The key of connector and GUID leaves the table of objects, whose rows get it many at a time: see object-keys.ts.
+    sql: `
+  CREATE TABLE object_key (
+    connector INTEGER NOT NULL,
+    guid BLOB NOT NULL,
+    -- \`object.id\`
+    object INTEGER NOT NULL,
+    PRIMARY KEY (connector, guid)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO object_key SELECT connector, guid, id FROM object ORDER BY connector, guid;
+
+  -- Rows of \`object\` up to this id are in \`object_key\`, those above it are not. New rows have ids above it.
+  CREATE TABLE object_keyed (id INTEGER PRIMARY KEY CHECK (id = 1), up_to INTEGER NOT NULL) STRICT;
+  INSERT INTO object_keyed SELECT 1, coalesce(max(id), 0) FROM object;
+
+  -- SQLite takes a UNIQUE away with the table only.
+  CREATE TABLE object_new (
+    id INTEGER PRIMARY KEY,
+    connector INTEGER NOT NULL REFERENCES connector (id),
+    guid BLOB NOT NULL,
+    cloud_anchor TEXT,
+    flags INTEGER NOT NULL,
+    fingerprint INTEGER,
+    dn_digest INTEGER NOT NULL,
+    password_version INTEGER,
+    password_changed INTEGER,
+    outcome INTEGER NOT NULL,
+    source_anchor BLOB,
+    account_expires INTEGER,
+    settled INTEGER
+  ) STRICT;
+  INSERT INTO object_new SELECT id, connector, guid, cloud_anchor, flags, fingerprint, dn_digest, password_version,
+    password_changed, outcome, source_anchor, account_expires, settled FROM object;
+  DROP TABLE object;
+  ALTER TABLE object_new RENAME TO object;
+  CREATE INDEX object_anchor ON object (source_anchor) WHERE source_anchor IS NOT NULL;
+  CREATE INDEX object_expires ON object (connector, account_expires) WHERE account_expires IS NOT NULL;
+  ${RESULT_TRIGGERS}
   `,
   },
 ];

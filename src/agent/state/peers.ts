@@ -3,6 +3,7 @@
 import type Database from 'better-sqlite3';
 import { guidFromText } from '../../protocol/dtyp/guid.js';
 import type { Peer } from '../decide.js';
+import type { ObjectKeys } from './object-keys.js';
 import { RowFlag } from './rows.js';
 
 interface PeerRow {
@@ -19,17 +20,18 @@ const COLUMNS = 'connector, guid, cloud_anchor AS cloudAnchor, flags, password_c
 export class SourceAnchors {
   /** Some object has a source anchor that is not its objectGUID. */
   any: boolean;
+  readonly #keys: ObjectKeys;
   readonly #byAnchor: Database.Statement;
-  readonly #byGuid: Database.Statement;
+  readonly #byId: Database.Statement;
 
-  constructor(db: Database.Database) {
+  constructor(db: Database.Database, keys: ObjectKeys) {
+    this.#keys = keys;
     this.any = db.prepare('SELECT EXISTS (SELECT 1 FROM object WHERE source_anchor IS NOT NULL)').pluck().get() === 1;
     this.#byAnchor = db.prepare(
       `SELECT ${COLUMNS} FROM object WHERE source_anchor = ? AND cloud_anchor IS NOT NULL ORDER BY id`,
     );
-    this.#byGuid = db.prepare(
-      `SELECT ${COLUMNS} FROM object
-       WHERE connector = ? AND guid = ? AND source_anchor IS NULL AND cloud_anchor IS NOT NULL`,
+    this.#byId = db.prepare(
+      `SELECT ${COLUMNS} FROM object WHERE id = ? AND source_anchor IS NULL AND cloud_anchor IS NOT NULL`,
     );
   }
 
@@ -39,7 +41,10 @@ export class SourceAnchors {
     const guid = guidFromText(guidText);
     const rows = this.#byAnchor.all(anchor ?? guid) as PeerRow[];
     if (anchor !== null) {
-      for (const connector of connectors) rows.push(...(this.#byGuid.all(connector, anchor) as PeerRow[]));
+      for (const connector of connectors) {
+        const id = this.#keys.idOf(connector, anchor);
+        if (id !== undefined) rows.push(...(this.#byId.all(id) as PeerRow[]));
+      }
     }
     const others = rows.filter(
       (row) => connectors.has(row.connector) && !(row.connector === own && Buffer.compare(row.guid, guid) === 0),

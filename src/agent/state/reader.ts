@@ -9,6 +9,7 @@ import { dnDigestOf } from '../user-properties.js';
 import { type EventQuery, newestEvents, type StoredEvent } from './events.js';
 import { type ObjectResult, objectHistory } from './history.js';
 import { migrations } from './migrations.js';
+import { objectIdSql } from './object-keys.js';
 import type { CycleCounts, ObjectRow, RetryRow } from './rows.js';
 import { DATABASE_FILE, STAGING_PREFIX } from './store.js';
 
@@ -206,9 +207,9 @@ class Reader implements StateReader {
         `SELECT cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest,
           password_version AS passwordVersion, password_changed AS passwordChanged, outcome,
           source_anchor AS sourceAnchor, account_expires AS accountExpires, settled
-         FROM object WHERE connector = (SELECT id FROM connector WHERE name = ?) AND guid = ?`,
+         FROM object WHERE id = ${objectIdSql('(SELECT id FROM connector WHERE name = @name)', '@guid')}`,
       )
-      .get(this.#row(connector), guid) as (ObjectRow & { settled: number | null }) | undefined;
+      .get({ name: this.#row(connector), guid }) as (ObjectRow & { settled: number | null }) | undefined;
     if (found === undefined) return undefined;
     const { settled, ...row } = found;
     return { row, settled: settled ?? undefined };

@@ -10,6 +10,7 @@ import { type Lock, tryLock } from '../../state/lock.js';
 import { ConnectorState } from './connector-state.js';
 import { EventStore } from './events.js';
 import { migrations } from './migrations.js';
+import { ObjectKeys } from './object-keys.js';
 import { AnchorClaims, SourceAnchors } from './peers.js';
 import type { RetryQueue } from './retry-queue.js';
 import { checkRoom } from './state-errors.js';
@@ -29,7 +30,7 @@ const DATABASE_OPTIONS: DatabaseOptions = {
   synchronous: 'NORMAL',
   // What the kernel caches is near enough, and memory shall not follow the number of users (16 MiB: no faster).
   cacheKiB: 4096,
-  // 32 MiB of log: a checkpoint every page of objects would write the GUID index over and over.
+  // 32 MiB of log: about what it takes to write the keys of 1,000,000 objects at a time.
   walPages: 8000,
   busyMs: 5000,
 };
@@ -95,6 +96,7 @@ export class StateStore {
   readonly #connectors = new Map<string, ConnectorState>();
   #configured: ReadonlySet<number> = new Set();
   readonly events: EventStore;
+  readonly keys: ObjectKeys;
   readonly anchors: SourceAnchors;
   readonly claims = new AnchorClaims();
 
@@ -103,7 +105,8 @@ export class StateStore {
     this.#lock = lock;
     this.#staging = staging;
     this.events = new EventStore(db);
-    this.anchors = new SourceAnchors(db);
+    this.keys = new ObjectKeys(db);
+    this.anchors = new SourceAnchors(db, this.keys);
   }
 
   /** Writes a row, to learn whether that works. Throws what SQLite throws. */
@@ -185,6 +188,7 @@ export class StateStore {
 
   /** After a transaction that was rolled back. */
   recount(): void {
+    this.keys.forget();
     for (const state of this.#states()) state.retryQueue.recount();
   }
 
