@@ -16,7 +16,11 @@ export type PasswordRefusal =
   | 'federated'
   /** The old password is not (or no longer) right. */
   | 'wrongPassword'
-  | 'locked';
+  | 'locked'
+  /** The old password is right, and the account may not be used. */
+  | 'disabled'
+  /** Nobody has this object id, or no longer. */
+  | 'unknownUser';
 
 export type PasswordChange =
   | { readonly status: 'changed' }
@@ -35,7 +39,10 @@ export interface PasswordChanges {
     readonly address: string;
     readonly correlationId: string;
   }): Promise<PasswordChange>;
-  /** By an administrator: cloud only, until the next on-premises change. The cloud's rules apply. */
+  /**
+   * By an administrator: cloud only, until the next on-premises change. The cloud's rules apply. Writes the audit log
+   * itself, for refusals too.
+   */
   reset(request: {
     readonly objectId: string;
     readonly newPassword: string;

@@ -12,6 +12,12 @@ export function hasPolicy(passwordPolicies: string | null, name: string): boolea
   return (passwordPolicies ?? '').split(',').some((policy) => policy.trim() === name);
 }
 
+/** What is left without the name, as Graph writes it: `None` where nothing is. */
+export function withoutPolicy(passwordPolicies: string | null, name: string): string {
+  const left = (passwordPolicies ?? '').split(',').map((policy) => policy.trim());
+  return left.filter((policy) => policy !== '' && policy !== 'None' && policy !== name).join(', ') || 'None';
+}
+
 export interface ExpiryFacts {
   readonly passwordPolicies: string | null;
   /** Undefined: no password. */
