@@ -43,6 +43,9 @@ export function passwordRefusal(
       return { field: 'old', message: 'This is not your current password.', code: 50126 };
     case 'locked':
       return { message: messages.locked, code: 50053 };
+    case 'disabled':
+    case 'unknownUser':
+      return { message: 'This account cannot be used any longer. Ask your administrator.', code: 50057 };
     case 'writebackOff':
     case 'federated':
       return {
