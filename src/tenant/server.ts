@@ -12,6 +12,8 @@ import { PhsyncError } from '../hasher/errors.js';
 import { checkFips } from '../hasher/fips.js';
 import type { Hasher } from '../hasher/types.js';
 import type { MonitorServer } from '../monitor/server.js';
+import { createAuditLog } from './audit/audit-log.js';
+import type { AuditLog } from './audit/types.js';
 import type { TenantConfig } from './config.js';
 import { issuerOf, type TenantContext } from './context.js';
 import { Metrics } from './monitor/metrics.js';
@@ -21,12 +23,14 @@ import { registerMetadataEndpoints } from './oidc/metadata-endpoints.js';
 import { keepSigningKey } from './oidc/signing-key.js';
 import { registerTokenEndpoint } from './oidc/token-endpoint.js';
 import { Tokens } from './oidc/tokens.js';
+import { createPasswordChanges } from './passwords/password-changes.js';
+import type { PasswordChanges } from './passwords/types.js';
 import { seedDomains } from './policies/domains.js';
 import { PROVISIONING_PATH, registerProvisioningEndpoint } from './provisioning/endpoint.js';
 import { INITIAL_FEATURES } from './provisioning/operations.js';
 import { registerRateLimit } from './rate-limit.js';
 import type { SignInHasher } from './sign-in/password-check.js';
-import { createSignIn } from './sign-in/sign-in.js';
+import { createSignIn, type SignInService } from './sign-in/sign-in.js';
 import { openStateDir } from './state-dir.js';
 import { withStateLock } from './state-lock.js';
 import { openStore } from './store/open-store.js';
@@ -74,6 +78,9 @@ export interface RunningTenant {
   /** `http://127.0.0.1:9465`, where it is configured. */
   readonly monitorUrl: string | undefined;
   readonly store: TenantStore;
+  readonly signIn: SignInService;
+  readonly passwords: PasswordChanges;
+  readonly audit: AuditLog;
   /** Takes passwords back on premises; people reach it through PasswordChanges. */
   readonly writeback: Writeback;
   /** Lets requests under way end (ten seconds at most), then closes the store. */
@@ -144,6 +151,8 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
       return checked.ok && !clients.isAgent(checked.clientId) ? { ok: false, reason: 'invalid' } : checked;
     },
   });
+  const audit = createAuditLog(store.database, now);
+  const passwords = createPasswordChanges({ store, signIn, writeback, audit, now, log: logger });
   server.get('/health', async () => {
     await store.dirSyncFeatures();
     return { status: 'ok' };
@@ -192,6 +201,9 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     caPath: tls.caPath,
     monitorUrl: monitor?.url,
     store,
+    signIn,
+    passwords,
+    audit,
     writeback,
     close: () => (closing ??= close()),
   };
