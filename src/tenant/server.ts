@@ -34,6 +34,7 @@ import { createSignIn, type SignInService } from './sign-in/sign-in.js';
 import { openStateDir } from './state-dir.js';
 import { withStateLock } from './state-lock.js';
 import { openStore } from './store/open-store.js';
+import { startPurgeTimer } from './store/purge-timer.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
 import { registerWritebackEndpoints } from './write-back/endpoints.js';
@@ -179,6 +180,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     throw error;
   }
   const renewal = config.tls === 'auto' ? renewDaily(server, config, tls, deps) : undefined;
+  const purge = startPurgeTimer(store.database, { retention: config.retention, now, log: logger });
   logger.info({ url: baseUrl, tenantId: store.tenantId }, 'tenant is listening');
 
   let closing: Promise<void> | undefined;
@@ -189,6 +191,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     clearTimeout(cut);
     await monitor?.close();
     await signIn.close();
+    await purge.stop();
     await store.close();
     logger.info('tenant is closed');
   };

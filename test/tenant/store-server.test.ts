@@ -13,7 +13,6 @@ import {
   temporaryDirectory,
   testHasher,
   vectors,
-  writeText,
 } from './harness.js';
 import { describeStores } from './stores.js';
 

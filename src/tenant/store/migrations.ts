@@ -29,8 +29,8 @@ const words: Readonly<Record<Dialect, Readonly<Record<string, string>>>> = {
 const users = (table: string) => `
   CREATE TABLE ${table} (
     id {ID},
-    object_id TEXT NOT NULL UNIQUE,
-    source_anchor TEXT UNIQUE,
+    object_id TEXT {ORDERED} NOT NULL UNIQUE,
+    source_anchor TEXT {ORDERED} UNIQUE,
     upn_key TEXT {ORDERED} NOT NULL,
     user_principal_name TEXT NOT NULL,
     display_name TEXT,
@@ -67,6 +67,7 @@ const credentials = (table: string, usersTable: string) => `
 
 /** The tables of sign-in, policies, OpenID Connect, Graph, risk and write-back. */
 const rooms = `
+  CREATE INDEX users_deleted ON users (deleted_at) WHERE deleted_at IS NOT NULL;
   CREATE INDEX users_disabled ON users (id) WHERE account_enabled = 0 AND deleted_at IS NULL;
 
   CREATE TABLE credential_history (

@@ -1,0 +1,144 @@
+/** Drops rows whose time is over, a few at a time, so that sign-in and synchronization go on beside it. */
+
+import { setImmediate as breathe } from 'node:timers/promises';
+import { type Kysely, sql } from 'kysely';
+import type { Queries, TenantDatabase } from './database.js';
+import type { Tables } from './tables.js';
+
+const DAY = 24 * 60 * 60 * 1000;
+/** Of `pg_try_advisory_lock`. */
+const PURGE_LOCK = 0x706873796e65;
+/** A statement of so many rows takes SQLite, which can do nothing else meanwhile, a few milliseconds. */
+const ROWS = 500;
+/** Users whose history is looked at in one statement. */
+const USERS = 1000;
+/** Changes that a user's history keeps. */
+const HISTORY = 24;
+/** Smart lockout forgets a count that was not touched for so long. */
+const LOCKOUT_DAYS = 1;
+
+/** Days, as tenant.yaml has them. */
+export interface Retention {
+  readonly signIns: number;
+  readonly audit: number;
+  readonly deletedUsers: number;
+}
+
+/** Rows dropped, without those that went with a user. */
+export interface Purged {
+  readonly users: number;
+  readonly signIns: number;
+  readonly auditEvents: number;
+  readonly lockouts: number;
+  readonly oidcPayloads: number;
+  readonly history: number;
+}
+
+export interface PurgeOptions {
+  readonly retention: Retention;
+  readonly now: Date;
+  /** Stops between two statements. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * One whole purge; undefined where another process is at it (on PostgreSQL; SQLite's processes share a machine, and the
+ * second finds nothing left to do). @throws PhsyncError `store-busy` or `store-failed`; what was dropped stays dropped.
+ */
+export function purge(database: TenantDatabase, options: PurgeOptions): Promise<Purged | undefined> {
+  if (database.dialect === 'sqlite') return purgeAll((work) => database.run(work), options);
+  // The lock belongs to a connection, so the work is done on that one: a pool may have no second.
+  return database.run((queries) =>
+    queries.connection().execute(async (one) => {
+      const { rows } = await sql<{ locked: boolean }>`SELECT pg_try_advisory_lock(${PURGE_LOCK}) AS locked`.execute(
+        one,
+      );
+      if (rows[0]?.locked !== true) return undefined;
+      try {
+        return await purgeAll((work) => work(one), options);
+      } finally {
+        await sql`SELECT pg_advisory_unlock(${PURGE_LOCK})`.execute(one);
+      }
+    }),
+  );
+}
+
+type Run = <T>(work: (queries: Queries) => Promise<T>) => Promise<T>;
+
+async function purgeAll(run: Run, { retention, now, signal }: PurgeOptions): Promise<Purged> {
+  const before = (days: number) => now.getTime() - days * DAY;
+  /** Until a statement finds fewer rows than it may take. */
+  const repeat = async (statement: (queries: Queries) => Promise<number>) => {
+    let all = 0;
+    for (let dropped = ROWS; dropped === ROWS && !signal?.aborted; ) {
+      dropped = await run(statement);
+      all += dropped;
+      await breathe();
+    }
+    return all;
+  };
+  const deleted = before(retention.deletedUsers);
+  return {
+    // The outer condition is looked at again behind a lock: a user who came back meanwhile stays.
+    users: await repeat((db) =>
+      rowsOf(
+        sql`DELETE FROM users WHERE deleted_at < ${deleted} AND id IN
+        (SELECT id FROM users WHERE deleted_at < ${deleted} ORDER BY id LIMIT ${ROWS})`,
+        db,
+      ),
+    ),
+    signIns: await repeat((db) => dropOldest('sign_ins', 'at', before(retention.signIns), db)),
+    auditEvents: await repeat((db) => dropOldest('audit_events', 'at', before(retention.audit), db)),
+    lockouts: await repeat((db) =>
+      rowsOf(
+        sql`DELETE FROM lockouts WHERE updated_at < ${before(LOCKOUT_DAYS)} AND (name_digest, familiar) IN
+        (SELECT name_digest, familiar FROM lockouts WHERE updated_at < ${before(LOCKOUT_DAYS)} LIMIT ${ROWS})`,
+        db,
+      ),
+    ),
+    oidcPayloads: await repeat((db) =>
+      rowsOf(
+        sql`DELETE FROM oidc_payloads WHERE expires_at < ${now.getTime()} AND (model, id_digest) IN
+        (SELECT model, id_digest FROM oidc_payloads WHERE expires_at < ${now.getTime()} LIMIT ${ROWS})`,
+        db,
+      ),
+    ),
+    history: await purgeHistory(run, signal),
+  };
+}
+
+async function rowsOf(statement: ReturnType<typeof sql>, queries: Kysely<Tables>): Promise<number> {
+  return Number((await statement.execute(queries)).numAffectedRows ?? 0);
+}
+
+const dropOldest = (table: 'sign_ins' | 'audit_events', column: string, before: number, queries: Queries) =>
+  rowsOf(
+    sql`DELETE FROM ${sql.table(table)} WHERE id IN (SELECT id FROM ${sql.table(table)}
+      WHERE ${sql.ref(column)} < ${before} ORDER BY ${sql.ref(column)}, id LIMIT ${ROWS})`,
+    queries,
+  );
+
+/** All but the last entries of each user, by slices of the users' numbers. */
+async function purgeHistory(run: Run, signal: AbortSignal | undefined): Promise<number> {
+  const range = await run((db) =>
+    db
+      .selectFrom('credential_history')
+      .select(({ fn }) => [fn.min('user_id').as('first'), fn.max('user_id').as('last')])
+      .executeTakeFirst(),
+  );
+  let dropped = 0;
+  const [first, last] = [Number(range?.first ?? 0), Number(range?.last ?? -1)];
+  for (let from = first; from <= last && !signal?.aborted; from += USERS) {
+    dropped += await run((db) =>
+      rowsOf(
+        sql`DELETE FROM credential_history WHERE id IN (SELECT id FROM (
+          SELECT id, row_number() OVER (PARTITION BY user_id ORDER BY id DESC) AS place
+          FROM credential_history WHERE user_id >= ${from} AND user_id < ${from + USERS}) AS numbered
+          WHERE place > ${HISTORY})`,
+        db,
+      ),
+    );
+    await breathe();
+  }
+  return dropped;
+}
