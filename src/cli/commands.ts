@@ -13,6 +13,7 @@ export const names = [
   'sync-object',
   'events',
   'permissions',
+  'leaks',
   'hash',
   'verify',
   'info',
