@@ -79,7 +79,7 @@ export interface RunningTenant {
   /** `http://127.0.0.1:9465`, where it is configured. */
   readonly monitorUrl: string | undefined;
   readonly store: TenantStore;
-  readonly signIn: SignInService;
+  readonly signInService: SignInService;
   readonly passwords: PasswordChanges;
   readonly audit: AuditLog;
   /** Takes passwords back on premises; people reach it through PasswordChanges. */
@@ -204,7 +204,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     caPath: tls.caPath,
     monitorUrl: monitor?.url,
     store,
-    signIn,
+    signInService: signIn,
     passwords,
     audit,
     writeback,
