@@ -5,7 +5,7 @@
 
 import { PhsyncError } from '../../hasher/errors.js';
 import { decodeCookie, type ReplicationCookie } from '../../protocol/drsr/cookie.js';
-import type { ChangesReply } from '../../protocol/drsr/get-nc-changes-reply.js';
+import type { ChangesReply, ChangesReplyHead } from '../../protocol/drsr/get-nc-changes-reply.js';
 import { NO_USN, type UpToDateCursor } from '../../protocol/drsr/vectors.js';
 import { guidToText } from '../../protocol/dtyp/guid.js';
 import type { Cookie } from '../source.js';
@@ -81,7 +81,7 @@ export function positionAt(position: ReplicationCookie, invocationId: Uint8Array
 /** @throws PhsyncError `cookie-foreign`: another domain of the same name answers */
 export function advance(
   position: ReplicationCookie,
-  reply: Pick<ChangesReply<string>, 'nc' | 'uuidInvocIdSrc' | 'usnvecTo' | 'fMoreData' | 'upToDateVector'>,
+  reply: ChangesReplyHead & Pick<Partial<ChangesReply>, 'upToDateVector'>,
   options: PositionOptions,
 ): ReplicationCookie {
   const ncGuid = reply.nc === undefined ? undefined : new Uint8Array(reply.nc.guid);

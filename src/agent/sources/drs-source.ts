@@ -5,7 +5,7 @@ import { NTDSAPI_CLIENT_GUID } from '../../protocol/drsr/bind.js';
 import { encodeCookie, type ReplicationCookie } from '../../protocol/drsr/cookie.js';
 import { NameFormat, NameStatus } from '../../protocol/drsr/crack-names.js';
 import type { DrsClient } from '../../protocol/drsr/drs-client.js';
-import type { ChangesReply } from '../../protocol/drsr/get-nc-changes-reply.js';
+import type { ChangesReply, ChangesReplyHead } from '../../protocol/drsr/get-nc-changes-reply.js';
 import { type ChangesRequest, DrsOption, ExtendedOperation } from '../../protocol/drsr/get-nc-changes-request.js';
 import type { AttributeName } from '../../protocol/drsr/schema.js';
 import { NO_USN } from '../../protocol/drsr/vectors.js';
@@ -22,9 +22,9 @@ import {
 } from './drs-connection.js';
 import { type DrsStage, drsError, isConnectionLost, isRefusal } from './drs-errors.js';
 import { toDirectoryObject, wantedAttributes } from './drs-object.js';
-import { advance, type PositionOptions, positionAt, positionOf } from './drs-position.js';
+import { type PositionOptions, positionAt, positionOf } from './drs-position.js';
+import { type AskedReply, readAhead } from './drs-read-ahead.js';
 import type { DrsAuth } from './drs-security.js';
-import { StandstillGuard } from './drs-standstill.js';
 import { SessionKeys } from './session-keys.js';
 import { limitTime } from './time-limit.js';
 
@@ -134,35 +134,21 @@ class DrsSource implements DirectorySource {
 
   async *pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncGenerator<DirectoryPage, void> {
     const options = this.#positionOptions();
-    let position = positionOf(cookie, options);
+    let beginning = positionOf(cookie, options);
     // A mark handed to a server that it is not of may be taken for its own, and changes be passed by.
-    if (cookie !== undefined) position = positionAt(position, await this.#learnInvocationId(signal));
-    const guard = new StandstillGuard(position.usn);
-    let asked = this.#ask(position, true, signal);
-    for (;;) {
-      const reply = await asked;
-      guard.check(reply.usnvecTo, reply.fMoreData);
-      position = advance(position, reply, options);
+    if (cookie !== undefined) beginning = positionAt(beginning, await this.#learnInvocationId(signal));
+    const ask = (position: ReplicationCookie, first: boolean) => this.#ask(position, first, signal);
+    for await (const { reply, position } of readAhead(beginning, ask, options)) {
       this.#invocationId = position.invocationId;
-      if (reply.fMoreData) {
-        // The server puts the next page together while this one is worked on: where both are on one machine's cores, or
-        // the line is slow, that is a tenth of a first synchronization.
-        asked = this.#ask(position, false, signal);
-        // Awaited in its turn, or nobody wants it any more.
-        asked.catch(() => undefined);
-      }
       yield this.#page(reply, encodeCookie(position));
-      if (!reply.fMoreData) {
-        return;
-      }
     }
   }
 
   #ask(
     { ncDn, usn, invocationId, upToDateVector }: ReplicationCookie,
     first: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<ChangesReply<AttributeName>> {
+    signal?: AbortSignal,
+  ): AskedReply {
     const request = {
       uuidDsaObjDest: NTDSAPI_CLIENT_GUID,
       uuidInvocIdSrc: invocationId,
@@ -178,7 +164,12 @@ class DrsSource implements DirectorySource {
       cMaxBytes: MAX_PAGE_BYTES,
       ulExtendedOp: ExtendedOperation.none,
     };
-    return this.#changes('replicate', request, first, signal);
+    let tell: (head: ChangesReplyHead) => void = () => undefined;
+    const told = new Promise<ChangesReplyHead>((resolve) => {
+      tell = resolve;
+    });
+    const reply = this.#changes('replicate', request, first, signal, tell);
+    return { head: Promise.race([told, reply]), reply };
   }
 
   /** The page's cookie is empty: one object moves no position. */
@@ -268,12 +259,17 @@ class DrsSource implements DirectorySource {
     request: Omit<ChangesRequest, 'attributes'>,
     mayReconnect: boolean,
     signal: AbortSignal | undefined,
+    onHead?: (head: ChangesReplyHead) => void,
   ): Promise<ChangesReply<AttributeName>> {
     return this.#call(
       stage,
       mayReconnect,
-      async (client) => {
-        const reply = await client.getNCChanges(request, this.#attributes);
+      async (client, lives) => {
+        const tell = (head: ChangesReplyHead) => {
+          lives();
+          onHead?.(head);
+        };
+        const reply = await client.getNCChanges(request, this.#attributes, onHead && tell);
         this.#sessionKeys.add(client.sessionKey());
         const { ulExtendedOp } = request;
         if (ulExtendedOp !== ExtendedOperation.none && reply.ulExtendedRet !== EXOP_SUCCESS) {
@@ -322,23 +318,27 @@ class DrsSource implements DirectorySource {
 
   /**
    * Runs on the kept connection, or a new one. A kept connection may have died since: with `mayReconnect` the call is
-   * then made once more on a new one. A connection that failed otherwise than by a refusal is given up.
+   * then made once more on a new one, unless `run` has said that it lives: what it was told then may be in use. A
+   * connection that failed otherwise than by a refusal is given up.
    */
   async #call<T>(
     stage: DrsStage,
     mayReconnect: boolean,
-    run: (client: DrsClient) => Promise<T>,
+    run: (client: DrsClient, lives: () => void) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
     signal?.throwIfAborted();
     if (mayReconnect) this.#dropExpired();
-    const kept = this.#connection;
+    let kept = this.#connection;
+    const lives = () => {
+      kept = undefined;
+    };
     const current = this.#open(signal);
     const connection = await current;
     const abort = () => connection.close();
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      return await limitTime(idleTimeoutOf(this.#options), () => run(connection.client), abort);
+      return await limitTime(idleTimeoutOf(this.#options), () => run(connection.client, lives), abort);
     } catch (error) {
       if (!isRefusal(error)) {
         this.#giveUp(current, connection);

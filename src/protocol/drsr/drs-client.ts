@@ -25,7 +25,12 @@ import {
   encodeDomainControllerInfoRequest,
 } from './domain-controller-info.js';
 import { clientExtensions, type DrsExtensions } from './extensions.js';
-import { type ChangesReply, decodeGetNCChangesReply } from './get-nc-changes-reply.js';
+import {
+  type ChangesReply,
+  type ChangesReplyHead,
+  decodeChangesReplyHead,
+  decodeGetNCChangesReply,
+} from './get-nc-changes-reply.js';
 import {
   type ChangesRequest,
   DRS_GET_NC_CHANGES_OPNUM,
@@ -43,14 +48,17 @@ export const DRSUAPI_INTERFACE = { uuid: 'e3514235-4b06-11d1-ab04-00c04fc2dcd2',
 
 /** What the client needs of an RPC connection: authenticated, with packet privacy. */
 export interface DrsRpc {
-  /** One call: the request's stub out, the reply's stub back. The reply's bytes are the caller's. */
-  request(opnum: number, stub: Uint8Array): Promise<Uint8Array>;
+  /**
+   * One call: the request's stub out, the reply's stub back. The reply's bytes are the caller's. `onBegin`: called with
+   * the first of several fragments; what is asked from within it may overtake the rest of the reply.
+   */
+  request(opnum: number, stub: Uint8Array, onBegin?: (first: Uint8Array) => void): Promise<Uint8Array>;
   /** The security context's key, which envelopes the secrets. */
   sessionKey(): Uint8Array;
 }
 
 /**
- * One bound DRS handle. Calls go one at a time, as the caller makes them.
+ * One bound DRS handle. Calls go in the order in which the caller makes them.
  * Every method rejects with a ProtocolError: a Win32 status of the server's with its code name and `status`, or a
  * malformed reply with `structure` and `offset`.
  */
@@ -102,15 +110,26 @@ export class DrsClient {
     return this.#rpc.sessionKey();
   }
 
-  /** DRSGetNCChanges. `attributes`: OID → the name under which each comes back; all of them are asked for. */
+  /**
+   * DRSGetNCChanges.
+   * @param attributes OID → the name under which each comes back; all of them are asked for.
+   * @param onHead called once where there is more data and the reply's first fragment says where to go on: the next call
+   * can be made while the rest of this reply is on its way.
+   */
   async getNCChanges<Name extends string>(
     request: Omit<ChangesRequest, 'attributes'>,
     attributes: ReadonlyMap<string, Name>,
+    onHead?: (head: ChangesReplyHead) => void,
   ): Promise<ChangesReply<Name>> {
     const version = requestVersion(this.serverExtensions.dwFlags);
-    const whole = { ...request, attributes: [...attributes.keys()] };
-    const stub = encodeGetNCChangesRequest(this.#handle, version, whole, this.#table);
-    const reply = decodeGetNCChangesReply(await this.#rpc.request(DRS_GET_NC_CHANGES_OPNUM, stub), attributes);
+    const message = { ...request, attributes: [...attributes.keys()] };
+    const stub = encodeGetNCChangesRequest(this.#handle, version, message, this.#table);
+    const onBegin = (first: Uint8Array) => {
+      const head = decodeChangesReplyHead(first);
+      if (head !== undefined) onHead?.(head);
+    };
+    const whole = await this.#rpc.request(DRS_GET_NC_CHANGES_OPNUM, stub, onHead && onBegin);
+    const reply = decodeGetNCChangesReply(whole, attributes);
     if (reply.dwDRSError !== 0) {
       throw win32Error('DRSGetNCChanges', reply.dwDRSError);
     }

@@ -1,5 +1,6 @@
 /** IDL_DRSGetNCChanges (opnum 3), the reply: DRS_MSG_GETCHGREPLY_V6 and _V9 (MS-DRSR 4.1.10.2). */
 
+import { ProtocolError } from '../errors.js';
 import { NdrReader } from '../ndr/ndr-reader.js';
 import { type DsName, readDsName } from './dsname.js';
 import { type LinkedValue, MAX_LINKED_VALUES, readLinkedValues } from './linked-values.js';
@@ -31,6 +32,27 @@ export interface ChangesReply<Name extends string = string> {
   readonly dwDRSError: number;
 }
 
+/** What stands before the objects: enough to ask for the next reply. */
+export type ChangesReplyHead = Pick<ChangesReply, 'nc' | 'uuidInvocIdSrc' | 'usnvecTo' | 'fMoreData'>;
+
+/**
+ * The head of a reply that goes on with another one, from its first bytes.
+ * @param stub the beginning of the reply's stub.
+ * @returns undefined where there is no next reply, or where that takes more of the stub to tell.
+ */
+export function decodeChangesReplyHead(stub: Uint8Array): ChangesReplyHead | undefined {
+  const reader = new NdrReader(stub, 'DRSGetNCChanges reply');
+  try {
+    const { hasNC, fMoreData, uuidInvocIdSrc, usnvecTo, dwDRSError } = readFixedPart(reader, readVersion(reader));
+    if (!fMoreData || dwDRSError !== 0) return undefined;
+    return { nc: hasNC ? readDsName(reader) : undefined, uuidInvocIdSrc, usnvecTo, fMoreData };
+  } catch (error) {
+    // The whole reply will tell what is wrong with it.
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * @param attributes OID → name: what of the objects' attributes is kept.
  * @throws ProtocolError on a status other than 0, a version other than 6 and 9, and a malformed stub.
@@ -41,6 +63,17 @@ export function decodeGetNCChangesReply<Name extends string>(
 ): ChangesReply<Name> {
   refuseStatus(stub);
   const reader = new NdrReader(stub, 'DRSGetNCChanges reply');
+  const version = readVersion(reader);
+  const reply = reader.within(`DRS_MSG_GETCHGREPLY_V${version}`, () => readReply(reader, version, attributes));
+  const status = reader.u32();
+  reader.end();
+  if (status !== 0) {
+    throw win32Error('DRSGetNCChanges', status);
+  }
+  return reply;
+}
+
+function readVersion(reader: NdrReader): 6 | 9 {
   const version = reader.u32();
   if (version !== 6 && version !== 9) {
     throw reader.fail(
@@ -52,13 +85,7 @@ export function decodeGetNCChangesReply<Name extends string>(
   if (tag !== version) {
     throw reader.fail('conformance', `the union's tag is ${tag}, pdwOutVersion ${version}`);
   }
-  const reply = reader.within(`DRS_MSG_GETCHGREPLY_V${version}`, () => readReply(reader, version, attributes));
-  const status = reader.u32();
-  reader.end();
-  if (status !== 0) {
-    throw win32Error('DRSGetNCChanges', status);
-  }
-  return reply;
+  return version;
 }
 
 /** The status stands last; a failed call's message need not be of a version that can be read. */
@@ -71,11 +98,8 @@ function refuseStatus(stub: Uint8Array): void {
   }
 }
 
-function readReply<Name extends string>(
-  reader: NdrReader,
-  version: 6 | 9,
-  attributes: ReadonlyMap<string, Name>,
-): ChangesReply<Name> {
+/** The fixed part of DRS_MSG_GETCHGREPLY_V6 and _V9, with what it says of the pointees behind it. */
+function readFixedPart(reader: NdrReader, version: 6 | 9) {
   reader.align(8);
   const uuidDsaObjSrc = new Uint8Array(reader.guid());
   const uuidInvocIdSrc = new Uint8Array(reader.guid());
@@ -100,7 +124,32 @@ function readReply<Name extends string>(
     throw reader.fail('null-pointer', `rgValues is null with cNumValues ${cNumValues}`);
   }
   const dwDRSError = reader.u32();
+  return {
+    version,
+    uuidDsaObjSrc,
+    uuidInvocIdSrc,
+    hasNC,
+    usnvecTo,
+    hasVector,
+    prefixCount,
+    ulExtendedRet,
+    cNumObjects,
+    hasObjects,
+    fMoreData,
+    cNumNcSizeObjects,
+    cNumValues,
+    hasValues,
+    dwDRSError,
+  };
+}
 
+function readReply<Name extends string>(
+  reader: NdrReader,
+  version: 6 | 9,
+  attributes: ReadonlyMap<string, Name>,
+): ChangesReply<Name> {
+  const fixed = readFixedPart(reader, version);
+  const { hasNC, hasVector, prefixCount, hasObjects, hasValues, cNumObjects, cNumValues } = fixed;
   const nc = hasNC ? readDsName(reader) : undefined;
   const upToDateVector = hasVector ? readUpToDateVector(reader) : undefined;
   const prefixTable = readPrefixEntries(reader, prefixCount);
@@ -109,6 +158,7 @@ function readReply<Name extends string>(
     throw reader.fail('conformance', `${objects.length} objects in the list, cNumObjects is ${cNumObjects}`);
   }
   const linkedValues = hasValues ? readLinkedValues(reader, cNumValues, version) : [];
+  const { uuidDsaObjSrc, uuidInvocIdSrc, usnvecTo, ulExtendedRet, fMoreData, cNumNcSizeObjects, dwDRSError } = fixed;
   return {
     version,
     uuidDsaObjSrc,

@@ -38,7 +38,8 @@ export function encodeBind(
   auth?: { readonly security: SecurityContext; readonly token: Uint8Array },
 ): Uint8Array {
   const writer = new NdrWriter();
-  writeHeader(writer, type, ALL | (auth === undefined ? 0 : PduFlag.supportHeaderSign), callId);
+  const flags = type === PduType.bind ? ALL | PduFlag.concurrentMultiplexing : ALL;
+  writeHeader(writer, type, flags | (auth === undefined ? 0 : PduFlag.supportHeaderSign), callId);
   writer.u16(FRAG_SIZE).u16(FRAG_SIZE).u32(associationGroup);
   // p_context_elem: one context with one transfer syntax.
   writer.u8(1).zeros(3).u16(PRESENTATION_CONTEXT_ID).u8(1).zeros(1);
@@ -77,6 +78,8 @@ export interface BindAck {
   readonly result: number;
   readonly reason: number;
   readonly headerSigning: boolean;
+  /** Several calls may be under way at the same time. */
+  readonly multiplexed: boolean;
   /** A view; undefined when the server has nothing to say. */
   readonly token: Uint8Array | undefined;
 }
@@ -115,6 +118,7 @@ export function decodeBindAck(pdu: Uint8Array, header: PduHeader, security: Secu
     result,
     reason,
     headerSigning: (header.flags & PduFlag.supportHeaderSign) !== 0,
+    multiplexed: (header.flags & PduFlag.concurrentMultiplexing) !== 0,
     token,
   };
 }

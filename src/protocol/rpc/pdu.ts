@@ -23,6 +23,8 @@ export const PduFlag = {
   lastFrag: 0x02,
   /** PFC_SUPPORT_HEADER_SIGN (MS-RPCE 2.2.2.3): in bind, bind_ack, alter_context and its response only. */
   supportHeaderSign: 0x04,
+  /** PFC_CONC_MPX: asked for in bind, agreed to in bind_ack. */
+  concurrentMultiplexing: 0x10,
   didNotExecute: 0x20,
 } as const;
 

@@ -2,9 +2,11 @@
 
 import { ProtocolError } from '../errors.js';
 import { type BindAck, decodeBindAck, decodeBindNak, encodeAuth3, encodeBind, type Syntax } from './bind-pdus.js';
-import { encodeRequest, type Fault, openFault, openResponse } from './call-pdus.js';
-import { FRAG_SIZE, PduFlag, type PduHeader, PduType } from './pdu.js';
+import { openFault } from './call-pdus.js';
+import { type Association, Calls } from './calls.js';
+import { FRAG_SIZE, PduType } from './pdu.js';
 import { type Pdu, PduStream } from './pdu-stream.js';
+import { LOGON_FAULTS, logonRefused, unexpected, wrongCall } from './refusals.js';
 import type { SecurityContext } from './security-context.js';
 import { bindNakText, faultText, presentationResultText } from './status.js';
 import type { Transport } from './transport.js';
@@ -23,35 +25,27 @@ export interface RpcClientOptions {
 const DEFAULT_MAX_REPLY = 64 * 2 ** 20;
 /** No mechanism needs more: Kerberos inside SPNEGO with mechListMIC takes three. */
 const MAX_LEGS = 8;
-/** Servers fill their fragments; a reply in crumbs is not taken. */
-const LEAST_AVERAGE_FRAGMENT = 1024;
+/** call_id of the bind and what belongs to it. */
+const BIND_CALL_ID = 1;
 
 /**
- * One connection, one interface, one security context. Calls go out one after another, in the order asked. Whoever
- * connects gives transport and security context away: `close` ends both, and so does a failed `connect`.
+ * One connection, one interface, one security context. Calls go out in the order asked, each when the one before it is
+ * answered, or (where the server agrees to concurrent multiplexing) has begun to be. Whoever connects gives transport and
+ * security context away: `close` ends both, and so does a failed `connect`.
  *
  * @example
  * const client = await RpcClient.connect(transport, { interfaceId: 'e3514235-4b06-11d1-ab04-00c04fc2dcd2', version: 4, security });
  * const reply = await client.request(0, stub);
  */
 export class RpcClient {
-  readonly #transport: Transport;
-  readonly #stream: PduStream;
+  readonly #calls: Calls;
   readonly #security: SecurityContext | undefined;
-  readonly #maxReply: number;
-  #maxSend = FRAG_SIZE;
-  #callId = 1;
-  #queue: Promise<unknown> = Promise.resolve();
-  /** Why no call works any more. */
-  #dead: { readonly cause: unknown } | undefined;
-  /** auth3 is not answered: whether the server took it shows in the first call. */
-  #logonUnproven = false;
+  readonly #peer: string;
 
-  private constructor(transport: Transport, options: RpcClientOptions) {
-    this.#transport = transport;
-    this.#stream = new PduStream(transport, FRAG_SIZE);
-    this.#security = options.security;
-    this.#maxReply = options.maxReplyBytes ?? DEFAULT_MAX_REPLY;
+  private constructor(association: Association) {
+    this.#calls = new Calls(association);
+    this.#security = association.security;
+    this.#peer = association.transport.peer;
   }
 
   /**
@@ -59,12 +53,12 @@ export class RpcClient {
    * `interface-unknown`, `bind-refused`, `weak-security`, or what a malformed answer is.
    */
   static async connect(transport: Transport, options: RpcClientOptions): Promise<RpcClient> {
-    const client = new RpcClient(transport, options);
+    const { security, maxReplyBytes = DEFAULT_MAX_REPLY } = options;
     try {
-      await client.#associate(syntaxOf(options));
-      return client;
+      return new RpcClient(await new Binding(transport, security).associate(syntaxOf(options), maxReplyBytes));
     } catch (error) {
-      client.close();
+      transport.close();
+      security?.dispose();
       throw error;
     }
   }
@@ -73,11 +67,12 @@ export class RpcClient {
    * Calls an operation: stub data in, the reply's stub data as one buffer out (NDR alignment counts from its start).
    * Rejects with a ProtocolError `rpc-fault` (the connection goes on), `logon-failure`, the transport's error, or what
    * a malformed reply is; after those the client is dead and every call rejects with `connection-dead`.
+   *
+   * @param onBegin called with the first fragment of a reply that has several, as soon as it has come and its signature
+   * fits: what it says can be asked about while the rest is on its way. Must not throw.
    */
-  request(opnum: number, stub: Uint8Array): Promise<Uint8Array> {
-    const call = this.#queue.then(() => this.#call(opnum, stub));
-    this.#queue = call.catch(() => undefined);
-    return call;
+  request(opnum: number, stub: Uint8Array, onBegin?: (first: Uint8Array) => void): Promise<Uint8Array> {
+    return this.#calls.request(opnum, stub, onBegin);
   }
 
   /** A copy of the key that the security context agreed on. @throws ProtocolError `no-context` without one. */
@@ -90,23 +85,32 @@ export class RpcClient {
 
   /** Ends the connection and wipes the keys. A running call rejects. Never throws, may be called again. */
   close(): void {
-    this.#dead ??= {
-      cause: new ProtocolError('connection-closed', `the connection to ${this.#transport.peer} was closed`),
-    };
-    this.#transport.close();
-    this.#security?.dispose();
+    this.#calls.end(new ProtocolError('connection-closed', `the connection to ${this.#peer} was closed`));
+  }
+}
+
+/** The way to an association: bind and security legs. */
+class Binding {
+  readonly #transport: Transport;
+  readonly #stream: PduStream;
+  readonly #security: SecurityContext | undefined;
+  #logonUnproven = false;
+
+  constructor(transport: Transport, security: SecurityContext | undefined) {
+    this.#transport = transport;
+    this.#stream = new PduStream(transport, FRAG_SIZE);
+    this.#security = security;
   }
 
-  async #associate(abstract: Syntax): Promise<void> {
+  async associate(abstract: Syntax, maxReply: number): Promise<Association> {
     const security = this.#security;
     const token = await security?.step(undefined);
     const auth = security === undefined || token === undefined ? undefined : { security, token };
     if (security !== undefined && auth === undefined) {
       throw new ProtocolError('no-context', 'the security context has nothing to say to begin with');
     }
-    await this.#transport.send(encodeBind(PduType.bind, this.#callId, abstract, 0, auth));
+    await this.#transport.send(encodeBind(PduType.bind, BIND_CALL_ID, abstract, 0, auth));
     const ack = await this.#bindAnswer(PduType.bindAck, abstract);
-    this.#maxSend = Math.min(FRAG_SIZE, ack.maxSend);
     if (security !== undefined) {
       if (!ack.headerSigning) {
         throw new ProtocolError('weak-security', `${this.#transport.peer} does not agree to sign PDU headers`, {
@@ -115,6 +119,16 @@ export class RpcClient {
       }
       await this.#legs(security, abstract, ack);
     }
+    return {
+      transport: this.#transport,
+      stream: this.#stream,
+      security,
+      callId: BIND_CALL_ID,
+      maxSend: Math.min(FRAG_SIZE, ack.maxSend),
+      multiplexed: ack.multiplexed,
+      logonUnproven: this.#logonUnproven,
+      maxReply,
+    };
   }
 
   /** Lets both sides of the security context talk until ours is complete. */
@@ -129,11 +143,11 @@ export class RpcClient {
         return;
       }
       if (security.complete) {
-        await this.#transport.send(encodeAuth3(this.#callId, { security, token }));
+        await this.#transport.send(encodeAuth3(BIND_CALL_ID, { security, token }));
         this.#logonUnproven = true;
         return;
       }
-      const pdu = encodeBind(PduType.alterContext, this.#callId, abstract, ack.associationGroup, { security, token });
+      const pdu = encodeBind(PduType.alterContext, BIND_CALL_ID, abstract, ack.associationGroup, { security, token });
       await this.#transport.send(pdu);
       ack = await this.#bindAnswer(PduType.alterContextResp, abstract);
     }
@@ -178,145 +192,21 @@ export class RpcClient {
     return ack;
   }
 
-  async #call(opnum: number, stub: Uint8Array): Promise<Uint8Array> {
-    if (this.#dead !== undefined) {
-      throw new ProtocolError(
-        'connection-dead',
-        `the connection to ${this.#transport.peer} is dead, connect again: ${messageOf(this.#dead.cause)}`,
-        { cause: this.#dead.cause },
-      );
-    }
-    try {
-      const reply = await this.#exchange(opnum, stub);
-      if (reply instanceof Uint8Array) {
-        return reply;
-      }
-      const refused = this.#fault(opnum, reply.status);
-      if (!reply.inStep || refused.code !== 'rpc-fault') {
-        this.#die(refused);
-      }
-      throw refused;
-    } catch (error) {
-      if (!(error instanceof ProtocolError && error.code === 'rpc-fault')) {
-        this.#die(error);
-      }
-      throw error;
-    }
-  }
-
-  async #exchange(opnum: number, stub: Uint8Array): Promise<Uint8Array | Fault> {
-    this.#callId++;
-    for (const pdu of encodeRequest(this.#callId, opnum, stub, this.#maxSend, this.#security)) {
-      await this.#transport.send(pdu);
-    }
-    const parts: Uint8Array[] = [];
-    let size = 0;
-    for (;;) {
-      const { header, bytes } = await this.#next();
-      if (header.type === PduType.fault) {
-        return openFault(bytes, header, this.#security);
-      }
-      if (header.type !== PduType.response) {
-        throw unexpected(header, this.#transport.peer);
-      }
-      if (((header.flags & PduFlag.firstFrag) !== 0) !== (parts.length === 0)) {
-        throw new ProtocolError('malformed', `response: fragment ${parts.length} has flags ${header.flags}`, {
-          structure: 'rpcconn_common_hdr',
-          offset: 3,
-        });
-      }
-      const part = openResponse(bytes, header, this.#security);
-      this.#logonUnproven = false;
-      parts.push(part);
-      size += part.length;
-      if (size > this.#maxReply || (parts.length - 16) * LEAST_AVERAGE_FRAGMENT > this.#maxReply) {
-        throw new ProtocolError(
-          'limit',
-          `response: ${size} bytes in ${parts.length} fragments so far, at most ${this.#maxReply} bytes are taken`,
-          { structure: 'response' },
-        );
-      }
-      if ((header.flags & PduFlag.lastFrag) !== 0) {
-        return join(parts, size);
-      }
-    }
-  }
-
-  /** The next PDU, which must belong to the call that runs. */
+  /** The next PDU, which must belong to the bind. */
   async #next(): Promise<Pdu> {
     const pdu = await this.#stream.next();
-    if (pdu.header.type !== PduType.shutdown && pdu.header.callId !== this.#callId) {
-      throw new ProtocolError('malformed', `call_id ${pdu.header.callId} answered, ${this.#callId} was asked`, {
-        structure: 'rpcconn_common_hdr',
-        offset: 12,
-      });
+    if (pdu.header.type !== PduType.shutdown && pdu.header.callId !== BIND_CALL_ID) {
+      throw wrongCall(pdu.header, String(BIND_CALL_ID));
     }
     return pdu;
   }
-
-  #fault(opnum: number, status: number): ProtocolError {
-    const { peer } = this.#transport;
-    if (this.#logonUnproven && LOGON_FAULTS.has(status)) {
-      return logonRefused(peer, faultText(status), status);
-    }
-    return new ProtocolError('rpc-fault', `${peer} answered opnum ${opnum} with fault ${faultText(status)}`, {
-      structure: 'fault',
-      status,
-    });
-  }
-
-  #die(cause: unknown): void {
-    this.#dead ??= { cause };
-    this.close();
-  }
 }
 
-/**
- * What servers answer to a leg that they do not take, or to the first call after an auth3 that they did not take:
- * Windows access denied, Samba the package's refusal or (after auth3, with the context unfinished) a protocol error.
- */
-const LOGON_FAULTS: ReadonlySet<number> = new Set([0x0000_0005, 0x0000_0721, 0x1c01_000b]);
 /** provider_reject_reason invalid_checksum: how a bind_nak says that authentication failed (MS-RPCE 2.2.2.5). */
 const BIND_NAK_CHECKSUM = 9;
-
-function logonRefused(peer: string, why: string, status: number): ProtocolError {
-  return new ProtocolError(
-    'logon-failure',
-    `${peer} refused the logon (${why}): check user name, domain and password, and whether the account is disabled, ` +
-      'expired, locked, or kept from this way to authenticate',
-    { structure: 'fault', status },
-  );
-}
-
-function unexpected(header: PduHeader, peer: string): ProtocolError {
-  const { type } = header;
-  return type === PduType.shutdown
-    ? new ProtocolError('connection-closed', `${peer} announced to close the connection`, { structure: 'shutdown' })
-    : new ProtocolError('malformed', `a PDU of type ${type} came where it has no place`, {
-        structure: 'rpcconn_common_hdr',
-        offset: 2,
-      });
-}
-
-function join(parts: readonly Uint8Array[], size: number): Uint8Array {
-  if (parts.length === 1) {
-    return parts[0]!;
-  }
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
 
 function syntaxOf({ interfaceId, version }: RpcClientOptions): Syntax {
   return typeof version === 'number'
     ? { uuid: interfaceId, major: version & 0xffff, minor: version >>> 16 }
     : { uuid: interfaceId, ...version };
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

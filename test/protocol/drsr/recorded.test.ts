@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeGetNCChangesReply } from '#src/protocol/drsr/get-nc-changes-reply.js';
+import { decodeChangesReplyHead, decodeGetNCChangesReply } from '#src/protocol/drsr/get-nc-changes-reply.js';
 import { guidToText } from '#src/protocol/dtyp/guid.js';
 import { sidToText } from '#src/protocol/dtyp/sid.js';
 import { dateToDstime } from '#src/protocol/dtyp/time.js';
@@ -49,6 +49,20 @@ describe.each(recorded())('the recorded reply $name', ({ stub, facts }) => {
     });
     const prefixes = facts.prefixes.filter(([, prefix]) => !prefix.startsWith('ff'));
     expect(reply.prefixTable.entriesFor(prefixes.map(([ndx]) => ndx * 65536))).toEqual(prefixes);
+  });
+
+  it('says in its first bytes where to go on, as soon as enough of them are there', () => {
+    const { nc, uuidInvocIdSrc, usnvecTo, fMoreData } = reply;
+    const heads = Array.from({ length: 600 }, (_, size) => decodeChangesReplyHead(stub.slice(0, size)));
+    const least = heads.findIndex((head) => head !== undefined);
+    if (facts.more) {
+      // Two GUIDs, a pointer with padding, two USN_VECTORs and 13 fields of 4 bytes behind version and tag; then max_count
+      // and DSNAME of the naming context.
+      expect(least).toBe(8 + 140 + 4 + 56 + 2 * (nc!.dn.length + 1));
+      for (const head of heads.slice(least)) expect(head).toEqual({ nc, uuidInvocIdSrc, usnvecTo, fMoreData });
+    } else {
+      expect(least).toBe(-1);
+    }
   });
 
   it('reads as Samba reads it: objects in order, values, metadata', () => {

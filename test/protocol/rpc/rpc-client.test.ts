@@ -72,9 +72,9 @@ async function secured(answer: (stream: MessageStream, callId: number) => readon
 describe('bind (simulated server)', () => {
   test('the bytes of an unauthenticated bind', async () => {
     const { transport } = await plain(() => []);
-    // C706 12.6.4.3, by hand.
+    // C706 12.6.4.3, by hand; flags: first and last fragment, concurrent multiplexing.
     expect(Buffer.from(transport.sent[0]!).toString('hex')).toBe(
-      '05000b03 10000000 4800 0000 01000000 d016 d016 00000000 01000000 0000 0100'.replaceAll(' ', '') +
+      '05000b13 10000000 4800 0000 01000000 d016 d016 00000000 01000000 0000 0100'.replaceAll(' ', '') +
         '354251e3064bd111ab0400c04fc2dcd204000000045d888aeb1cc9119fe808002b10486002000000',
     );
   });
@@ -82,7 +82,7 @@ describe('bind (simulated server)', () => {
   test('NTLM: header signing asked for, auth3 as third leg', async () => {
     const { transport, client } = await secured(() => []);
     const [bind, auth3] = transport.sent as [Uint8Array, Uint8Array];
-    expect([typeOf(bind), bind[3]]).toEqual([11, 7]);
+    expect([typeOf(bind), bind[3]]).toEqual([11, 0x17]);
     expect(u16(bind, 10)).toBe(40);
     expect(Array.from(bind.subarray(72, 80))).toEqual([10, 6, 0, 0, 1, 0, 0, 0]);
     expect([typeOf(auth3), callIdOf(auth3)]).toEqual([16, callIdOf(bind)]);
@@ -229,6 +229,87 @@ describe('calls without security (simulated server)', () => {
     const replies = await Promise.all([1, 2, 3].map((opnum) => client.request(opnum, new Uint8Array(0))));
     expect(replies.map((reply) => reply[0])).toEqual([1, 2, 3]);
     expect(transport.sent.slice(1).map(callIdOf)).toEqual([2, 3, 4]);
+  });
+
+  describe('where the server agrees to concurrent multiplexing', () => {
+    /** A server that answers nothing by itself. */
+    async function multiplexed(flags = 0x13) {
+      const transport = new SimulatedTransport((bytes) =>
+        typeOf(bytes) === 11 ? [bindAck(callIdOf(bytes), { flags })] : [],
+      );
+      const client = await RpcClient.connect(transport, INTERFACE);
+      const settled = () => new Promise((resolve) => setImmediate(resolve));
+      const asked = () => transport.sent.slice(1).map(callIdOf);
+      const answer = (...pdus: Uint8Array[]) => {
+        transport.deliver(...pdus);
+        return settled();
+      };
+      return { client, transport, asked, answer, settled };
+    }
+    const part = (callId: number, byte: number, flags: number) => response(callId, Uint8Array.of(byte), flags);
+    const none = new Uint8Array(0);
+
+    test('a call goes out once the one before it has begun to be answered, and no third one', async () => {
+      const { client, asked, answer, settled } = await multiplexed();
+      const replies = [1, 2, 3].map((opnum) => client.request(opnum, none));
+      await settled();
+      expect(asked()).toEqual([2]);
+      await answer(part(2, 1, 1));
+      expect(asked()).toEqual([2, 3]);
+      await answer(part(3, 3, 1));
+      expect(asked()).toEqual([2, 3]);
+      // Replies in turns, as two threads of a server may write them; the later call is answered first.
+      await answer(part(2, 2, 0), part(3, 4, 2));
+      expect(await replies[1]).toEqual(Uint8Array.of(3, 4));
+      expect(asked()).toEqual([2, 3, 4]);
+      await answer(part(2, 5, 2), part(4, 6, 3));
+      expect(await replies[0]).toEqual(Uint8Array.of(1, 2, 5));
+      expect(await replies[2]).toEqual(Uint8Array.of(6));
+    });
+
+    test('what asks from within the first fragment of a reply is asked while the rest is on its way', async () => {
+      const { client, asked, answer } = await multiplexed();
+      const told: number[][] = [];
+      let second: Promise<Uint8Array> | undefined;
+      const first = client.request(1, none, (begin) => {
+        told.push([...begin]);
+        second = client.request(2, none);
+      });
+      await answer(part(2, 1, 1));
+      expect(asked()).toEqual([2, 3]);
+      await answer(part(2, 2, 0), part(2, 3, 2), part(3, 4, 3));
+      expect([await first, await second]).toEqual([Uint8Array.of(1, 2, 3), Uint8Array.of(4)]);
+      expect(told).toEqual([[1]]);
+    });
+
+    test('where it does not, the call waits for the whole reply, and then not for who reads it', async () => {
+      const { client, asked, answer } = await multiplexed(3);
+      const order: string[] = [];
+      const first = client.request(1, none).then(() => order.push(`read, ${asked().length} asked`));
+      const second = client.request(2, none);
+      await answer(part(2, 1, 1));
+      expect(asked()).toEqual([2]);
+      await answer(part(2, 2, 2), part(3, 3, 3));
+      await Promise.all([first, second]);
+      expect(order).toEqual(['read, 2 asked']);
+    });
+
+    test('a fault to one call leaves the other one be; a reply to neither ends both', async () => {
+      const { client, answer } = await multiplexed();
+      const first = client.request(1, none);
+      const second = errorOf(client.request(2, none));
+      await answer(part(2, 1, 1), fault(3, 0x1c010002));
+      expect(await second).toMatchObject({ code: 'rpc-fault', status: 0x1c010002 });
+      await answer(part(2, 2, 2));
+      expect(await first).toEqual(Uint8Array.of(1, 2));
+      const both = [client.request(1, none), client.request(2, none)].map(errorOf);
+      const waiting = errorOf(client.request(3, none));
+      await answer(part(4, 1, 1), part(9, 1, 3));
+      for (const error of await Promise.all(both)) {
+        expect(error).toMatchObject({ code: 'malformed', message: 'call_id 9 answered, 4 or 5 was asked' });
+      }
+      expect((await waiting).code).toBe('connection-dead');
+    });
   });
 
   test('a fault names itself, and the connection goes on', async () => {

@@ -35,24 +35,34 @@ export class SimulatedTransport implements Transport {
     if (answers === 'close') {
       this.#pieces.push(undefined);
     } else {
-      for (const answer of answers) {
-        const size = this.#pieceSize === 0 ? answer.length : this.#pieceSize;
-        for (let at = 0; at < answer.length; at += size) {
-          this.#pieces.push(answer.slice(at, at + size));
-        }
-      }
+      this.#push(answers);
     }
     this.#wake?.();
   }
 
+  /** Answers that no request brings about. */
+  deliver(...answers: readonly Uint8Array[]): void {
+    this.#push(answers);
+    this.#wake?.();
+  }
+
   async receive(): Promise<Uint8Array | undefined> {
-    if (this.#pieces.length === 0 && !this.closed) {
+    while (this.#pieces.length === 0 && !this.closed) {
       // A test that waits for what never comes fails by its own time-out.
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
     return this.closed ? undefined : this.#pieces.shift();
+  }
+
+  #push(answers: readonly Uint8Array[]): void {
+    for (const answer of answers) {
+      const size = this.#pieceSize === 0 ? answer.length : this.#pieceSize;
+      for (let at = 0; at < answer.length; at += size) {
+        this.#pieces.push(answer.slice(at, at + size));
+      }
+    }
   }
 
   close(): void {
