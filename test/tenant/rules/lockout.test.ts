@@ -183,6 +183,19 @@ describeStores('smart lockout', (newSite) => {
     expect(again.filter((code) => code === LOCKED)).toHaveLength(199);
   });
 
+  it('a right try does not overtake wrong ones that came before it, though it alone needs no writing', async () => {
+    const { lockouts, digests } = site.tenant.signInService;
+    const key = { name: digests.name('overtaking'), familiar: false };
+    const tries = Array.from({ length: 300 }, (_, i) => {
+      const fingerprint = Buffer.alloc(4);
+      fingerprint.writeUInt32BE(i);
+      return lockouts.decide(key, { right: i >= THRESHOLD && i % 20 === 0, fingerprint });
+    });
+    const verdicts = await Promise.all(tries);
+    expect(verdicts.slice(0, THRESHOLD)).toEqual(Array(THRESHOLD).fill('wrong'));
+    expect(new Set(verdicts.slice(THRESHOLD))).toEqual(new Set(['locked']));
+  });
+
   it('holds across processes: two of them on one database, two hundred guesses at once, ten answered', async () => {
     await addUser('spread');
     const store = await where.open({ now: site.clock.now });
