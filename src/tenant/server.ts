@@ -16,8 +16,10 @@ import { createAuditLog } from './audit/audit-log.js';
 import type { AuditLog } from './audit/types.js';
 import type { TenantConfig } from './config.js';
 import { issuerOf, type TenantContext } from './context.js';
+import { registerGraph } from './graph/plugin.js';
 import { Metrics } from './monitor/metrics.js';
 import { startTenantMonitor } from './monitor/monitor.js';
+import type { AccessTokens } from './oidc/caller.js';
 import { Clients } from './oidc/clients.js';
 import { registerMetadataEndpoints } from './oidc/metadata-endpoints.js';
 import { keepSigningKey } from './oidc/signing-key.js';
@@ -62,6 +64,8 @@ export interface TenantDependencies {
   readonly hasher: SignInHasher & Pick<Hasher, 'info'>;
   readonly logger: Logger;
   readonly now?: () => Date;
+  /** Checks the tokens that the Graph part is called with; without it there is no Graph part. */
+  readonly accessTokens?: AccessTokens;
   /** Where `{ env: … }` secrets are looked up; default process.env. */
   readonly env?: Readonly<NodeJS.ProcessEnv>;
 }
@@ -154,6 +158,10 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   });
   const audit = createAuditLog(store.database, now);
   const passwords = createPasswordChanges({ store, signIn, writeback, audit, now, log: logger });
+  if (deps.accessTokens !== undefined) {
+    const { accessTokens } = deps;
+    registerGraph(server, { context, accessTokens, audit, passwords, realms: signIn.realms });
+  }
   server.get('/health', async () => {
     await store.dirSyncFeatures();
     return { status: 'ok' };

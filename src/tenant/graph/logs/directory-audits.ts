@@ -1,0 +1,154 @@
+/** `/auditLogs/directoryAudits`: every administrative act, newest first. */
+
+import { type Selectable, sql } from 'kysely';
+import { z } from 'zod';
+import type { Queries } from '../../store/database.js';
+import type { AuditEventsTable } from '../../store/tables.js';
+import { notFound } from '../error.js';
+import type { Condition, FilterTable } from '../odata/filter.js';
+import { entityReply, iso, LIST_TOP, pageOf, startOf } from '../odata/page.js';
+import { collectionOf, Resource, text, textOrNull, time } from '../odata/resource.js';
+import { route } from '../route.js';
+import { readLogs } from './sign-ins.js';
+
+type AuditRow = Selectable<AuditEventsTable>;
+
+const identity = z.object({ id: textOrNull, displayName: textOrNull, userPrincipalName: textOrNull });
+const appIdentity = z.object({ appId: textOrNull, displayName: textOrNull });
+const modifiedProperty = z.object({ displayName: text, oldValue: textOrNull, newValue: textOrNull });
+
+const directoryAudit = new Resource<AuditRow>('directoryAudit', {
+  id: { of: (row) => row.audit_id, schema: text },
+  activityDateTime: { of: (row) => iso(row.at), schema: time },
+  activityDisplayName: { of: (row) => row.activity, schema: text },
+  category: { of: (row) => row.category, schema: text },
+  correlationId: { of: (row) => row.correlation_id, schema: textOrNull },
+  result: { of: (row) => row.result, schema: text },
+  resultReason: { of: (row) => row.reason ?? '', schema: text },
+  loggedByService: { of: () => 'Core Directory', schema: text },
+  operationType: { of: ({ activity }) => activity.split(' ', 1)[0], schema: text },
+  initiatedBy: {
+    of: ({ actor_kind, actor_id }) => ({
+      user: actor_kind === 'user' ? { id: actor_id, displayName: null, userPrincipalName: null } : null,
+      app: actor_kind === 'user' ? null : { appId: actor_id, displayName: actor_kind === 'system' ? actor_id : null },
+    }),
+    schema: z.object({ user: identity.nullable(), app: appIdentity.nullable() }),
+  },
+  targetResources: {
+    of: (row) => [
+      {
+        id: row.target_id,
+        displayName: row.target_kind === 'User' ? null : row.target_name,
+        userPrincipalName: row.target_kind === 'User' ? row.target_name : null,
+        type: row.target_kind,
+        modifiedProperties: modifiedProperties(row.details),
+      },
+    ],
+    schema: z.array(
+      z.object({
+        id: text,
+        displayName: textOrNull,
+        userPrincipalName: textOrNull,
+        type: text,
+        modifiedProperties: z.array(modifiedProperty),
+      }),
+    ),
+  },
+  additionalDetails: { of: () => [], schema: z.array(z.object({ key: text, value: text })) },
+});
+
+/** Details are `{ name: { old, new } }`, or `{ name: value }`; values as JSON text, as Graph has them. */
+function modifiedProperties(details: string): object[] {
+  const json = (value: unknown) => (value === undefined ? null : JSON.stringify(value));
+  return Object.entries(JSON.parse(details) as Readonly<Record<string, unknown>>).map(([displayName, value]) => {
+    const isChange = typeof value === 'object' && value !== null && ('old' in value || 'new' in value);
+    const { old: oldValue, new: newValue } = (isChange ? value : { new: value }) as { old?: unknown; new?: unknown };
+    return { displayName, oldValue: json(oldValue), newValue: json(newValue) };
+  });
+}
+
+const filters: FilterTable = {
+  activityDateTime: { type: 'dateTime', operators: ['ge', 'gt', 'le', 'lt'] },
+  activityDisplayName: { type: 'string', operators: ['eq'] },
+  category: { type: 'string', operators: ['eq'] },
+  correlationId: { type: 'string', operators: ['eq'] },
+  result: { type: 'string', operators: ['eq'] },
+  'initiatedBy/user/id': { type: 'string', operators: ['eq'] },
+  'initiatedBy/app/appId': { type: 'string', operators: ['eq'] },
+  'targetResources/any/id': { type: 'string', operators: ['eq'] },
+};
+
+const one = { properties: directoryAudit.names, type: directoryAudit.type };
+const FRAGMENT = 'auditLogs/directoryAudits';
+const tag = 'auditLogs';
+
+export const directoryAuditRoutes = [
+  route({
+    method: 'GET',
+    path: '/auditLogs/directoryAudits',
+    operationId: 'directoryAudit.list',
+    tag,
+    summary: 'Administrative acts, newest first.',
+    permissions: readLogs,
+    query: { ...one, filter: filters, top: LIST_TOP, orderBy: ['activityDateTime desc'] },
+    reply: { status: 200, description: 'A page of the audit log.', schema: collectionOf(directoryAudit.schema) },
+    async handle(call) {
+      const { conditions, top, select } = call.query;
+      const start = await startOf(call);
+      const rows = await call.services.database.run((queries) =>
+        selectAudits(queries, conditions, { start, limit: top + 1 }).execute(),
+      );
+      return pageOf(call, FRAGMENT, rows, {
+        positionOf: (row) => [row.at, row.id],
+        toResource: (row) => directoryAudit.toJson(row, select),
+      });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/auditLogs/directoryAudits/{id}',
+    operationId: 'directoryAudit.get',
+    tag,
+    summary: 'An administrative act.',
+    permissions: readLogs,
+    query: one,
+    reply: { status: 200, description: 'The entry.', schema: directoryAudit.schema },
+    async handle(call) {
+      const id = call.params.id!;
+      const row = await call.services.database.run((queries) =>
+        queries.selectFrom('audit_events').selectAll().where('audit_id', '=', id.toLowerCase()).executeTakeFirst(),
+      );
+      if (row === undefined) throw notFound(id);
+      return entityReply(call, FRAGMENT, directoryAudit.toJson(row, call.query.select));
+    },
+  }),
+];
+
+const COMPARISON = { eq: '=', ge: '>=', gt: '>', le: '<=', lt: '<' } as const;
+const columns = {
+  activityDisplayName: 'activity',
+  category: 'category',
+  correlationId: 'correlation_id',
+  result: 'result',
+  'targetResources/any/id': 'target_id',
+} as const;
+
+/** `limit` rows behind `start`, along audit_events_at. */
+export function selectAudits(
+  queries: Queries,
+  conditions: readonly Condition[],
+  { start, limit }: { start: readonly (string | number)[] | undefined; limit: number },
+) {
+  let query = queries.selectFrom('audit_events').selectAll();
+  for (const { path, operator, values } of conditions) {
+    const [value] = values;
+    if (path === 'activityDateTime') {
+      query = query.where('at', COMPARISON[operator as keyof typeof COMPARISON], (value as Date).getTime());
+    } else if (path === 'initiatedBy/user/id' || path === 'initiatedBy/app/appId') {
+      const kind = path === 'initiatedBy/user/id' ? 'user' : 'app';
+      query = query.where('actor_kind', '=', kind).where('actor_id', '=', String(value));
+    } else query = query.where(columns[path as keyof typeof columns], '=', String(value));
+  }
+  if (start !== undefined) query = query.where(sql<boolean>`(at, id) < (${start[0]}, ${start[1]})`);
+  return query.orderBy('at', 'desc').orderBy('id', 'desc').limit(limit);
+}

@@ -1,0 +1,148 @@
+/** `/auditLogs/signIns`: who signed in or tried to, newest first. */
+
+import { type Selectable, sql } from 'kysely';
+import { z } from 'zod';
+import type { Queries } from '../../store/database.js';
+import { userPrincipalNameKey } from '../../store/store.js';
+import type { SignInsTable } from '../../store/tables.js';
+import { notFound } from '../error.js';
+import type { Condition, FilterTable } from '../odata/filter.js';
+import { entityReply, iso, LIST_TOP, pageOf, startOf } from '../odata/page.js';
+import { collectionOf, flag, guid, Resource, text, textOrNull, time } from '../odata/resource.js';
+import { both } from '../permissions.js';
+import { route } from '../route.js';
+
+export const readLogs = both('AuditLog.Read.All');
+
+type SignInRow = Selectable<SignInsTable> & { readonly display_name: string | null };
+
+/** Of status.failureReason; the number says the rest. */
+const REASONS: Readonly<Record<number, string>> = {
+  0: 'Other.',
+  50034: 'The user account does not exist in the directory.',
+  50053: 'The account is locked: too many sign-in attempts with an incorrect user ID or password.',
+  50055: 'The password is expired.',
+  50056: 'The password does not exist in the directory for this user.',
+  50057: 'The user account is disabled.',
+  50126: 'Invalid username or password.',
+  50135: 'Password change is required due to account risk.',
+};
+
+const signIn = new Resource<SignInRow>('signIn', {
+  id: { of: (row) => row.sign_in_id, schema: text },
+  createdDateTime: { of: (row) => iso(row.at), schema: time },
+  userDisplayName: { of: (row) => row.display_name, schema: textOrNull },
+  userPrincipalName: { of: (row) => row.user_principal_name, schema: textOrNull },
+  userId: { of: (row) => row.user_object_id, schema: guid.nullable() },
+  appId: { of: (row) => row.client_id, schema: text },
+  ipAddress: { of: (row) => row.address, schema: text },
+  clientAppUsed: {
+    of: ({ flow }) => (flow === 'browser' ? 'Browser' : 'Mobile Apps and Desktop clients'),
+    schema: text,
+  },
+  correlationId: { of: (row) => row.correlation_id, schema: text },
+  conditionalAccessStatus: { of: () => 'notApplied', schema: text },
+  isInteractive: { of: ({ flow }) => flow !== 'refresh', schema: flag },
+  status: {
+    of: ({ error_code }) => ({
+      errorCode: error_code,
+      failureReason: REASONS[error_code] ?? `AADSTS${error_code}`,
+      additionalDetails: null,
+    }),
+    schema: z.object({ errorCode: z.int(), failureReason: text, additionalDetails: textOrNull }),
+  },
+  // phsync's own: which way, and whether from where the user had signed in before.
+  flow: { of: ({ flow }) => flow, schema: text, onSelect: true },
+  isFamiliarPlace: { of: ({ familiar }) => familiar === 1, schema: flag, onSelect: true },
+});
+
+const filters: FilterTable = {
+  createdDateTime: { type: 'dateTime', operators: ['ge', 'gt', 'le', 'lt'] },
+  userId: { type: 'string', operators: ['eq'] },
+  userPrincipalName: { type: 'string', operators: ['eq'] },
+  appId: { type: 'string', operators: ['eq'] },
+  'status/errorCode': { type: 'number', operators: ['eq'] },
+};
+
+const one = { properties: signIn.names, type: signIn.type };
+const FRAGMENT = 'auditLogs/signIns';
+const tag = 'auditLogs';
+
+export const signInRoutes = [
+  route({
+    method: 'GET',
+    path: '/auditLogs/signIns',
+    operationId: 'signIn.list',
+    tag,
+    summary: 'Sign-ins, newest first.',
+    permissions: readLogs,
+    query: { ...one, filter: filters, top: LIST_TOP, orderBy: ['createdDateTime desc'] },
+    reply: { status: 200, description: 'A page of sign-ins.', schema: collectionOf(signIn.schema) },
+    async handle(call) {
+      const { conditions, top, select } = call.query;
+      const start = await startOf(call);
+      const rows = await call.services.database.run((queries) =>
+        selectSignIns(queries, conditions, { start, limit: top + 1 }).execute(),
+      );
+      return pageOf(call, FRAGMENT, rows, {
+        positionOf: (row) => [row.at, row.id],
+        toResource: (row) => signIn.toJson(row, select),
+      });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/auditLogs/signIns/{id}',
+    operationId: 'signIn.get',
+    tag,
+    summary: 'A sign-in.',
+    permissions: readLogs,
+    query: one,
+    reply: { status: 200, description: 'The sign-in.', schema: signIn.schema },
+    async handle(call) {
+      const id = call.params.id!;
+      const row = await call.services.database.run((queries) =>
+        withUsers(queries).where('sign_ins.sign_in_id', '=', id.toLowerCase()).executeTakeFirst(),
+      );
+      if (row === undefined) throw notFound(id);
+      return entityReply(call, FRAGMENT, signIn.toJson(row, call.query.select));
+    },
+  }),
+];
+
+const withUsers = (queries: Queries) =>
+  queries
+    .selectFrom('sign_ins')
+    .leftJoin('users', 'users.object_id', 'sign_ins.user_object_id')
+    .selectAll('sign_ins')
+    .select('users.display_name');
+
+const COMPARISON = { eq: '=', ge: '>=', gt: '>', le: '<=', lt: '<' } as const;
+
+/** `limit` rows behind `start`, along sign_ins_at, or sign_ins_user where a user is named. */
+export function selectSignIns(
+  queries: Queries,
+  conditions: readonly Condition[],
+  { start, limit }: { start: readonly (string | number)[] | undefined; limit: number },
+) {
+  let query = withUsers(queries);
+  for (const { path, operator, values } of conditions) {
+    const [value] = values;
+    const comparison = COMPARISON[operator as keyof typeof COMPARISON];
+    if (path === 'createdDateTime') query = query.where('sign_ins.at', comparison, (value as Date).getTime());
+    else if (path === 'userId') query = query.where('sign_ins.user_object_id', '=', String(value).toLowerCase());
+    else if (path === 'appId') query = query.where('sign_ins.client_id', '=', String(value));
+    else if (path === 'status/errorCode') query = query.where('sign_ins.error_code', '=', Number(value));
+    // The user who has that name now, also for sign-ins under a former one.
+    else {
+      query = query.where('sign_ins.user_object_id', '=', ({ selectFrom }) =>
+        selectFrom('users')
+          .select('object_id')
+          .where('upn_key', '=', userPrincipalNameKey(String(value)))
+          .where('deleted_at', 'is', null),
+      );
+    }
+  }
+  if (start !== undefined) query = query.where(sql<boolean>`(sign_ins.at, sign_ins.id) < (${start[0]}, ${start[1]})`);
+  return query.orderBy('sign_ins.at', 'desc').orderBy('sign_ins.id', 'desc').limit(limit);
+}

@@ -1,0 +1,92 @@
+/** OData's query options of a request, checked against what the resource offers. */
+
+import { badRequest, shown, unsupportedQuery } from '../error.js';
+import { type Condition, type FilterTable, parseFilter } from './filter.js';
+
+export interface QuerySupport {
+  /** Names that `$select` may have. */
+  readonly properties?: ReadonlySet<string>;
+  /** Graph's name of the resource type, for messages. */
+  readonly type?: string;
+  readonly filter?: FilterTable;
+  /** Page sizes. */
+  readonly top?: { readonly byDefault: number; readonly most: number };
+  readonly count?: boolean;
+  /** Texts that `$orderby` may be. */
+  readonly orderBy?: readonly string[];
+}
+
+export interface ODataQuery {
+  /** Undefined: the default properties. */
+  readonly select: readonly string[] | undefined;
+  readonly conditions: readonly Condition[];
+  readonly top: number;
+  readonly count: boolean;
+  readonly orderBy: string | undefined;
+  readonly skipToken: string | undefined;
+  /** As they came, to make the next page's link of. */
+  readonly raw: Readonly<Record<string, string>>;
+}
+
+const MAX_SELECT = 100;
+
+/** @throws GraphError 400, naming the option. */
+export function parseQuery(query: Readonly<Record<string, unknown>>, support: QuerySupport): ODataQuery {
+  const raw: Record<string, string> = {};
+  for (const [name, value] of Object.entries(query)) {
+    // Graph takes options of its own with and without the sign; others are an application's own.
+    if (!name.startsWith('$')) continue;
+    if (typeof value !== 'string') throw badRequest(`Query option '${shown(name)}' was specified more than once.`);
+    raw[name] = value;
+  }
+  const { properties, filter, top, count, orderBy } = support;
+  const offered = new Set([
+    ...(properties === undefined ? [] : ['$select']),
+    ...(filter === undefined ? [] : ['$filter']),
+    ...(top === undefined ? [] : ['$top', '$skiptoken']),
+    ...(count === true ? ['$count'] : []),
+    ...(orderBy === undefined ? [] : ['$orderby']),
+  ]);
+  for (const name of Object.keys(raw)) {
+    if (!offered.has(name)) throw unsupportedQuery(`The query option '${shown(name)}' is not supported.`);
+  }
+  return {
+    select: raw.$select === undefined ? undefined : parseSelect(raw.$select, support),
+    conditions: raw.$filter === undefined ? [] : parseFilter(raw.$filter, filter!),
+    top: raw.$top === undefined ? (top?.byDefault ?? 0) : parseTop(raw.$top, top!.most),
+    count: raw.$count === undefined ? false : parseBoolean('$count', raw.$count),
+    orderBy: raw.$orderby === undefined ? undefined : parseOrderBy(raw.$orderby, orderBy!),
+    skipToken: raw.$skiptoken,
+    raw,
+  };
+}
+
+function parseSelect(text: string, { properties, type }: QuerySupport): string[] {
+  const names = [...new Set(text.split(',').map((name) => name.trim()))];
+  if (names.length > MAX_SELECT) throw badRequest(`$select has more than ${MAX_SELECT} properties.`);
+  for (const name of names) {
+    if (!properties!.has(name)) {
+      throw badRequest(`Could not find a property named '${shown(name)}' on type 'microsoft.graph.${type}'.`);
+    }
+  }
+  return names;
+}
+
+function parseTop(text: string, most: number): number {
+  const top = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (top < 1 || top > most) {
+    throw badRequest(`Invalid page size specified: '${shown(text)}'. Must be between 1 and ${most} inclusive.`);
+  }
+  return top;
+}
+
+function parseBoolean(name: string, text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw badRequest(`${name} is true or false, not '${shown(text)}'.`);
+  return text === 'true';
+}
+
+function parseOrderBy(text: string, offered: readonly string[]): string {
+  const order = text.trim().replace(/\s+/g, ' ').replace(/ asc$/, '');
+  if (!offered.includes(order)) throw unsupportedQuery(`$orderby '${shown(text)}' is not supported.`);
+  return order;
+}

@@ -1,0 +1,26 @@
+/** Every call that the Graph part offers. */
+
+import { directoryAuditRoutes } from './logs/directory-audits.js';
+import { signInRoutes } from './logs/sign-ins.js';
+import { domainRoutes } from './organization/domains.js';
+import { organizationRoutes } from './organization/organization.js';
+import { synchronizationRoutes } from './organization/synchronization.js';
+import { riskRoutes } from './risk/routes.js';
+import { groupRoutes } from './rollout/groups.js';
+import { rolloutRoutes } from './rollout/policies.js';
+import type { GraphRoute } from './route.js';
+import { userReadRoutes } from './users/routes.js';
+import { userChangeRoutes } from './users/user-changes.js';
+
+export const graphRoutes: readonly GraphRoute[] = [
+  ...userReadRoutes,
+  ...userChangeRoutes,
+  ...organizationRoutes,
+  ...domainRoutes,
+  ...synchronizationRoutes,
+  ...groupRoutes,
+  ...rolloutRoutes,
+  ...riskRoutes,
+  ...signInRoutes,
+  ...directoryAuditRoutes,
+];
