@@ -49,8 +49,8 @@ const stateOf = ({ failures, locked_until, locks, wrong }: Row): LockoutState =>
 
 /**
  * A try is decided after its password was checked, and wrong ones are on disk before they are answered: who sends many at
- * once learns of as many as the threshold lets by, since the others find the count that these have left. A right one does
- * not overtake wrong ones of the same name that came before it, though it alone would need no writing.
+ * once learns of as many as the threshold lets by, since the others find the count that these have left. A right one, which
+ * alone needs no writing, joins the queue where wrong ones of the same name are under way, and does not overtake them.
  */
 export class Lockouts {
   readonly #database: TenantDatabase;
@@ -70,10 +70,11 @@ export class Lockouts {
   /** @throws PhsyncError `store-busy` or `store-failed`; then the try counts for nothing and must not be answered. */
   async decide(key: LockoutKey, { right, fingerprint }: Try): Promise<Verdict> {
     const id = idOf(key);
-    // Nearly every sign-in: right, and no failure stands against the name.
-    if (right && !this.#undecided.has(id) && (await this.#clear.run(key))) return 'right';
+    const alone = !this.#undecided.has(id);
     if (!right) this.#undecided.set(id, (this.#undecided.get(id) ?? 0) + 1);
     try {
+      // Right or wrong makes no difference up to here: behind a lock the time must not tell the one from the other.
+      if (alone && (await this.#clear.run(key)) && right) return 'right';
       return await new Promise<Verdict>((resolve, reject) => {
         this.#queue.push({ ...key, id, right, fingerprint, resolve, reject });
         this.#running ??= this.#work();

@@ -202,8 +202,8 @@ describeStores('smart lockout', (newSite) => {
       return lockouts.decide(key, { right: i >= THRESHOLD && i % 20 === 0, fingerprint });
     });
     const verdicts = await Promise.all(tries);
-    expect(verdicts.slice(0, THRESHOLD)).toEqual(Array(THRESHOLD).fill('wrong'));
-    expect(new Set(verdicts.slice(THRESHOLD))).toEqual(new Set(['locked']));
+    expect(verdicts.filter((verdict) => verdict === 'wrong')).toHaveLength(THRESHOLD);
+    expect(verdicts.filter((verdict) => verdict === 'locked')).toHaveLength(300 - THRESHOLD);
   });
 
   it('holds across processes: two of them on one database, two hundred guesses at once, ten answered', async () => {
