@@ -15,7 +15,7 @@ export async function nameOfAccount(database: TenantDatabase, objectId: string):
   return row?.user_principal_name;
 }
 
-/** Entra's domain_hint: the federation URL of that domain, whoever comes; staged rollout does not count then. */
+/** Entra's domain_hint: the federation URL (or '') of that domain, whoever comes; staged rollout does not count then. */
 export async function federationOfHint(database: TenantDatabase, hint: string): Promise<string | undefined> {
   const row = await database.run((queries) =>
     queries
@@ -26,5 +26,5 @@ export async function federationOfHint(database: TenantDatabase, hint: string): 
       .where('password_hash_fallback', '=', 0)
       .executeTakeFirst(),
   );
-  return row?.federation_url ?? undefined;
+  return row && (row.federation_url ?? '');
 }

@@ -6,6 +6,8 @@ import type { ChangeField } from './pages/change.js';
 export const messages = {
   nameMissing: 'Enter your user name.',
   nameWrong: 'That does not look like a user name. It has an @ in it, like name@example.com.',
+  noFederationUrl:
+    'Your organization signs you in on a page of its own, and has not said yet where that is. Ask its help desk.',
   passwordMissing: 'Enter your password.',
   wrongPassword: 'User name or password is wrong.',
   locked:
@@ -14,7 +16,6 @@ export const messages = {
   newMissing: 'Enter a new password.',
   confirmMissing: 'Enter the new password once more.',
   confirmDiffers: 'The two new passwords are not the same.',
-  changedElsewhere: 'The password was changed. Sign in with the new one.',
 } as const;
 
 /** Longer texts come from nobody who means well; they go through a cookie. */

@@ -51,7 +51,7 @@ export function createProviderPages(context: TenantContext): ProviderPages {
   const support = (ctx: KoaContextWithOIDC, out?: ErrorOut): Support => ({
     code: out?.error,
     description: out?.error_description,
-    correlationId: correlationIdOf(ctx.headers),
+    correlationId: ctx.response.get('client-request-id') || correlationIdOf(ctx.headers),
     now: context.now(),
   });
   const applicationOf = (ctx: KoaContextWithOIDC) => ctx.oidc.client?.clientName ?? ctx.oidc.client?.clientId;

@@ -1,6 +1,7 @@
 /** HMAC-SHA-256 (RFC 2104) over what goes to the browser and comes back, each bound to its use and to one interaction. */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { TenantDatabase } from '../store/database.js';
 
 export class Seal {
   readonly #key: Uint8Array;
@@ -8,6 +9,14 @@ export class Seal {
   /** `key`: 32 bytes, the same in every process of the tenant. */
   constructor(key: Uint8Array) {
     this.#key = key;
+  }
+
+  /** With a key of the one that all processes of one database share, used for nothing else. */
+  static async open(database: TenantDatabase): Promise<Seal> {
+    const { digest_key } = await database.run((queries) =>
+      queries.selectFrom('tenant').select('digest_key').executeTakeFirstOrThrow(),
+    );
+    return new Seal(createHmac('sha256', digest_key).update('sign-in pages').digest());
   }
 
   /** The hidden value of an interaction's forms. */

@@ -14,7 +14,6 @@ import { changePage } from './pages/change.js';
 import { donePage, federatedPage, foreignFormPage, isRefusedCode, refusedPage, timedOutPage } from './pages/outcome.js';
 import type { FormContext, Support } from './pages/parts.js';
 import { accountPage, MAX_NAME, namePage, passwordPage } from './pages/sign-in.js';
-import { Seal } from './seal.js';
 import { readStep, type Step, writeStep } from './step.js';
 import { interactionPath, type SignInPagesOptions } from './types.js';
 
@@ -37,7 +36,7 @@ type Answer = { readonly page: Page } | { readonly to: Route; readonly step?: St
 
 export function registerSignInPages(server: FastifyInstance, options: SignInPagesOptions): void {
   const flow = new SignInFlow(options);
-  const seal = new Seal(options.key);
+  const { seal } = options;
   registerAssets(server);
 
   const route = (method: 'GET' | 'POST', path: Route, work: (visit: Visit) => Answer | Promise<Answer>) => {
@@ -201,6 +200,8 @@ class SignInFlow {
   async showFederated({ interaction, context, step: { name } }: Visit): Promise<Answer> {
     const url = await this.#federationUrl(interaction, name);
     if (url === undefined) return { to: '/name' };
+    // A domain that was made federated through Graph may have none yet.
+    if (url === '') return { to: '/name', step: { failure: { field: 'name', message: messages.noFederationUrl } } };
     return { page: federatedPage(context, federationAddress(url, name)) };
   }
 
@@ -230,7 +231,7 @@ class SignInFlow {
   async #federationUrl({ domainHint }: Interaction, name: string | undefined): Promise<string | undefined> {
     const { context, signIn } = this.#options;
     const hinted = domainHint && (await federationOfHint(context.store.database, domainHint));
-    if (hinted !== undefined && hinted !== '') return hinted;
+    if (hinted !== undefined) return hinted;
     if (name === undefined) return undefined;
     const realm = await signIn.realm(name);
     return realm.type === 'federated' ? realm.url : undefined;

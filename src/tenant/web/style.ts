@@ -137,8 +137,9 @@ button, .button {
 button:hover, .button:hover { background: var(--accent-strong); border-color: var(--accent-strong); }
 button.quiet, .button.quiet { background: transparent; color: var(--accent); border-color: var(--field-line); }
 button.quiet:hover, .button.quiet:hover { background: var(--accent-wash); border-color: var(--accent); }
-.choice { width: 100%; justify-content: flex-start; text-align: start; margin: 0 0 .75rem; padding: .75rem 1rem; }
-.choice span { display: block; font-weight: 400; font-size: .875rem; color: var(--soft); }
+.choice { flex-direction: column; align-items: flex-start; width: 100%; text-align: start; padding: .75rem 1rem; }
+.choice + .choice { margin: .75rem 0 0; }
+.choice small { font-weight: 400; font-size: .875rem; color: var(--soft); }
 a { color: var(--accent); text-underline-offset: .2em; }
 a:hover { color: var(--accent-strong); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -146,6 +147,8 @@ a:hover { color: var(--accent-strong); }
 .notice.bad { background: var(--bad-wash); border-color: var(--bad); color: var(--bad); }
 .notice.warn { background: var(--warn-wash); border-color: var(--warn); color: var(--warn); }
 .notice.good { background: var(--accent-wash); border-color: var(--accent); }
+h1 + .notice { margin-top: 1rem; }
+form + .notice { margin: 1.5rem 0 0; }
 .error { color: var(--bad); font-size: .9375rem; font-weight: 550; margin: .375rem 0 0; }
 .device-code {
   display: block;

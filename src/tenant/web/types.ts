@@ -12,6 +12,7 @@ import type Provider from 'oidc-provider';
 import type { TenantContext } from '../context.js';
 import type { PasswordChanges } from '../passwords/types.js';
 import type { SignIn } from '../sign-in/types.js';
+import type { Seal } from './seal.js';
 
 /** Where a request that needs the person goes on. The interaction's cookie is set for this path. */
 export const interactionPath = (uid: string): string => `/sign-in/${uid}`;
@@ -24,6 +25,6 @@ export interface SignInPagesOptions {
   readonly passwords: Pick<PasswordChanges, 'change'>;
   /** Whether people are offered *Keep me signed in*. */
   readonly keepMeSignedIn: boolean;
-  /** Signs what the forms carry: 32 bytes, the same in every process of the tenant, used for nothing else. */
-  readonly key: Uint8Array;
+  /** Signs what forms and cookies carry. */
+  readonly seal: Seal;
 }

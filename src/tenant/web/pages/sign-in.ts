@@ -74,7 +74,7 @@ ${lead(context.application)}
 ${form(
   `${context.base}/account`,
   context.token,
-  html`<button class="quiet choice" type="submit" name="choice" value="this" autofocus><span><bdi>${of.name}</bdi><span>Signed in</span></span></button>
+  html`<button class="quiet choice" type="submit" name="choice" value="this" autofocus><bdi>${of.name}</bdi><small>Signed in</small></button>
 <button class="quiet choice" type="submit" name="choice" value="other">Use another account</button>`,
 )}`,
   });
