@@ -15,16 +15,12 @@ import type { MonitorServer } from '../monitor/server.js';
 import { createAuditLog } from './audit/audit-log.js';
 import type { AuditLog } from './audit/types.js';
 import type { TenantConfig } from './config.js';
-import { issuerOf, type TenantContext } from './context.js';
+import type { TenantContext } from './context.js';
 import { registerGraph } from './graph/plugin.js';
 import { Metrics } from './monitor/metrics.js';
 import { startTenantMonitor } from './monitor/monitor.js';
 import type { AccessTokens } from './oidc/caller.js';
-import { Clients } from './oidc/clients.js';
-import { registerMetadataEndpoints } from './oidc/metadata-endpoints.js';
-import { keepSigningKey } from './oidc/signing-key.js';
-import { registerTokenEndpoint } from './oidc/token-endpoint.js';
-import { Tokens } from './oidc/tokens.js';
+import { createOidc } from './oidc/oidc.js';
 import { createPasswordChanges } from './passwords/password-changes.js';
 import type { PasswordChanges } from './passwords/types.js';
 import { seedDomains } from './policies/domains.js';
@@ -39,6 +35,7 @@ import { openStore } from './store/open-store.js';
 import { startPurgeTimer } from './store/purge-timer.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
+import { interactionPath } from './web/types.js';
 import { registerWritebackEndpoints } from './write-back/endpoints.js';
 import { createWriteback, type Writeback } from './write-back/write-back.js';
 
@@ -64,7 +61,7 @@ export interface TenantDependencies {
   readonly hasher: SignInHasher & Pick<Hasher, 'info'>;
   readonly logger: Logger;
   readonly now?: () => Date;
-  /** Checks the tokens that the Graph part is called with; without it there is no Graph part. */
+  /** Checks the tokens that the Graph part is called with; default the tenant's own. */
   readonly accessTokens?: AccessTokens;
   /** Where `{ env: … }` secrets are looked up; default process.env. */
   readonly env?: Readonly<NodeJS.ProcessEnv>;
@@ -105,11 +102,17 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
       secret: await resolveSecret(clientSecret, `agents[${i}].clientSecret`, env),
     })),
   );
+  const applications =
+    config.applications &&
+    (await Promise.all(
+      config.applications.map(async ({ clientSecret, displayName, ...application }, i) => ({
+        ...application,
+        displayName,
+        secret: clientSecret && (await resolveSecret(clientSecret, `applications[${i}].clientSecret`, env)),
+      })),
+    ));
   await openStateDir(config.stateDir);
-  const { tls, key } = await withStateLock(config.stateDir, async () => ({
-    tls: await readTls(config, now()),
-    key: await keepSigningKey(join(config.stateDir, 'token-key.json')),
-  }));
+  const tls = await withStateLock(config.stateDir, () => readTls(config, now()));
   const store = await openStore(config, { initialFeatures: INITIAL_FEATURES, now, env });
 
   const domains = await seedDomains(store.database, config.domains, logger);
@@ -125,9 +128,6 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     log: logger,
     metrics: new Metrics({ version: packageVersion(), hasher: deps.hasher.info }),
   };
-  const tokens = new Tokens({ key, tenantId: store.tenantId, issuer: () => issuerOf(context), now });
-  const clients = new Clients({ agents, applications: config.applications?.map(({ clientId }) => clientId) });
-
   const signIn = await createSignIn({
     store,
     hasher: deps.hasher,
@@ -141,27 +141,39 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     onAttempt: (flow, code) => context.metrics.signIn(flow, code),
   });
 
+  const oidc = await createOidc({
+    context,
+    signIn,
+    agents,
+    applications,
+    administrators: config.administrators,
+    formerKeyFile: join(config.stateDir, 'token-key.json'),
+    interactionPath,
+    pages: {},
+  }).catch(async (error: unknown) => {
+    await signIn.close();
+    await store.close();
+    throw error;
+  });
+
   const server = createServer(tls, context, config);
   await registerRateLimit(server, config.rateLimit);
-  registerTokenEndpoint(server, { context, clients, tokens, signIn });
-  registerMetadataEndpoints(server, context, key);
-  registerProvisioningEndpoint(server, { context, clients, tokens, serverName: hostname() });
+  oidc.register(server);
+  registerProvisioningEndpoint(server, {
+    context,
+    verifyAgentToken: oidc.verifyAgentToken,
+    serverName: hostname(),
+  });
   const writeback = createWriteback({ store, now, log: logger, ...config.passwordWriteback });
   registerWritebackEndpoints(server, {
     writeback,
     log: logger,
-    async verifyAgentToken(token) {
-      const checked = await tokens.verifyAgentToken(token);
-      // Its token outlives an agent that was taken out of the configuration.
-      return checked.ok && !clients.isAgent(checked.clientId) ? { ok: false, reason: 'invalid' } : checked;
-    },
+    verifyAgentToken: oidc.verifyAgentToken,
   });
   const audit = createAuditLog(store.database, now);
   const passwords = createPasswordChanges({ store, signIn, writeback, audit, now, log: logger });
-  if (deps.accessTokens !== undefined) {
-    const { accessTokens } = deps;
-    registerGraph(server, { context, accessTokens, audit, passwords, realms: signIn.realms });
-  }
+  const { accessTokens = oidc.accessTokens } = deps;
+  registerGraph(server, { context, accessTokens, audit, passwords, realms: signIn.realms });
   server.get('/health', async () => {
     await store.dirSyncFeatures();
     return { status: 'ok' };
@@ -171,6 +183,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     await listen(server, config.listen);
   } catch (error) {
     await server.close();
+    oidc.close();
     await signIn.close();
     await store.close();
     throw error;
@@ -183,6 +196,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     monitor = config.monitor && (await startTenantMonitor({ ...context, config: config.monitor, startedAt: now() }));
   } catch (error) {
     await server.close();
+    oidc.close();
     await signIn.close();
     await store.close();
     throw error;
@@ -198,6 +212,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     await server.close();
     clearTimeout(cut);
     await monitor?.close();
+    oidc.close();
     await signIn.close();
     await purge.stop();
     await store.close();

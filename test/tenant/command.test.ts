@@ -123,7 +123,6 @@ describe('phsync tenant', () => {
     for (const [name, mode] of [
       ['', 0o700],
       ['tenant.sqlite', 0o600],
-      ['token-key.json', 0o600],
       ['ca-key.pem', 0o600],
       ['key.pem', 0o600],
     ] as const) {

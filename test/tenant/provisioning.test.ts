@@ -151,8 +151,8 @@ describe('a user on the way to signing in', () => {
     expect(await results(credential('a'))).toEqual([0]);
     const token = await tenant.agentToken();
     const { tenantId, caPath, port } = tenant;
-    const files = () => [readFileSync(caPath!, 'utf8'), readFileSync(`${directory.path}/token-key.json`, 'utf8')];
-    const before = files();
+    const published = async () => [readFileSync(caPath!, 'utf8'), (await tenant.get('/common/discovery/v2.0/keys')).json];
+    const before = await published();
     await client.close();
     await tenant.close();
     tenant = await startTestTenant({
@@ -162,7 +162,7 @@ describe('a user on the way to signing in', () => {
       config: { listen: { host: '127.0.0.1', port } },
     });
     expect(tenant.tenantId).toBe(tenantId);
-    expect(files()).toEqual(before);
+    expect(await published()).toEqual(before);
     expect(await errorCode('a@phs.test', vectors[0]!.password)).toBe(200);
     client = clientWith(() => Promise.resolve(token));
     expect((await client.getCompanyConfiguration()).tenantId).toBe(tenantId);

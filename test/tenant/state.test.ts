@@ -7,7 +7,6 @@ import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { keepSigningKey } from '#src/tenant/oidc/signing-key.js';
 import { openStateDir } from '#src/tenant/state-dir.js';
 import { withStateLock } from '#src/tenant/state-lock.js';
 import { hostsOf, keepAutoTls, readConfiguredTls } from '#src/tenant/tls/server-tls.js';
@@ -206,32 +205,5 @@ describe('a configured certificate', () => {
     await refused({ key: join(directory.path, 'ca-key.pem') });
     await mkdir(join(directory.path, 'folder'));
     await refused({ key: join(directory.path, 'folder') });
-  });
-});
-
-describe('the key of the tokens', () => {
-  it('is made once, kept private, and public only in its public part', async () => {
-    const file = join(directory.path, 'token-key.json');
-    const first = await keepSigningKey(file);
-    expect(await modeOf('token-key.json')).toBe(0o600);
-    expect(Object.keys(first.publicJwk).sort()).toEqual(['alg', 'e', 'kid', 'kty', 'n', 'use']);
-    expect((await keepSigningKey(file)).publicJwk).toEqual(first.publicJwk);
-  });
-
-  it('is not replaced when it is damaged, nor quoted', async () => {
-    const file = join(directory.path, 'token-key.json');
-    for (const text of [
-      '{"kty":"RSA","d":"secret',
-      '{}',
-      '{"kty":"RSA","n":"AQAB","e":"AQAB","d":"secret"}',
-      '[]',
-      'null',
-      '""',
-    ]) {
-      await writeFile(file, text);
-      const error = await keepSigningKey(file).catch((thrown) => thrown);
-      expect(error).toMatchObject({ code: 'token-key' });
-      expect(error.message).not.toContain('secret');
-    }
   });
 });

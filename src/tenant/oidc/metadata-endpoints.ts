@@ -1,35 +1,44 @@
-/** OpenID Connect Discovery 1.0 (section 3) and the JWK set (RFC 7517), and the page that error_uri points at. */
+/** Metadata beside oidc-provider's own: instance discovery, user realm, and the page that error_uri points at. */
 
-import type { FastifyInstance, FastifyReply } from 'fastify';
-import { issuerOf, isThisTenant, type TenantContext } from '../context.js';
+import type { FastifyInstance } from 'fastify';
+import { isThisTenant, type TenantContext } from '../context.js';
+import type { SignIn } from '../sign-in/types.js';
 import { correlationIdOf, describeAadsts, isAadstsCode, oauthError } from './oauth-error.js';
-import { SIGNING_ALGORITHM, type SigningKey } from './signing-key.js';
+import { endpointPaths } from './provider.js';
 
-export function registerMetadataEndpoints(server: FastifyInstance, context: TenantContext, key: SigningKey): void {
-  const forTenant = (path: string, document: () => object) => {
-    server.get<{ Params: { tenant: string } }>(`/:tenant${path}`, async (request, reply) => {
-      const { tenant } = request.params;
-      return isThisTenant(context, tenant)
-        ? document()
-        : tenantNotFound(reply, context, tenant, correlationIdOf(request.headers));
-    });
-  };
-  const keys = { keys: [key.publicJwk] };
-  forTenant('/discovery/v2.0/keys', () => keys);
-  forTenant('/v2.0/.well-known/openid-configuration', () => {
-    const base = `${context.baseUrl()}/${context.store.tenantId}`;
+export interface MetadataOptions {
+  readonly context: TenantContext;
+  readonly signIn: Pick<SignIn, 'realm'>;
+}
+
+export function registerMetadataEndpoints(server: FastifyInstance, { context, signIn }: MetadataOptions): void {
+  // MSAL asks which names one authority has; here it is one.
+  server.get('/common/discovery/instance', async () => {
+    const { host } = new URL(context.baseUrl());
     return {
-      issuer: issuerOf(context),
-      token_endpoint: `${base}/oauth2/v2.0/token`,
-      jwks_uri: `${base}/discovery/v2.0/keys`,
-      token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic'],
-      grant_types_supported: ['password', 'client_credentials'],
-      response_types_supported: [],
-      subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: [SIGNING_ALGORITHM],
-      scopes_supported: ['openid', 'profile', 'email'],
-      claims_supported: ['sub', 'iss', 'aud', 'exp', 'iat', 'tid', 'oid', 'preferred_username', 'name', 'email'],
+      tenant_discovery_endpoint: `${context.baseUrl()}${endpointPaths(context.store.tenantId).discovery}`,
+      'api-version': '1.1',
+      metadata: [{ preferred_network: host, preferred_cache: host, aliases: [host] }],
     };
+  });
+  server.get<{ Params: { tenant: string; name: string } }>('/:tenant/userrealm/:name', async (request, reply) => {
+    const { tenant, name } = request.params;
+    if (!isThisTenant(context, tenant)) {
+      const correlationId = correlationIdOf(request.headers);
+      const told = { baseUrl: context.baseUrl(), now: context.now(), correlationId, subject: tenant };
+      const { status, body } = oauthError(90002, told);
+      return reply.code(status).send(body);
+    }
+    const realm = await signIn.realm(name);
+    const common = {
+      ver: '1.0',
+      domain_name: name.slice(name.lastIndexOf('@') + 1).toLowerCase(),
+      cloud_instance_name: new URL(context.baseUrl()).host,
+      cloud_audience_urn: 'urn:federation:MicrosoftOnline',
+    };
+    return realm.type === 'managed'
+      ? { ...common, account_type: 'Managed' }
+      : { ...common, account_type: 'Federated', federation_protocol: 'SAML20', AuthURL: realm.url };
   });
   server.get<{ Querystring: { code?: unknown } }>('/error', async (request, reply) => {
     const code = Number(request.query.code);
@@ -37,15 +46,4 @@ export function registerMetadataEndpoints(server: FastifyInstance, context: Tena
     if (isAadstsCode(code)) return `${describeAadsts(code, '…')}\n`;
     return reply.code(404).send('No such error code.\n');
   });
-}
-
-function tenantNotFound(reply: FastifyReply, context: TenantContext, tenant: string, correlationId: string): object {
-  const { status, body } = oauthError(90002, {
-    baseUrl: context.baseUrl(),
-    now: context.now(),
-    correlationId,
-    subject: tenant,
-  });
-  reply.code(status);
-  return body;
 }

@@ -3,6 +3,12 @@
 import { randomUUID } from 'node:crypto';
 
 type OAuthErrorName =
+  | 'access_denied'
+  | 'authorization_pending'
+  | 'expired_token'
+  | 'invalid_scope'
+  | 'login_required'
+  | 'unsupported_response_type'
   | 'invalid_request'
   | 'invalid_client'
   | 'invalid_grant'
@@ -73,6 +79,93 @@ const definitions = {
     error: 'invalid_client',
     status: 401,
     text: () => `The request body must contain the following parameter: 'client_assertion' or 'client_secret'.`,
+  },
+  50011: {
+    error: 'invalid_request',
+    status: 400,
+    text: (client) =>
+      `The redirect URI specified in the request does not match the redirect URIs configured for the application '${client}'.`,
+  },
+  50058: {
+    error: 'login_required',
+    status: 400,
+    text: () => 'A silent sign-in request was sent but no user is signed in.',
+  },
+  50173: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () => 'The provided grant has expired due to it being revoked, a fresh auth token is needed.',
+  },
+  54005: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () =>
+      'OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token.',
+  },
+  65001: {
+    error: 'invalid_grant',
+    status: 400,
+    text: (client) =>
+      `The user or administrator has not consented to use the application with ID '${client}' for the requested scopes.`,
+  },
+  65004: { error: 'access_denied', status: 400, text: () => 'User declined to consent to access the app.' },
+  70000: { error: 'invalid_grant', status: 400, text: () => 'Provided grant is invalid or malformed.' },
+  70001: {
+    error: 'unauthorized_client',
+    status: 400,
+    text: (client) => `The application '${client}' is not authorized to use this grant.`,
+  },
+  70008: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () =>
+      'The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource.',
+  },
+  70011: {
+    error: 'invalid_scope',
+    status: 400,
+    text: (scope) =>
+      `The provided value for the input parameter 'scope' is not valid. The scope '${scope}' is not valid.`,
+  },
+  70016: {
+    error: 'authorization_pending',
+    status: 400,
+    text: () => 'OAuth 2.0 device flow error. Authorization is pending. Continue polling.',
+  },
+  70020: {
+    error: 'expired_token',
+    status: 400,
+    text: () => `The provided value for the input parameter 'device_code' is not valid. This device code has expired.`,
+  },
+  500112: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () => 'The reply address does not match the reply address provided when requesting the authorization code.',
+  },
+  501481: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () => 'The Code_Verifier does not match the code_challenge supplied in the authorization request.',
+  },
+  700025: {
+    error: 'invalid_client',
+    status: 401,
+    text: () => `Client is public so neither 'client_assertion' nor 'client_secret' should be presented.`,
+  },
+  700054: {
+    error: 'unsupported_response_type',
+    status: 400,
+    text: (client) => `The response_type is not enabled for the application '${client}'.`,
+  },
+  700082: {
+    error: 'invalid_grant',
+    status: 400,
+    text: () => 'The refresh token has expired due to inactivity.',
+  },
+  9002325: {
+    error: 'invalid_request',
+    status: 400,
+    text: () => 'Proof Key for Code Exchange is required for authorization code redemption.',
   },
 } as const satisfies Readonly<Record<number, Definition>>;
 

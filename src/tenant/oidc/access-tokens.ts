@@ -1,0 +1,68 @@
+/** Checks access tokens of this tenant for its own resources (RFC 9068 4, RFC 8725). */
+
+import { errors, type JWTPayload, jwtVerify } from 'jose';
+import type { AccessTokens, Caller, CallerCheck } from './caller.js';
+import { ALGORITHMS, type SigningKeys } from './signing-keys.js';
+import { ACCESS_TOKEN_TYPE, PROVISIONING_RESOURCE, PROVISIONING_ROLE, type TokensOptions } from './tokens.js';
+
+/** Seconds by which the clocks of several tenant processes may differ. */
+const CLOCK_TOLERANCE = 5;
+
+export function createAccessTokens({ keys, issuer, now, tenantId }: TokensOptions): AccessTokens {
+  return {
+    async verifyAccessToken(token, audience): Promise<CallerCheck> {
+      try {
+        const { payload } = await jwtVerify(token, ({ kid, alg }) => keyFor(keys, kid, alg), {
+          algorithms: [...ALGORITHMS],
+          typ: ACCESS_TOKEN_TYPE,
+          issuer: issuer(),
+          audience,
+          requiredClaims: ['exp', 'nbf', 'sub', 'azp', 'tid'],
+          currentDate: now(),
+          clockTolerance: CLOCK_TOLERANCE,
+        });
+        const caller = payload.tid === tenantId ? callerOf(payload) : undefined;
+        return caller === undefined ? { ok: false, reason: 'invalid' } : { ok: true, caller };
+      } catch (error) {
+        if (error instanceof errors.JWTExpired) return { ok: false, reason: 'expired' };
+        if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'aud') {
+          return { ok: false, reason: 'audience' };
+        }
+        if (error instanceof errors.JOSEError) return { ok: false, reason: 'invalid' };
+        throw error;
+      }
+    },
+  };
+}
+
+async function keyFor(keys: SigningKeys, kid: string | undefined, alg: string) {
+  const key = kid === undefined ? undefined : await keys.find(kid);
+  // A key is for its own algorithm only: what a header says is not believed (RFC 8725 3.1).
+  if (key === undefined || key.alg !== alg) throw new errors.JWKSNoMatchingKey();
+  return key.publicKey;
+}
+
+function callerOf({ azp, oid, idtyp, scp, roles }: JWTPayload): Caller | undefined {
+  if (typeof azp !== 'string') return undefined;
+  const isPerson = idtyp === 'user';
+  if (isPerson ? typeof oid !== 'string' : idtyp !== 'app') return undefined;
+  return {
+    kind: isPerson ? 'user' : 'app',
+    clientId: azp,
+    objectId: isPerson ? (oid as string) : undefined,
+    scopes: new Set(isPerson && typeof scp === 'string' ? scp.split(' ') : []),
+    roles: new Set(!isPerson && Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : []),
+  };
+}
+
+export type AgentTokenResult =
+  | { readonly ok: true; readonly clientId: string }
+  | { readonly ok: false; readonly reason: 'invalid' | 'expired' | 'role' };
+
+/** Whether the token lets its bearer provision. Why not is for the log and the fault's wording, not for secrets. */
+export async function verifyAgentToken(accessTokens: AccessTokens, token: string): Promise<AgentTokenResult> {
+  const checked = await accessTokens.verifyAccessToken(token, PROVISIONING_RESOURCE);
+  if (!checked.ok) return { ok: false, reason: checked.reason === 'expired' ? 'expired' : 'invalid' };
+  const { kind, clientId, roles } = checked.caller;
+  return kind === 'app' && roles.has(PROVISIONING_ROLE) ? { ok: true, clientId } : { ok: false, reason: 'role' };
+}

@@ -1,0 +1,54 @@
+/** People as tokens speak of them: by object id, and no longer once they are disabled or deleted. */
+
+import type { TenantDatabase } from '../store/database.js';
+import { userPrincipalNameKey } from '../store/store.js';
+
+/** What claims are made of. */
+export interface Person {
+  readonly objectId: string;
+  readonly userPrincipalName: string;
+  readonly displayName: string | null;
+  readonly givenName: string | null;
+  readonly surname: string | null;
+  readonly mail: string | null;
+}
+
+export type AccountState = 'unknown' | 'disabled' | Person;
+
+export class Accounts {
+  readonly #database: TenantDatabase;
+  readonly #administrators: ReadonlySet<string>;
+
+  /** `administrators`: user principal names. */
+  constructor(database: TenantDatabase, administrators: readonly string[]) {
+    this.#database = database;
+    this.#administrators = new Set(administrators.map(userPrincipalNameKey));
+  }
+
+  async find(objectId: string): Promise<AccountState> {
+    const row = await this.#database.run((queries) =>
+      queries
+        .selectFrom('users')
+        .select(['user_principal_name', 'display_name', 'given_name', 'surname', 'mail', 'account_enabled'])
+        .where('object_id', '=', objectId)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst(),
+    );
+    if (row === undefined) return 'unknown';
+    if (row.account_enabled === 0) return 'disabled';
+    return {
+      objectId,
+      userPrincipalName: row.user_principal_name,
+      displayName: row.display_name,
+      givenName: row.given_name,
+      surname: row.surname,
+      mail: row.mail,
+    };
+  }
+
+  isAdministrator({ userPrincipalName }: Pick<Person, 'userPrincipalName'>): boolean {
+    return this.#administrators.has(userPrincipalNameKey(userPrincipalName));
+  }
+}
+
+export const isPerson = (state: AccountState): state is Person => typeof state === 'object';

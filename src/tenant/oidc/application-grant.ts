@@ -1,0 +1,46 @@
+/** Client credentials (RFC 6749 4.4): agents for the provisioning service, applications for Graph in their own name. */
+
+import type { TenantContext } from '../context.js';
+import type { Application } from './applications.js';
+import { GRAPH_RESOURCE } from './caller.js';
+import type { Form } from './client-authentication.js';
+import type { Answer } from './grant-answer.js';
+import {
+  applicationAccessClaims,
+  PROVISIONING_RESOURCE,
+  PROVISIONING_ROLE,
+  TOKEN_LIFETIME,
+  type Tokens,
+} from './tokens.js';
+
+export function applicationGrant(
+  form: Form,
+  application: Application,
+  { context, tokens }: { readonly context: TenantContext; readonly tokens: Tokens },
+): Answer {
+  const { clientId, kind, permissions } = application;
+  // Whoever has no secret cannot act in its own name.
+  if (!application.confidential) return { code: 700016, subject: clientId };
+  const isAgent = kind === 'agent';
+  // Entra's form for an application: the resource with `/.default`. It insists on the parameter; RFC 6749 3.3 does not.
+  const fallback = isAgent ? PROVISIONING_RESOURCE : GRAPH_RESOURCE;
+  const asked = (form.get('scope') ?? fallback).replace(/\/?\/\.default$/, '');
+  const resource = asked === context.baseUrl() ? fallback : asked;
+  const roles =
+    resource === PROVISIONING_RESOURCE && isAgent
+      ? [PROVISIONING_ROLE]
+      : resource === GRAPH_RESOURCE
+        ? [...permissions]
+        : undefined;
+  if (roles === undefined) return { code: 500011, subject: asked };
+  const accessToken = tokens.accessToken(resource, clientId, applicationAccessClaims(tokens.tenantId, clientId, roles));
+  context.log.info({ clientId, resource }, 'token issued to an application');
+  return {
+    body: {
+      token_type: 'Bearer',
+      expires_in: TOKEN_LIFETIME,
+      ext_expires_in: TOKEN_LIFETIME,
+      access_token: accessToken,
+    },
+  };
+}

@@ -1,0 +1,87 @@
+/** The tenant's OpenID Connect, put together: keys, applications, tokens, oidc-provider and their endpoints. */
+
+import { createHmac } from 'node:crypto';
+import type { FastifyInstance } from 'fastify';
+import type { Provider } from 'oidc-provider';
+import { issuerOf, type TenantContext } from '../context.js';
+import type { SignIn } from '../sign-in/types.js';
+import { type AgentTokenResult, createAccessTokens, verifyAgentToken } from './access-tokens.js';
+import { Accounts } from './accounts.js';
+import { Applications, type ApplicationsOptions } from './applications.js';
+import type { AccessTokens } from './caller.js';
+import { createHandOver } from './hand-over.js';
+import { registerMetadataEndpoints } from './metadata-endpoints.js';
+import { createProvider, type ProviderPages } from './provider.js';
+import { registerProviderEndpoints } from './provider-endpoints.js';
+import { SigningKeys } from './signing-keys.js';
+import { registerTokenEndpoint } from './token-endpoint.js';
+import { Tokens } from './tokens.js';
+
+export interface OidcOptions extends ApplicationsOptions {
+  readonly context: TenantContext;
+  readonly signIn: SignIn;
+  /** User principal names. */
+  readonly administrators: readonly string[];
+  /** Where versions before kept the signing key. */
+  readonly formerKeyFile: string;
+  readonly interactionPath: (uid: string) => string;
+  readonly pages: ProviderPages;
+}
+
+export interface Oidc {
+  readonly accessTokens: AccessTokens;
+  /** An agent's token, of an agent that still stands in the configuration. */
+  verifyAgentToken(token: string): Promise<AgentTokenResult>;
+  /** Once the server listens. Another one when the keys have changed. */
+  readonly provider: () => Provider;
+  register(server: FastifyInstance): void;
+  close(): void;
+}
+
+/** @throws PhsyncError `token-key`, `store-busy`, `store-failed`. */
+export async function createOidc(options: OidcOptions): Promise<Oidc> {
+  const { context, signIn, administrators, formerKeyFile, interactionPath, pages } = options;
+  const { store, now, log } = context;
+  const keys = await SigningKeys.open({ database: store.database, now, formerFile: formerKeyFile });
+  keys.watch((err) => log.error({ err }, 'signing keys could not be read'));
+  const applications = new Applications(options);
+  const accounts = new Accounts(store.database, administrators);
+  const tokenOptions = { keys, tenantId: store.tenantId, issuer: () => issuerOf(context), now };
+  const tokens = new Tokens(tokenOptions);
+  const accessTokens = createAccessTokens(tokenOptions);
+  const cookieKey = await derivedKey(context, 'oidc cookies');
+
+  let current: Provider | undefined;
+  keys.onChange(() => {
+    current = undefined;
+  });
+  const provider = () => {
+    current ??= createProvider({ context, applications, accounts, keys, cookieKey, interactionPath, pages });
+    return current;
+  };
+  const handOver = createHandOver({ context, applications, provider });
+
+  return {
+    accessTokens,
+    async verifyAgentToken(token) {
+      const checked = await verifyAgentToken(accessTokens, token);
+      // Its token outlives an agent that was taken out of the configuration.
+      return checked.ok && !applications.isAgent(checked.clientId) ? { ok: false, reason: 'invalid' } : checked;
+    },
+    provider,
+    register(server) {
+      registerTokenEndpoint(server, { context, applications, accounts, tokens, signIn, provider, handOver });
+      registerProviderEndpoints(server, { context, handOver });
+      registerMetadataEndpoints(server, { context, signIn });
+    },
+    close: () => keys.stop(),
+  };
+}
+
+/** The same in every process of the tenant, and of no use for anything else. */
+async function derivedKey({ store }: TenantContext, purpose: string): Promise<string> {
+  const { digest_key: key } = await store.database.run((queries) =>
+    queries.selectFrom('tenant').select('digest_key').executeTakeFirstOrThrow(),
+  );
+  return createHmac('sha256', key).update(purpose).digest('base64url');
+}

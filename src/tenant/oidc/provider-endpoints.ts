@@ -1,0 +1,65 @@
+/** The endpoints that oidc-provider answers, at Entra's addresses and under every name of the tenant. */
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isThisTenant, type TenantContext } from '../context.js';
+import { rawForm } from './client-authentication.js';
+import type { HandOver } from './hand-over.js';
+import { correlationIdOf, oauthError } from './oauth-error.js';
+import { endpointPaths } from './provider.js';
+
+/** As oidc-provider has it, below its issuer. */
+const DISCOVERY = '/.well-known/openid-configuration';
+
+export interface ProviderEndpointsOptions {
+  readonly context: TenantContext;
+  readonly handOver: HandOver;
+}
+
+type Route = { Params: { tenant: string; '*'?: string } };
+
+export function registerProviderEndpoints(
+  server: FastifyInstance,
+  { context, handOver }: ProviderEndpointsOptions,
+): void {
+  const paths = endpointPaths(':tenant');
+  const own = endpointPaths(context.store.tenantId);
+  const answer =
+    (path: string) =>
+    async (request: FastifyRequest<Route>, reply: FastifyReply): Promise<unknown> => {
+      const { tenant, '*': rest } = request.params;
+      if (!isThisTenant(context, tenant)) return tenantNotFound(request, reply, context);
+      const form = request.method === 'POST' ? rawForm(request) : undefined;
+      await handOver(request, reply, rest === undefined ? path : `${path}/${encodeURIComponent(rest)}`, form);
+      return reply;
+    };
+  const get = (path: string, within: string) => server.get<Route>(path, answer(within));
+  const post = (path: string, within: string) => server.post<Route>(path, answer(within));
+  // Browsers ask before applications of theirs may (CORS).
+  const options = (path: string, within: string) => server.options<Route>(path, answer(within));
+
+  get(paths.discovery, DISCOVERY);
+  options(paths.discovery, DISCOVERY);
+  get(paths.jwks, own.jwks);
+  options(paths.jwks, own.jwks);
+  options(paths.token, own.token);
+  options(paths.device_authorization, own.device_authorization);
+  get(paths.authorization, own.authorization);
+  get(`${paths.authorization}/*`, own.authorization);
+  get(paths.code_verification, own.code_verification);
+  post(paths.code_verification, own.code_verification);
+  get(`${paths.code_verification}/*`, own.code_verification);
+  get(paths.end_session, own.end_session);
+  get(`${paths.end_session}/*`, own.end_session);
+  post(`${paths.end_session}/*`, own.end_session);
+}
+
+function tenantNotFound(request: FastifyRequest<Route>, reply: FastifyReply, context: TenantContext): object {
+  const { status, body } = oauthError(90002, {
+    baseUrl: context.baseUrl(),
+    now: context.now(),
+    correlationId: correlationIdOf(request.headers),
+    subject: request.params.tenant,
+  });
+  reply.code(status);
+  return body;
+}
