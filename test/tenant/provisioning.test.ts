@@ -151,7 +151,10 @@ describe('a user on the way to signing in', () => {
     expect(await results(credential('a'))).toEqual([0]);
     const token = await tenant.agentToken();
     const { tenantId, caPath, port } = tenant;
-    const published = async () => [readFileSync(caPath!, 'utf8'), (await tenant.get('/common/discovery/v2.0/keys')).json];
+    const published = async () => [
+      readFileSync(caPath!, 'utf8'),
+      (await tenant.get('/common/discovery/v2.0/keys')).json,
+    ];
     const before = await published();
     await client.close();
     await tenant.close();

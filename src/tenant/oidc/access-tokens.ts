@@ -5,9 +5,6 @@ import type { AccessTokens, Caller, CallerCheck } from './caller.js';
 import { ALGORITHMS, type SigningKeys } from './signing-keys.js';
 import { ACCESS_TOKEN_TYPE, PROVISIONING_RESOURCE, PROVISIONING_ROLE, type TokensOptions } from './tokens.js';
 
-/** Seconds by which the clocks of several tenant processes may differ. */
-const CLOCK_TOLERANCE = 5;
-
 export function createAccessTokens({ keys, issuer, now, tenantId }: TokensOptions): AccessTokens {
   return {
     async verifyAccessToken(token, audience): Promise<CallerCheck> {
@@ -19,7 +16,6 @@ export function createAccessTokens({ keys, issuer, now, tenantId }: TokensOption
           audience,
           requiredClaims: ['exp', 'nbf', 'sub', 'azp', 'tid'],
           currentDate: now(),
-          clockTolerance: CLOCK_TOLERANCE,
         });
         const caller = payload.tid === tenantId ? callerOf(payload) : undefined;
         return caller === undefined ? { ok: false, reason: 'invalid' } : { ok: true, caller };

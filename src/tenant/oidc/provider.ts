@@ -23,6 +23,7 @@ import type { SigningKeys } from './signing-keys.js';
 import {
   ACCESS_TOKEN_ALGORITHM,
   ACCESS_TOKEN_TYPE,
+  CLOCK_DIFFERENCE,
   ID_TOKEN_ALGORITHM,
   personAccessClaims,
   personIdClaims,
@@ -209,7 +210,7 @@ function configurationOf(options: ProviderOptions): Configuration {
             aud: jwt.payload.aud,
             iss: issuerOf(context),
             iat: now,
-            nbf: now,
+            nbf: now - CLOCK_DIFFERENCE,
             exp: now + TOKEN_LIFETIME,
             sub: person.objectId,
             jti: jwt.payload.jti,

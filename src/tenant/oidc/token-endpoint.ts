@@ -55,9 +55,10 @@ export function registerTokenEndpoint(server: FastifyInstance, options: TokenEnd
 function noForm(context: TenantContext, parameter: string) {
   return (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     const { statusCode = 500 } = error;
-    if (statusCode >= 500 || statusCode === 429) throw error;
+    if (statusCode >= 500) throw error;
+    if (statusCode === 429) return reply.code(statusCode).send(error);
     const answer = statusCode === 415 ? ({ code: 900144, subject: parameter } as const) : { code: 90013 as const };
-    reply.send(refuse(reply, answer, context, startReply(request, reply)));
+    return reply.send(refuse(reply, answer, context, startReply(request, reply)));
   };
 }
 

@@ -11,6 +11,8 @@ export const PROVISIONING_RESOURCE = 'https://graph.windows.net';
 export const PROVISIONING_ROLE = 'DirectorySynchronization';
 /** Seconds. */
 export const TOKEN_LIFETIME = 3600;
+/** Seconds by which the clocks of several tenant processes may differ. */
+export const CLOCK_DIFFERENCE = 60;
 /** RFC 9068 2.1: an id token is no access token. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
 export const ACCESS_TOKEN_ALGORITHM: SigningAlgorithm = 'ES256';
@@ -128,7 +130,7 @@ export class Tokens {
       aud: audience,
       iss: issuer(),
       iat: issuedAt,
-      nbf: issuedAt,
+      nbf: issuedAt - CLOCK_DIFFERENCE,
       exp: issuedAt + TOKEN_LIFETIME,
       sub: subject,
       ...claims,

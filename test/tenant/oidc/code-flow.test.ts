@@ -53,7 +53,11 @@ async function signInAt(browser: Browser, location: string): Promise<string> {
     onReuse: () => {},
   });
   const found = (await store.find(uid))!;
-  await store.upsert(uid, { ...found, result: { login: { accountId: anna, remember: false }, select_account: {} } }, 600);
+  await store.upsert(
+    uid,
+    { ...found, result: { login: { accountId: anna, remember: false }, select_account: {} } },
+    600,
+  );
   const resumed = await browser.get(found.returnTo!);
   return resumed.location!;
 }

@@ -1,6 +1,6 @@
 /** What tests of sign-in share: people with known passwords, and a browser's part of an authorization request. */
 
-import { Agent, request } from 'undici';
+import { type Agent, request } from 'undici';
 import { parseCredential } from '#src/hasher/credential.js';
 import type { UserAttributes } from '#src/tenant/store/store.js';
 import { credentialText, type TestTenant, vectors } from '../harness.js';
@@ -14,7 +14,15 @@ export async function addPerson(tenant: TestTenant, name: string, more: UserAttr
   if (outcome?.status !== 'stored' || outcome.objectId === undefined) throw new Error(`${name} was not stored`);
   const credential = parseCredential(credentialText(vectors[0]!));
   await tenant.store.applyCredentials(
-    [{ sourceAnchor: name, objectId: undefined, changeDate: new Date(), ...credential, forcePasswordChangeOnLogon: false }],
+    [
+      {
+        sourceAnchor: name,
+        objectId: undefined,
+        changeDate: new Date(),
+        ...credential,
+        forcePasswordChangeOnLogon: false,
+      },
+    ],
     { disableExpiration: true, actor: 'agent-1' },
   );
   return outcome.objectId;
