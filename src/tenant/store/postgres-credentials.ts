@@ -8,11 +8,14 @@ import { policyChanges } from './user-row.js';
 
 type Key = 'source_anchor' | 'object_id';
 
+/** What the statement reads of a table is as it was before. */
+const behindAnother = 'JOIN credentials former ON former.user_id = u.id AND former.change_date < stored.change_date';
+
 // The older-change rule lies in the statement, so that two agents cannot slip between a check and a write. A password
 // that was set in the cloud gives way to a newer change only: a full synchronization brings the former one again.
 // `stored` returns a row for each credential that was written; `known` says who was found.
 // $1 now, $2 actor, $3 keys, $4 salts, $5 iterations, $6 hashes, $7 change dates, $8 force change.
-const text = (key: Key, { value, where }: (typeof policyChanges)[keyof typeof policyChanges]) => `
+const text = (key: Key, policy: keyof typeof policyChanges, { value, where } = policyChanges[policy]) => `
   WITH batch AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(${BATCH_LOCK})),
   known AS MATERIALIZED (
     SELECT u.id, u.source_anchor, v.*
@@ -34,14 +37,15 @@ const text = (key: Key, { value, where }: (typeof policyChanges)[keyof typeof po
     INSERT INTO credential_history (user_id, at, origin, change_date, iterations, force_change, actor)
     SELECT user_id, $1::bigint, 0, change_date, iterations, force_change, $2 FROM stored),
   wanting AS (
-    SELECT u.id FROM stored JOIN users u ON u.id = stored.user_id WHERE ${where}
+    SELECT u.id FROM stored JOIN users u ON u.id = stored.user_id ${policy === 'enableExpiration' ? behindAnother : ''}
+    WHERE ${where}
     ORDER BY u.source_anchor COLLATE "C", u.id FOR NO KEY UPDATE OF u),
   policy AS (UPDATE users SET password_policies = ${value} FROM wanting WHERE users.id = wanting.id)
   SELECT n, id FROM known UNION ALL SELECT NULL, user_id FROM stored`;
 
 const statementOf = (key: Key, { disableExpiration }: CredentialOptions): Statement => {
   const policy = disableExpiration ? 'disableExpiration' : 'enableExpiration';
-  return { name: `credentials_${key}_${policy}`, text: text(key, policyChanges[policy]) };
+  return { name: `credentials_${key}_${policy}`, text: text(key, policy) };
 };
 
 /** Changes in a row that one statement can take: found in the same way, and no user twice. */

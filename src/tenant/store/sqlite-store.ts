@@ -68,8 +68,12 @@ const historySql = `
   INSERT INTO credential_history (user_id, at, origin, change_date, iterations, force_change, actor)
   VALUES (?, ?, 0, ?, ?, ?, ?)`;
 
-const policySql = ({ value, where }: (typeof policyChanges)[keyof typeof policyChanges]) =>
-  `UPDATE users SET password_policies = ${value} WHERE id = ? AND ${where}`;
+const { disableExpiration: disable, enableExpiration: enable } = policyChanges;
+const disableExpirationSql = `UPDATE users SET password_policies = ${disable.value} WHERE id = ? AND ${disable.where}`;
+const enableExpirationSql = (column: string) => `
+  UPDATE users SET password_policies = ${enable.value}
+  WHERE ${column} = ? AND deleted_at IS NULL AND ${enable.where}
+    AND EXISTS (SELECT 1 FROM credentials WHERE user_id = users.id AND change_date < ?)`;
 
 /** Real batches need two; each takes as long as there are users who were refused. */
 const MAX_SWAP_ROUNDS = 8;
@@ -91,7 +95,8 @@ export class SqliteStore implements TenantStore {
   readonly #credentialByObjectId: Database.Statement;
   readonly #history: Database.Statement;
   readonly #disableExpiration: Database.Statement;
-  readonly #enableExpiration: Database.Statement;
+  readonly #enableByAnchor: Database.Statement;
+  readonly #enableByObjectId: Database.Statement;
   readonly #userByAnchor: Database.Statement;
   readonly #userByObjectId: Database.Statement;
   /** Deleted ones too. */
@@ -124,8 +129,9 @@ export class SqliteStore implements TenantStore {
     this.#credentialByAnchor = prepare(credentialSql('source_anchor')).pluck();
     this.#credentialByObjectId = prepare(credentialSql('object_id')).pluck();
     this.#history = prepare(historySql);
-    this.#disableExpiration = prepare(policySql(policyChanges.disableExpiration));
-    this.#enableExpiration = prepare(policySql(policyChanges.enableExpiration));
+    this.#disableExpiration = prepare(disableExpirationSql);
+    this.#enableByAnchor = prepare(enableExpirationSql('source_anchor'));
+    this.#enableByObjectId = prepare(enableExpirationSql('object_id'));
     this.#userByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ? AND deleted_at IS NULL').pluck();
     this.#userByObjectId = prepare('SELECT 1 FROM users WHERE object_id = ? AND deleted_at IS NULL').pluck();
     this.#anyByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ?').pluck();
@@ -277,13 +283,17 @@ export class SqliteStore implements TenantStore {
     const changeDate = change.changeDate.getTime();
     const forceChange = change.forcePasswordChangeOnLogon ? 1 : 0;
     const { salt, hash } = change;
+    if (!disableExpiration) {
+      // Before the change: it asks for the one that was there.
+      (sourceAnchor === undefined ? this.#enableByObjectId : this.#enableByAnchor).run(key, changeDate);
+    }
     const userId = statement.get(salt, iterations, hash, changeDate, forceChange, changeDate, now, key);
     if (userId === undefined) {
       const known = (sourceAnchor === undefined ? this.#userByObjectId : this.#userByAnchor).get(key);
       return known === undefined ? 'unknownUser' : 'olderChange';
     }
     this.#history.run(userId, now, changeDate, iterations, forceChange, actor);
-    (disableExpiration ? this.#disableExpiration : this.#enableExpiration).run(userId);
+    if (disableExpiration) this.#disableExpiration.run(userId);
     return 'stored';
   }
 }

@@ -48,7 +48,7 @@ export const policyChanges = {
     value: `CASE WHEN password_policies LIKE '%${STRONG}%' THEN '${DISABLE}, ${STRONG}' ELSE '${DISABLE}' END`,
     where: `(password_policies IS NULL OR password_policies NOT LIKE '%${DISABLE}%')`,
   },
-  /** Where it is enforced: with the next password. */
+  /** Where it is enforced: with the next change on premises, not where the same password comes once more. */
   enableExpiration: {
     value: `CASE WHEN password_policies LIKE '%${STRONG}%' THEN '${STRONG}' ELSE 'None' END`,
     where: `password_policies LIKE '%${DISABLE}%'`,
