@@ -1,19 +1,28 @@
-/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM. */
+/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup and restore. */
 
 import { once } from 'node:events';
-import { Command } from 'commander';
+import { resolve } from 'node:path';
+import { Argument, Command } from 'commander';
 import { pino } from 'pino';
 import { createHasher } from '../hasher/create-hasher.js';
 import { loadTenantConfig } from '../tenant/config.js';
 import { type RunningTenant, startTenant } from '../tenant/server.js';
-import { printJson } from './output.js';
+import { backUp, restore } from '../tenant/store/backup/backup.js';
+import { count, counted, printJson } from './output.js';
 import { withConfig } from './required-config.js';
 import { stopSignal } from './stop-signal.js';
 
 interface Options {
   readonly config: string;
+  readonly out?: string;
+  readonly from?: string;
+  readonly replace?: boolean;
   readonly json?: boolean;
 }
+
+type Task = 'backup' | 'restore';
+/** Options that one task has, or the server (undefined). */
+const taskOptions = { out: 'backup', from: 'restore', replace: 'restore' } as const;
 
 async function tenant({ config: file, json = false }: Options): Promise<void> {
   const config = await loadTenantConfig(file);
@@ -30,6 +39,65 @@ async function tenant({ config: file, json = false }: Options): Promise<void> {
     stop.dispose();
     await hasher.close();
   }
+}
+
+/** The tenant may run meanwhile. */
+async function backup({ config: file, out, json = false }: Options, command: Command): Promise<void> {
+  if (out === undefined) return missing('--out <file>', command);
+  const config = await loadTenantConfig(file);
+  const stop = stopSignal();
+  try {
+    const report = await backUp(config, resolve(out), process.env, stop.signal);
+    if (json) {
+      printJson(report);
+      return;
+    }
+    const rows = Object.values(report.tables).reduce((sum, n) => sum + n, 0);
+    process.stdout.write(
+      `${report.file}: ${tenantText(report)}, ${counted(rows, 'row')}, ${count(report.bytes)} bytes\n`,
+    );
+    process.stdout.write(
+      'It holds every credential and the keys that sign tokens' +
+        `${report.files.includes('ca-key.pem') ? ' and certificates' : ''}: keep it as you keep the database itself.\n`,
+    );
+  } finally {
+    stop.dispose();
+  }
+}
+
+async function bringBack({ config: file, from, replace = false, json = false }: Options, command: Command) {
+  if (from === undefined) return missing('--from <file>', command);
+  const config = await loadTenantConfig(file);
+  const stop = stopSignal();
+  try {
+    const report = await restore(config, resolve(from), { replace, env: process.env, signal: stop.signal });
+    if (json) {
+      printJson(report);
+      return;
+    }
+    process.stdout.write(`restored from ${report.file}, made at ${report.madeAt}: ${tenantText(report)}\n`);
+    for (const name of report.kept) process.stdout.write(`  ${name} was there and is another: left as it is\n`);
+  } finally {
+    stop.dispose();
+  }
+}
+
+function tenantText({ tenantId, tables }: { tenantId: string; tables: Readonly<Record<string, number>> }): string {
+  return `tenant ${tenantId}, ${counted(tables.users ?? 0, 'user')}, ${counted(tables.credentials ?? 0, 'password')}`;
+}
+
+function missing(option: string, command: Command): never {
+  command.error(`required option '${option}' not specified`, { code: 'commander.missingMandatoryOptionValue' });
+}
+
+async function run(task: Task | undefined, options: Options, command: Command): Promise<void> {
+  for (const [option, owner] of Object.entries(taskOptions)) {
+    if (owner === task || options[option as keyof Options] === undefined) continue;
+    command.error(`option '--${option}' belongs to phsync tenant ${owner}`, { code: 'commander.conflictingOption' });
+  }
+  if (task === 'backup') return backup(options, command);
+  if (task === 'restore') return bringBack(options, command);
+  return tenant(options);
 }
 
 function announce({ url, caPath, tenantId, provisioningUrl, tokenUrl }: RunningTenant, json: boolean): void {
@@ -50,13 +118,30 @@ Runs until SIGINT or SIGTERM; the log goes to standard error. A configuration, i
   domains: [{ name: phs.test }]
   agents: [{ clientId: agent-1, clientSecret: { file: ./client-secret } }]
 
-Clients trust tenant-state/ca.pem, which the first start makes.`;
+Clients trust tenant-state/ca.pem, which the first start makes.
+
+Backup and restore, on SQLite and PostgreSQL and from one to the other:
+
+  phsync tenant backup --config tenant.yaml --out tenant.backup
+  phsync tenant restore --config tenant.yaml --from tenant.backup
+
+A backup is taken while the tenant runs. It holds every credential and the keys that sign tokens. A restore wants the
+tenant stopped, and its database empty unless --replace says to drop what is there.`;
 
 export function command(): Command {
   return new Command('tenant')
     .description('the tenant: takes users and credentials from agents, and signs people in')
+    .addArgument(new Argument('[task]', 'in place of serving').choices(['backup', 'restore']))
     .option('--config <file>', 'tenant.yaml, as below')
-    .option('--json', 'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid')
+    .option('--out <file>', 'with backup: where it goes, a file that is not there yet')
+    .option('--from <file>', 'with restore: a backup')
+    .option('--replace', 'with restore: drop what the database holds')
+    .option(
+      '--json',
+      'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid; or when done',
+    )
     .addHelpText('after', AFTER_HELP)
-    .action((options: Partial<Options>, command: Command) => tenant(withConfig(options, command)));
+    .action((task: Task | undefined, options: Partial<Options>, command: Command) =>
+      run(task, withConfig(options, command), command),
+    );
 }

@@ -50,24 +50,10 @@ export class PostgresDatabase implements TenantDatabase {
   }
 
   /** Connects and migrates. @throws PhsyncError `config-secret` (no such URL), `store-open` or `store-newer`. */
-  static async open({ url, maxConnections }: PostgresOptions): Promise<PostgresDatabase> {
-    checkUrl(url);
-    const types = {
-      getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-        oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
-    };
-    const pool = new pg.Pool({
-      connectionString: url,
-      max: maxConnections,
-      types,
-      keepAlive: true,
-      application_name: 'phsync tenant',
-      ...LIMITS,
-    });
-    // An idle connection that breaks is replaced by the next query, which would end the process otherwise.
-    pool.on('error', () => undefined);
+  static async open(options: PostgresOptions): Promise<PostgresDatabase> {
+    const pool = createPool(options);
     try {
-      await migrate(pool);
+      await migratePostgres(pool);
     } catch (error) {
       await pool.end();
       throw openError(error);
@@ -95,6 +81,8 @@ export class PostgresDatabase implements TenantDatabase {
 
   async close(): Promise<void> {
     await this.#queries.destroy();
+    // Kysely ends only what was used through it.
+    if (!this.pool.ended) await this.pool.end();
   }
 
   async #onOneConnection<T>(work: (query: Query) => Promise<T>): Promise<T> {
@@ -119,6 +107,26 @@ export class PostgresDatabase implements TenantDatabase {
   }
 }
 
+/** Connects when it is first used. @throws PhsyncError `config-secret`: no such URL. */
+export function createPool({ url, maxConnections }: PostgresOptions): pg.Pool {
+  checkUrl(url);
+  const types = {
+    getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+      oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+  };
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: maxConnections,
+    types,
+    keepAlive: true,
+    application_name: 'phsync tenant',
+    ...LIMITS,
+  });
+  // An idle connection that breaks is replaced by the next query, which would end the process otherwise.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
 /** The client's own complaint would repeat the URL. */
 function checkUrl(url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
@@ -128,7 +136,8 @@ function checkUrl(url: string): void {
   });
 }
 
-async function migrate(pool: pg.Pool): Promise<void> {
+/** One process at a time. @throws PhsyncError `store-newer`, or pg's errors. */
+export async function migratePostgres(pool: pg.Pool): Promise<void> {
   const client = await pool.connect();
   try {
     await client.query('BEGIN');

@@ -21,6 +21,11 @@ const OPTIONS: DatabaseOptions = {
   busyMs: 5000,
 };
 
+/** Makes the file, or brings it up to date. @throws PhsyncError `store-open`, `store-newer` or `store-sqlite`. */
+export function migrateSqlite(file: string): void {
+  openDatabase(file, OPTIONS).close();
+}
+
 export class SqliteDatabase implements TenantDatabase {
   readonly dialect = 'sqlite';
   /** For statements that were prepared once. Outside `exclusively` it may only read what is committed: see `reader`. */
@@ -74,7 +79,9 @@ export class SqliteDatabase implements TenantDatabase {
 
   async close(): Promise<void> {
     this.reader.close();
+    // Waits for what is under way; but kysely closes only what was used through it.
     await this.#queries.destroy();
+    this.connection.close();
   }
 }
 
