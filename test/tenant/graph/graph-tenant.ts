@@ -13,6 +13,7 @@ import type { AccessTokens, Caller } from '#src/tenant/oidc/caller.js';
 import { GRAPH_RESOURCE } from '#src/tenant/oidc/caller.js';
 import type { UserAttributes } from '#src/tenant/store/store.js';
 import { type Reply, startTestTenant, type TestTenant, type TestTenantOptions } from '../harness.js';
+import { checkReply } from './conformance.js';
 
 /** Opaque tokens of the test's own, of which it says what they permit. */
 export class TestTokens implements AccessTokens {
@@ -120,6 +121,11 @@ class UndiciHandler implements Middleware {
   async execute(context: Context): Promise<void> {
     const { dispatcher } = this.#tenant;
     const response = await fetch(String(context.request), { ...(context.options as object), dispatcher });
+    const { pathname } = new URL(String(context.request));
+    const text = await response.clone().text();
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') === true;
+    const body = isJson ? JSON.parse(text) : text === '' ? undefined : text;
+    checkReply(context.options?.method ?? 'GET', decodeURI(pathname).replace('/v1.0', ''), response.status, body);
     context.response = response as unknown as Response;
   }
 }

@@ -24,7 +24,8 @@ export class Resource<Row> {
     this.names = new Set(Object.keys(properties));
     this.#byDefault = Object.keys(properties).filter((name) => properties[name]!.onSelect !== true);
     const shape = Object.fromEntries(Object.entries(properties).map(([name, { schema }]) => [name, schema.optional()]));
-    this.schema = z.object(shape).meta({ id: `microsoft.graph.${type}` });
+    const annotations = { '@odata.context': text.optional(), '@odata.type': text.optional() };
+    this.schema = z.object({ ...annotations, ...shape }).meta({ id: `microsoft.graph.${type}` });
   }
 
   toJson(row: Row, select: readonly string[] | undefined): Record<string, unknown> {
