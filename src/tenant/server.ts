@@ -35,6 +35,9 @@ import { openStore } from './store/open-store.js';
 import { startPurgeTimer } from './store/purge-timer.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
+import { createProviderPages } from './web/provider-pages.js';
+import { Seal } from './web/seal.js';
+import { registerSignInPages } from './web/sign-in-pages.js';
 import { interactionPath } from './web/types.js';
 import { registerWritebackEndpoints } from './write-back/endpoints.js';
 import { createWriteback, type Writeback } from './write-back/write-back.js';
@@ -149,7 +152,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     administrators: config.administrators,
     formerKeyFile: join(config.stateDir, 'token-key.json'),
     interactionPath,
-    pages: {},
+    pages: createProviderPages(context),
   }).catch(async (error: unknown) => {
     await signIn.close();
     await store.close();
@@ -172,6 +175,14 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   });
   const audit = createAuditLog(store.database, now);
   const passwords = createPasswordChanges({ store, signIn, writeback, audit, now, log: logger });
+  registerSignInPages(server, {
+    context,
+    provider: oidc.provider,
+    signIn,
+    passwords,
+    keepMeSignedIn: config.signIn.keepMeSignedIn,
+    seal: await Seal.open(store.database),
+  });
   const { accessTokens = oidc.accessTokens } = deps;
   registerGraph(server, { context, accessTokens, audit, passwords, realms: signIn.realms });
   server.get('/health', async () => {
