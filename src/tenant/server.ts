@@ -21,6 +21,7 @@ import { Metrics } from './monitor/metrics.js';
 import { startTenantMonitor } from './monitor/monitor.js';
 import type { AccessTokens } from './oidc/caller.js';
 import { createOidc } from './oidc/oidc.js';
+import { FORMER_KEY_FILE } from './oidc/signing-keys.js';
 import { createPasswordChanges } from './passwords/password-changes.js';
 import type { PasswordChanges } from './passwords/types.js';
 import { seedDomains } from './policies/domains.js';
@@ -150,7 +151,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     agents,
     applications,
     administrators: config.administrators,
-    formerKeyFile: join(config.stateDir, 'token-key.json'),
+    formerKeyFile: join(config.stateDir, FORMER_KEY_FILE),
     interactionPath,
     pages: createProviderPages(context),
   }).catch(async (error: unknown) => {
