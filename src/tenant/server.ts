@@ -19,9 +19,7 @@ import type { TenantContext } from './context.js';
 import { registerGraph } from './graph/plugin.js';
 import { Metrics } from './monitor/metrics.js';
 import { startTenantMonitor } from './monitor/monitor.js';
-import type { AccessTokens } from './oidc/caller.js';
 import { createOidc } from './oidc/oidc.js';
-import { FORMER_KEY_FILE } from './oidc/signing-keys.js';
 import { createPasswordChanges } from './passwords/password-changes.js';
 import type { PasswordChanges } from './passwords/types.js';
 import { seedDomains } from './policies/domains.js';
@@ -36,9 +34,6 @@ import { openStore } from './store/open-store.js';
 import { startPurgeTimer } from './store/purge-timer.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
-import { createProviderPages } from './web/provider-pages.js';
-import { Seal } from './web/seal.js';
-import { registerSignInPages } from './web/sign-in-pages.js';
 import { interactionPath } from './web/types.js';
 import { registerWritebackEndpoints } from './write-back/endpoints.js';
 import { createWriteback, type Writeback } from './write-back/write-back.js';
@@ -65,8 +60,6 @@ export interface TenantDependencies {
   readonly hasher: SignInHasher & Pick<Hasher, 'info'>;
   readonly logger: Logger;
   readonly now?: () => Date;
-  /** Checks the tokens that the Graph part is called with; default the tenant's own. */
-  readonly accessTokens?: AccessTokens;
   /** Where `{ env: … }` secrets are looked up; default process.env. */
   readonly env?: Readonly<NodeJS.ProcessEnv>;
 }
@@ -151,9 +144,9 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     agents,
     applications,
     administrators: config.administrators,
-    formerKeyFile: join(config.stateDir, FORMER_KEY_FILE),
+    formerKeyFile: join(config.stateDir, 'token-key.json'),
     interactionPath,
-    pages: createProviderPages(context),
+    pages: {},
   }).catch(async (error: unknown) => {
     await signIn.close();
     await store.close();
@@ -176,16 +169,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   });
   const audit = createAuditLog(store.database, now);
   const passwords = createPasswordChanges({ store, signIn, writeback, audit, now, log: logger });
-  registerSignInPages(server, {
-    context,
-    provider: oidc.provider,
-    signIn,
-    passwords,
-    keepMeSignedIn: config.signIn.keepMeSignedIn,
-    seal: await Seal.open(store.database),
-  });
-  const { accessTokens = oidc.accessTokens } = deps;
-  registerGraph(server, { context, accessTokens, audit, passwords, realms: signIn.realms });
+  registerGraph(server, { context, accessTokens: oidc.accessTokens, audit, passwords, realms: signIn.realms });
   server.get('/health', async () => {
     await store.dirSyncFeatures();
     return { status: 'ok' };

@@ -11,7 +11,6 @@ import { configSchemas } from '#src/config/schemas.js';
 import { createHasher } from '#src/hasher/create-hasher.js';
 import type { Hasher } from '#src/hasher/types.js';
 import { tenantSchema } from '#src/tenant/config.js';
-import type { AccessTokens } from '#src/tenant/oidc/caller.js';
 import { type RunningTenant, startTenant } from '#src/tenant/server.js';
 import type { SignInHasher } from '#src/tenant/sign-in/password-check.js';
 
@@ -67,8 +66,6 @@ export interface TestTenantOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly hasher?: SignInHasher & Pick<Hasher, 'info'>;
   readonly now?: () => Date;
-  /** Checks the Graph part's tokens. */
-  readonly accessTokens?: AccessTokens;
 }
 
 /** One for all tests of a file; a worker thread is enough. */
@@ -77,7 +74,7 @@ export const testHasher = () => createHasher({ threads: 1 });
 export async function startTestTenant(
   options: TestTenantOptions & { readonly hasher: SignInHasher & Pick<Hasher, 'info'> },
 ) {
-  const { stateDir, databaseUrl, config: more = {}, hasher, now, accessTokens } = options;
+  const { stateDir, databaseUrl, config: more = {}, hasher, now } = options;
   const lines: string[] = [];
   const logger = pino(
     { level: 'trace' },
@@ -111,7 +108,6 @@ export async function startTestTenant(
     logger,
     env: { AGENT_SECRET: AGENT.secret, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) },
     ...(now === undefined ? {} : { now }),
-    ...(accessTokens === undefined ? {} : { accessTokens }),
   });
   const ca = tenant.caPath === undefined ? undefined : readFileSync(tenant.caPath, 'utf8');
   const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca } });

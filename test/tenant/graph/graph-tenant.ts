@@ -1,6 +1,5 @@
 /** A real tenant and Microsoft's Graph client for it. */
 
-import { randomUUID } from 'node:crypto';
 import {
   AuthenticationHandler,
   Client,
@@ -9,48 +8,51 @@ import {
   TelemetryHandler,
 } from '@microsoft/microsoft-graph-client';
 import { fetch, request } from 'undici';
-import type { AccessTokens, Caller } from '#src/tenant/oidc/caller.js';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { graphRoutes } from '#src/tenant/graph/routes.js';
 import { GRAPH_RESOURCE } from '#src/tenant/oidc/caller.js';
 import type { UserAttributes } from '#src/tenant/store/store.js';
-import { type Reply, startTestTenant, type TestTenant, type TestTenantOptions } from '../harness.js';
+import { describePostgres } from '../../postgres.js';
+import {
+  AGENT,
+  type Reply,
+  startTestTenant,
+  type TestTenant,
+  type TestTenantOptions,
+  temporaryDirectory,
+  testHasher,
+} from '../harness.js';
 import { checkReply } from './conformance.js';
 
-/** Opaque tokens of the test's own, of which it says what they permit. */
-export class TestTokens implements AccessTokens {
-  readonly #callers = new Map<string, Caller>();
+/** An administrator, by configuration; made at the start. */
+export const ADMINISTRATOR = { name: 'root@phs.test', password: 'Ginger-Beer-4-Everyone' } as const;
+/** Every permission that a route knows: there is an application that has this one alone. */
+const PERMISSIONS = [
+  ...new Set(graphRoutes.flatMap(({ permissions }) => [...permissions.delegated, ...permissions.application])),
+];
+/** Applications that have several. */
+const COMBINATIONS = [
+  ['User.ReadWrite.All', 'User-PasswordProfile.ReadWrite.All'],
+  ['IdentityRiskyUser.ReadWrite.All', 'IdentityRiskEvent.Read.All'],
+];
+/** What people ask for tokens through. */
+const PUBLIC_CLIENT = 'graph-shell';
 
-  issue(caller: Partial<Caller>): string {
-    const token = randomUUID();
-    this.#callers.set(token, {
-      kind: 'user',
-      clientId: 'graph-app',
-      objectId: undefined,
-      scopes: new Set(),
-      roles: new Set(),
-      ...caller,
-    });
-    return token;
-  }
-
-  async verifyAccessToken(token: string, audience: string) {
-    const caller = this.#callers.get(token);
-    if (caller === undefined) return { ok: false, reason: 'invalid' } as const;
-    return audience === GRAPH_RESOURCE ? ({ ok: true, caller } as const) : ({ ok: false, reason: 'audience' } as const);
-  }
+export interface Person {
+  readonly name: string;
+  readonly password: string;
 }
 
-/** An administrator of the tests. */
-export const ADMINISTRATOR = '00000000-0000-4000-8000-0000000000ad';
-export const APPLICATION = 'graph-app';
-
-export interface GraphTenant extends Omit<TestTenant, 'token'> {
-  /** In an administrator's name, with these delegated permissions. */
-  delegated(scopes: readonly string[], objectId?: string): Client;
+export interface GraphTenant extends TestTenant {
+  /** In a person's name (an administrator's), with these delegated permissions. */
+  delegated(scopes: readonly string[], person?: Person): Client;
   /** In an application's own name. */
   application(roles: readonly string[]): Client;
-  bearer(kind: 'user' | 'app', permissions: readonly string[], objectId?: string): string;
+  bearer(kind: 'user' | 'app', permissions: readonly string[], person?: Person): Promise<string>;
   /** As it goes over the wire, without Microsoft's client. */
   call(method: string, path: string, options?: RawOptions): Promise<Reply>;
+  /** The administrator's object id. */
+  readonly administratorId: string;
 }
 
 export interface RawOptions {
@@ -59,13 +61,55 @@ export interface RawOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+export const applicationWith = (roles: readonly string[]) => `app-${[...roles].sort().join('-')}`;
+
+const applications = [
+  { clientId: 'app' },
+  { clientId: PUBLIC_CLIENT, delegated: PERMISSIONS },
+  ...[[], ...PERMISSIONS.map((name) => [name]), ...COMBINATIONS].map((permissions) => ({
+    clientId: applicationWith(permissions),
+    clientSecret: { env: 'AGENT_SECRET' },
+    permissions,
+  })),
+];
+
 export async function startGraphTenant(
   options: TestTenantOptions & Parameters<typeof startTestTenant>[0],
 ): Promise<GraphTenant> {
-  const tokens = new TestTokens();
-  const tenant = await startTestTenant({ ...options, accessTokens: tokens });
-  const clientFor = (token: string): Client => {
-    const authentication = new AuthenticationHandler({ getAccessToken: async () => token });
+  const config = { administrators: [ADMINISTRATOR.name], applications, ...options.config };
+  const tenant = await startTestTenant({ ...options, config });
+  const call = (method: string, path: string, raw?: RawOptions) => callRaw(tenant, method, path, raw);
+
+  /** Real tokens of the tenant's own token endpoint, each asked for once. */
+  const tokens = new Map<string, Promise<string>>();
+  const ask = async (form: Readonly<Record<string, string>>) => {
+    const { status, json, text } = await tenant.token(form);
+    if (status !== 200) throw new Error(text);
+    return json.access_token as string;
+  };
+  const bearer: GraphTenant['bearer'] = (kind, permissions, { name, password } = ADMINISTRATOR) => {
+    const form: Readonly<Record<string, string>> =
+      kind === 'app'
+        ? {
+            grant_type: 'client_credentials',
+            client_id: applicationWith(permissions),
+            client_secret: AGENT.secret,
+            scope: `${GRAPH_RESOURCE}/.default`,
+          }
+        : {
+            grant_type: 'password',
+            client_id: PUBLIC_CLIENT,
+            username: name,
+            password,
+            scope: permissions.map((permission) => `${GRAPH_RESOURCE}/${permission}`).join(' '),
+          };
+    const key = JSON.stringify(form);
+    let token = tokens.get(key);
+    if (token === undefined) tokens.set(key, (token = ask(form)));
+    return token;
+  };
+  const clientFor = (getAccessToken: () => Promise<string>): Client => {
+    const authentication = new AuthenticationHandler({ getAccessToken });
     const telemetry = new TelemetryHandler();
     authentication.setNext(telemetry);
     telemetry.setNext(new UndiciHandler(tenant));
@@ -75,39 +119,47 @@ export async function startGraphTenant(
       middleware: authentication,
     });
   };
-  const issue = (kind: 'user' | 'app', permissions: readonly string[], objectId = ADMINISTRATOR) =>
-    tokens.issue(
-      kind === 'user'
-        ? { kind, objectId, scopes: new Set(permissions) }
-        : { kind, clientId: APPLICATION, roles: new Set(permissions) },
-    );
+  const made = await call('POST', '/users', {
+    token: await bearer('app', ['User.ReadWrite.All']),
+    body: {
+      accountEnabled: true,
+      displayName: 'Administrator',
+      userPrincipalName: ADMINISTRATOR.name,
+      passwordProfile: { password: ADMINISTRATOR.password, forceChangePasswordNextSignIn: false },
+    },
+  });
+  if (made.status !== 201) throw new Error(made.text);
   return {
     ...tenant,
-    delegated: (scopes, objectId) => clientFor(issue('user', scopes, objectId)),
-    application: (roles) => clientFor(issue('app', roles)),
-    bearer: issue,
-    async call(method, path, { token, body, headers = {} } = {}) {
-      const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-      const reply = await request(`${tenant.url}/v1.0${path}`, {
-        dispatcher: tenant.dispatcher,
-        method: method as 'GET',
-        headers: {
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          ...(text === undefined ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        ...(text === undefined ? {} : { body: text as string }),
-      });
-      const answered = await reply.body.text();
-      const isJson = String(reply.headers['content-type']).startsWith('application/json');
-      return {
-        status: reply.statusCode,
-        headers: reply.headers,
-        text: answered,
-        json: isJson ? JSON.parse(answered) : undefined,
-      };
-    },
+    call,
+    bearer,
+    delegated: (scopes, person) => clientFor(() => bearer('user', scopes, person)),
+    application: (roles) => clientFor(() => bearer('app', roles)),
+    administratorId: made.json.id,
   };
+}
+
+async function callRaw(
+  tenant: TestTenant,
+  method: string,
+  path: string,
+  { token, body, headers = {} }: RawOptions = {},
+): Promise<Reply> {
+  const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+  const reply = await request(`${tenant.url}/v1.0${path}`, {
+    dispatcher: tenant.dispatcher,
+    method: method as 'GET',
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(text === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(text === undefined ? {} : { body: text }),
+  });
+  const answered = await reply.body.text();
+  const isJson = String(reply.headers['content-type']).startsWith('application/json');
+  const json = isJson ? JSON.parse(answered) : undefined;
+  return { status: reply.statusCode, headers: reply.headers, text: answered, json };
 }
 
 /** The last of the client's handlers: the tenant's CA, and nothing else, is believed. */
@@ -158,4 +210,31 @@ export async function provision(
     if (outcome.status !== 'stored') throw new Error(outcome.status);
     return outcome.objectId!;
   });
+}
+
+/** A suite with a tenant of its own, once on SQLite and once on PostgreSQL. */
+export function describeGraph(
+  name: string,
+  body: (tenant: () => GraphTenant, dialect: 'sqlite' | 'postgres') => void,
+  options: Pick<TestTenantOptions, 'config' | 'now'> = {},
+): void {
+  const withTenant = (dialect: 'sqlite' | 'postgres', databaseUrl: () => Promise<string | undefined>) => {
+    const hasher = testHasher();
+    let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+    let tenant: GraphTenant | undefined;
+    beforeAll(async () => {
+      directory = await temporaryDirectory();
+      const url = await databaseUrl();
+      const store = url === undefined ? {} : { databaseUrl: url };
+      tenant = await startGraphTenant({ stateDir: directory.path, hasher, ...options, ...store });
+    });
+    afterAll(async () => {
+      await tenant?.close();
+      await directory.remove();
+      await hasher.close();
+    });
+    body(() => tenant!, dialect);
+  };
+  describe(`${name}, on SQLite`, () => withTenant('sqlite', async () => undefined));
+  describePostgres(`${name}, on PostgreSQL`, (postgres) => withTenant('postgres', () => postgres().createDatabase()));
 }
