@@ -1,4 +1,4 @@
-/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup and restore. */
+/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup, restore and change of signing keys. */
 
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -10,6 +10,7 @@ import { type RunningTenant, startTenant } from '../tenant/server.js';
 import { backUp, restore } from '../tenant/store/backup/backup.js';
 import { count, counted, printJson } from './output.js';
 import { withConfig } from './required-config.js';
+import { rotateKeys } from './rotate-keys.js';
 import { stopSignal } from './stop-signal.js';
 
 interface Options {
@@ -18,11 +19,12 @@ interface Options {
   readonly from?: string;
   readonly replace?: boolean;
   readonly json?: boolean;
+  readonly atOnce?: boolean;
 }
 
-type Task = 'backup' | 'restore';
+type Task = 'backup' | 'restore' | 'rotate-keys';
 /** Options that one task has, or the server (undefined). */
-const taskOptions = { out: 'backup', from: 'restore', replace: 'restore' } as const;
+const taskOptions = { out: 'backup', from: 'restore', replace: 'restore', atOnce: 'rotate-keys' } as const;
 
 async function tenant({ config: file, json = false }: Options): Promise<void> {
   const config = await loadTenantConfig(file);
@@ -93,10 +95,15 @@ function missing(option: string, command: Command): never {
 async function run(task: Task | undefined, options: Options, command: Command): Promise<void> {
   for (const [option, owner] of Object.entries(taskOptions)) {
     if (owner === task || options[option as keyof Options] === undefined) continue;
-    command.error(`option '--${option}' belongs to phsync tenant ${owner}`, { code: 'commander.conflictingOption' });
+    const name = option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    command.error(`option '--${name}' belongs to phsync tenant ${owner}`, { code: 'commander.conflictingOption' });
   }
   if (task === 'backup') return backup(options, command);
   if (task === 'restore') return bringBack(options, command);
+  if (task === 'rotate-keys') {
+    const { config, atOnce = false, json = false } = options;
+    return rotateKeys(await loadTenantConfig(config), { atOnce, json });
+  }
   return tenant(options);
 }
 
@@ -126,16 +133,24 @@ Backup and restore, on SQLite and PostgreSQL and from one to the other:
   phsync tenant restore --config tenant.yaml --from tenant.backup
 
 A backup is taken while the tenant runs. It holds every credential and the keys that sign tokens. A restore wants the
-tenant stopped, and its database empty unless --replace says to drop what is there.`;
+tenant stopped, and its database empty unless --replace says to drop what is there.
+
+Signing keys change every 90 days by themselves; sooner, while the tenant runs:
+
+  phsync tenant rotate-keys --config tenant.yaml
+
+The next keys are published at once and sign a day later, when clients have seen them. --at-once is for a key that others
+know: people sign in anew, agents fetch new tokens.`;
 
 export function command(): Command {
   return new Command('tenant')
     .description('the tenant: takes users and credentials from agents, and signs people in')
-    .addArgument(new Argument('[task]', 'in place of serving').choices(['backup', 'restore']))
+    .addArgument(new Argument('[task]', 'in place of serving').choices(['backup', 'restore', 'rotate-keys']))
     .option('--config <file>', 'tenant.yaml, as below')
     .option('--out <file>', 'with backup: where it goes, a file that is not there yet')
     .option('--from <file>', 'with restore: a backup')
     .option('--replace', 'with restore: drop what the database holds')
+    .option('--at-once', 'with rotate-keys: refuse the tokens of the keys before, as where a key was stolen')
     .option(
       '--json',
       'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid; or when done',

@@ -20,6 +20,7 @@ import { registerGraph } from './graph/plugin.js';
 import { Metrics } from './monitor/metrics.js';
 import { startTenantMonitor } from './monitor/monitor.js';
 import { createOidc } from './oidc/oidc.js';
+import { FORMER_KEY_FILE } from './oidc/signing-keys.js';
 import { createPasswordChanges } from './passwords/password-changes.js';
 import type { PasswordChanges } from './passwords/types.js';
 import { seedDomains } from './policies/domains.js';
@@ -34,6 +35,9 @@ import { openStore } from './store/open-store.js';
 import { startPurgeTimer } from './store/purge-timer.js';
 import type { TenantStore } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
+import { createProviderPages } from './web/provider-pages.js';
+import { Seal } from './web/seal.js';
+import { registerSignInPages } from './web/sign-in-pages.js';
 import { interactionPath } from './web/types.js';
 import { registerWritebackEndpoints } from './write-back/endpoints.js';
 import { createWriteback, type Writeback } from './write-back/write-back.js';
@@ -144,9 +148,9 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     agents,
     applications,
     administrators: config.administrators,
-    formerKeyFile: join(config.stateDir, 'token-key.json'),
+    formerKeyFile: join(config.stateDir, FORMER_KEY_FILE),
     interactionPath,
-    pages: {},
+    pages: createProviderPages(context),
   }).catch(async (error: unknown) => {
     await signIn.close();
     await store.close();
@@ -169,6 +173,14 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   });
   const audit = createAuditLog(store.database, now);
   const passwords = createPasswordChanges({ store, signIn, writeback, audit, now, log: logger });
+  registerSignInPages(server, {
+    context,
+    provider: oidc.provider,
+    signIn,
+    passwords,
+    keepMeSignedIn: config.signIn.keepMeSignedIn,
+    seal: await Seal.open(store.database),
+  });
   registerGraph(server, { context, accessTokens: oidc.accessTokens, audit, passwords, realms: signIn.realms });
   server.get('/health', async () => {
     await store.dirSyncFeatures();

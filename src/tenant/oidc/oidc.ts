@@ -16,6 +16,7 @@ import { registerProviderEndpoints } from './provider-endpoints.js';
 import { SigningKeys } from './signing-keys.js';
 import { registerTokenEndpoint } from './token-endpoint.js';
 import { Tokens } from './tokens.js';
+import { registerUserinfoEndpoint } from './userinfo-endpoint.js';
 
 export interface OidcOptions extends ApplicationsOptions {
   readonly context: TenantContext;
@@ -73,6 +74,7 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
       registerTokenEndpoint(server, { context, applications, accounts, tokens, signIn, provider, handOver });
       registerProviderEndpoints(server, { context, handOver });
       registerMetadataEndpoints(server, { context, signIn });
+      registerUserinfoEndpoint(server, { tenantId: store.tenantId, accounts, accessTokens });
     },
     close: () => keys.stop(),
   };

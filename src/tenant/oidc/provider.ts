@@ -45,6 +45,8 @@ const DEVICE_CODE = 15 * MINUTE;
 const INTERACTION = 60 * MINUTE;
 
 export type ProviderPages = Pick<Configuration, 'renderError'> & {
+  /** Sees what the provider answers. */
+  readonly middleware?: Parameters<Provider['use']>[0];
   readonly deviceFlow?: Partial<NonNullable<NonNullable<Configuration['features']>['deviceFlow']>>;
   readonly rpInitiatedLogout?: Partial<NonNullable<NonNullable<Configuration['features']>['rpInitiatedLogout']>>;
 };
@@ -102,6 +104,7 @@ export function createProvider(options: ProviderOptions): Provider {
   });
   const failed = (err: unknown) => context.log.error({ err }, 'request failed');
   shapeAnswers(provider, context);
+  if (options.pages.middleware !== undefined) provider.use(options.pages.middleware);
   provider.on('server_error', (_ctx, error) => failed(error));
   // Koa's own event, which the types do not have.
   (provider as EventEmitter).on('error', failed);

@@ -12,6 +12,9 @@ import type { Queries, TenantDatabase } from '../store/database.js';
 export const ALGORITHMS = ['RS256', 'ES256'] as const;
 export type SigningAlgorithm = (typeof ALGORITHMS)[number];
 
+/** Below stateDir: where versions before kept their RSA key. */
+export const FORMER_KEY_FILE = 'token-key.json';
+
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;

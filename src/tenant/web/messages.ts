@@ -38,7 +38,7 @@ export function passwordRefusal(
     case 'onPremisesPolicy':
       return {
         field: 'new',
-        message: `Your organization’s password policy does not allow this password. ${said}`.trimEnd(),
+        message: said || 'Your organization’s password policy does not allow this password.',
       };
     case 'wrongPassword':
       return { field: 'old', message: 'This is not your current password.', code: 50126 };
