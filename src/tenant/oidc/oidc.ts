@@ -72,7 +72,7 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
     provider,
     register(server) {
       registerTokenEndpoint(server, { context, applications, accounts, tokens, signIn, provider, handOver });
-      registerProviderEndpoints(server, { context, handOver });
+      registerProviderEndpoints(server, { context, handOver, unknownTenant: pages.unknownTenant });
       registerMetadataEndpoints(server, { context, signIn });
       registerUserinfoEndpoint(server, { tenantId: store.tenantId, accounts, accessTokens });
     },

@@ -13,13 +13,21 @@ const DISCOVERY = '/.well-known/openid-configuration';
 export interface ProviderEndpointsOptions {
   readonly context: TenantContext;
   readonly handOver: HandOver;
+  /** For people, who get no JSON. */
+  readonly unknownTenant?: ((correlationId: string) => AnswerPage) | undefined;
+}
+
+export interface AnswerPage {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
 }
 
 type Route = { Params: { tenant: string; '*'?: string } };
 
 export function registerProviderEndpoints(
   server: FastifyInstance,
-  { context, handOver }: ProviderEndpointsOptions,
+  { context, handOver, unknownTenant }: ProviderEndpointsOptions,
 ): void {
   const paths = endpointPaths(':tenant');
   const own = endpointPaths(context.store.tenantId);
@@ -27,7 +35,7 @@ export function registerProviderEndpoints(
     (path: string) =>
     async (request: FastifyRequest<Route>, reply: FastifyReply): Promise<unknown> => {
       const { tenant, '*': rest } = request.params;
-      if (!isThisTenant(context, tenant)) return tenantNotFound(request, reply, context);
+      if (!isThisTenant(context, tenant)) return tenantNotFound(request, reply, context, unknownTenant);
       const form = request.method === 'POST' ? rawForm(request) : undefined;
       await handOver(request, reply, rest === undefined ? path : `${path}/${encodeURIComponent(rest)}`, form);
       return reply;
@@ -53,11 +61,21 @@ export function registerProviderEndpoints(
   post(`${paths.end_session}/*`, own.end_session);
 }
 
-function tenantNotFound(request: FastifyRequest<Route>, reply: FastifyReply, context: TenantContext): object {
+function tenantNotFound(
+  request: FastifyRequest<Route>,
+  reply: FastifyReply,
+  context: TenantContext,
+  page: ProviderEndpointsOptions['unknownTenant'],
+): unknown {
+  const correlationId = correlationIdOf(request.headers);
+  if (page !== undefined && request.headers.accept?.includes('text/html')) {
+    const { status, headers, body } = page(correlationId);
+    return reply.code(status).headers(headers).send(body);
+  }
   const { status, body } = oauthError(90002, {
     baseUrl: context.baseUrl(),
     now: context.now(),
-    correlationId: correlationIdOf(request.headers),
+    correlationId,
     subject: request.params.tenant,
   });
   reply.code(status);

@@ -17,6 +17,7 @@ import { GRAPH_RESOURCE } from './caller.js';
 import { describeAadsts } from './oauth-error.js';
 import { PayloadStore } from './payload-store.js';
 import { aadstsOf, factsOf, rememberAccountState, shapeAnswers } from './provider-answers.js';
+import type { ProviderEndpointsOptions } from './provider-endpoints.js';
 import { OFFLINE, ownResource, resourceScopes } from './provider-scopes.js';
 import { OIDC_SCOPES, parseScopes, permittedScopes } from './scopes.js';
 import type { SigningKeys } from './signing-keys.js';
@@ -45,6 +46,7 @@ const DEVICE_CODE = 15 * MINUTE;
 const INTERACTION = 60 * MINUTE;
 
 export type ProviderPages = Pick<Configuration, 'renderError'> & {
+  readonly unknownTenant?: ProviderEndpointsOptions['unknownTenant'];
   /** Sees what the provider answers. */
   readonly middleware?: Parameters<Provider['use']>[0];
   readonly deviceFlow?: Partial<NonNullable<NonNullable<Configuration['features']>['deviceFlow']>>;

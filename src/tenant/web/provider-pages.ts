@@ -26,6 +26,8 @@ export interface ProviderPages {
   readonly deviceFlow: Required<Pick<DeviceFlow, 'userCodeInputSource' | 'userCodeConfirmSource' | 'successSource'>>;
   /** To be spread into `features.rpInitiatedLogout`. */
   readonly rpInitiatedLogout: Required<Pick<Logout, 'logoutSource' | 'postLogoutSuccessSource'>>;
+  /** Where an address names a tenant that this is not. */
+  unknownTenant(correlationId: string): Page;
   /** For `provider.use()`: puts pages of ours where the provider would send forms off by a script. */
   readonly middleware: Middleware;
 }
@@ -130,6 +132,12 @@ export function createProviderPages(context: TenantContext): ProviderPages {
         put(ctx, signedOutPage(page(applicationOf(ctx))));
       },
     },
+    unknownTenant: (correlationId) =>
+      errorPage(page(), {
+        error: 'unknown_tenant',
+        status: 400,
+        support: { code: 90002, correlationId, now: context.now() },
+      }),
     async middleware(ctx, next) {
       // For the one page that stays: response_mode=form_post sends itself off, by a script whose digest the provider adds.
       ctx.set({

@@ -5,6 +5,7 @@ import { correlationIdOf } from '../oidc/oauth-error.js';
 import type { SignInOutcome } from '../sign-in/types.js';
 import { registerAssets } from './assets.js';
 import { federationOfHint, nameOfAccount } from './directory.js';
+import { failurePage, sendPage } from './failure.js';
 import { federationAddress } from './federation.js';
 import { findInteraction, type Interaction } from './interaction.js';
 import { messages, passwordRefusal } from './messages.js';
@@ -44,6 +45,7 @@ export function registerSignInPages(server: FastifyInstance, options: SignInPage
       method,
       url: `${interactionPath(':uid')}${path}`,
       exposeHeadRoute: false,
+      errorHandler: failurePage(options.context),
       async handler(request, reply) {
         const { uid } = request.params;
         const { context, provider } = options;
@@ -52,13 +54,13 @@ export function registerSignInPages(server: FastifyInstance, options: SignInPage
         const brand = context.displayName;
         const base = interactionPath(uid);
         if (method === 'POST' && !isFromHere(request, context.baseUrl())) {
-          return send(reply, foreignFormPage({ brand }, support));
+          return sendPage(reply, foreignFormPage({ brand }, support));
         }
         const interaction = await findInteraction(await provider(), uid, request.raw, reply.raw);
-        if (interaction === undefined) return send(reply, timedOutPage({ brand }, support));
+        if (interaction === undefined) return sendPage(reply, timedOutPage({ brand }, support));
         const body = (request.body ?? {}) as Readonly<Record<string, unknown>>;
         if (method === 'POST' && !seal.isToken(uid, body.token)) {
-          return send(reply, foreignFormPage({ brand }, support));
+          return sendPage(reply, foreignFormPage({ brand }, support));
         }
         // Answered already, by a form that was sent twice or in another window: on to where the first answer leads.
         if (interaction.returnTo !== undefined && path !== '/done') return redirect(reply, `${base}/done`);
@@ -70,7 +72,7 @@ export function registerSignInPages(server: FastifyInstance, options: SignInPage
           context: { brand, application: interaction.application, base, token: seal.token(uid) },
           field: (name) => (Object.hasOwn(body, name) && typeof body[name] === 'string' ? body[name] : ''),
         });
-        if ('page' in answer) return send(reply, answer.page);
+        if ('page' in answer) return sendPage(reply, answer.page);
         if (answer.step !== undefined) writeStep(reply, seal, uid, base, answer.step);
         else if (answer.to === '/done') writeStep(reply, seal, uid, base, undefined);
         return redirect(reply, `${base}${answer.to}`);
@@ -90,10 +92,6 @@ export function registerSignInPages(server: FastifyInstance, options: SignInPage
   route('GET', '/federated', (visit) => flow.showFederated(visit));
   route('GET', '/refused', (visit) => flow.showRefused(visit));
   route('GET', '/done', (visit) => flow.showDone(visit));
-}
-
-function send(reply: FastifyReply, { status, headers, body }: Page): FastifyReply {
-  return reply.code(status).headers(headers).send(body);
 }
 
 /** 303: what follows a form is fetched by GET, so that Back and Reload never send a password again. */

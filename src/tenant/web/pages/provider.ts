@@ -121,7 +121,11 @@ const ERRORS: Readonly<Record<string, { readonly title: string; readonly text: s
     title: 'This sign-in is over',
     text: 'It has taken too long, or has been finished already. Go back to the application and sign in from there.',
   },
-  not_found: { title: 'There is no such page here', text: 'Go back to the application and try again from there.' },
+  too_many_requests: {
+    title: 'Too many requests',
+    text: 'Your network has sent too many of them. Wait a minute and try again.',
+  },
+  temporarily_unavailable: { title: 'This is busy just now', text: 'Try again in a moment.' },
   server_error: {
     title: 'This went wrong on our side',
     text: 'Try again in a moment. If it stays like this, hand the details below to your help desk.',
