@@ -5,6 +5,7 @@ import { loadConfig } from '../config/load-config.js';
 import type { ConfigSchemas } from '../config/schemas.js';
 import { directorySchema, host } from './config/directory.js';
 import { scopeSchema } from './config/scope.js';
+import { agentWritebackSchema, connectorWritebackSchema, refuseMissingAccounts } from './config/write-back.js';
 
 const FIXED_INTERVAL =
   'the agent looks for changed passwords every two minutes, and this cannot be configured: leave the key out';
@@ -64,7 +65,7 @@ function tenantSchema({ path, secret }: ConfigSchemas) {
 }
 
 export function agentConfigSchema(schemas: ConfigSchemas) {
-  return z.strictObject({
+  const keys = z.strictObject({
     ...refused(INTERVAL_KEYS, FIXED_INTERVAL),
     stateDir: schemas.path.describe('The directory where the agent keeps what it knows; one agent each.'),
     logLevel: z
@@ -90,6 +91,7 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
       .describe('Where /healthz, /readyz and /metrics are; nowhere without it.')
       .optional(),
     tenant: tenantSchema(schemas).describe('Where users and credentials go.'),
+    passwordWriteback: agentWritebackSchema,
     connectors: z
       .array(
         z.strictObject({
@@ -113,6 +115,7 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
             .default(0)
             .describe("Seconds by which this connector's cycles start later than the agent's."),
           directory: directorySchema(schemas).describe('Where the directory is, and with which account it is asked.'),
+          passwordWriteback: connectorWritebackSchema(schemas),
           scope: scopeSchema.describe('Whose users, and whose passwords; the whole domain where it is left out.'),
           disableExpiredAccounts: z
             .boolean()
@@ -134,6 +137,7 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
       }, 'two enabled connectors replicate the same domain: give one of them the OUs of both')
       .describe('The domains to synchronize, one connector each.'),
   });
+  return keys.superRefine(refuseMissingAccounts);
 }
 
 export type AgentConfig = z.output<ReturnType<typeof agentConfigSchema>>;

@@ -21,6 +21,7 @@ import { openSource } from './sources/open-source.js';
 import { stagingClient } from './staging.js';
 import { openStateStore } from './state/store.js';
 import { openTenantClient } from './tenant-client.js';
+import { Writeback } from './write-back/write-back.js';
 
 export interface CreateAgentOptions {
   readonly log: Logger;
@@ -31,7 +32,7 @@ export interface CreateAgentOptions {
   readonly onProgress?: AgentParts['onProgress'];
   /** Sends nothing, as in staging mode, on a copy of the state that is the caller's. */
   readonly rehearsal?: { readonly stateDir: string; readonly onOutcome: NonNullable<AgentParts['onOutcome']> };
-  /** Starts the monitor where the configuration has one. */
+  /** A service: starts the monitor where the configuration has one, and can write passwords back. */
   readonly monitored?: boolean;
 }
 
@@ -49,6 +50,11 @@ export interface CreatedAgent {
    * @throws PhsyncError `config-secret`, `config-ca`, `config-reload`: a key that only a new process can change
    */
   reconfigure(config: AgentConfig): Promise<{ readonly taken: Promise<void> }>;
+  /**
+   * Takes passwords from the tenant to the directories until the signal aborts, where the configuration says so by then or
+   * later; never in staging mode. Never rejects.
+   */
+  writeBack(signal: AbortSignal): Promise<void>;
   /** Writes the events that wait to be stored. */
   flush(): void;
   close(): Promise<void>;
@@ -101,7 +107,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     patience: new Patience({
       clock,
       log,
-      random: () => randomInt(2 ** 32) / 2 ** 32,
+      random: drawn,
       onRetry: () => monitor?.tenantRetry(),
     }),
     observer: monitor,
@@ -112,8 +118,21 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     ...(rehearsal === undefined ? {} : { onOutcome: rehearsal.onOutcome }),
   });
+  const writeback =
+    silent || !options.monitored
+      ? undefined
+      : new Writeback(config, tenant, {
+          env,
+          clock,
+          log,
+          events,
+          random: drawn,
+          guidsOfAnchor: (connector, anchor) => store.connector(connector).guidsOfAnchor(anchor),
+          syncObject: (changed) => agent.syncObject(changed),
+        });
   async function close(): Promise<void> {
     await monitor?.close();
+    await writeback?.close();
     await agent.close();
     eventLog.close();
     store.close();
@@ -141,13 +160,17 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
         client: clientOf(tenant),
         healFeature: !silent && (next.tenant.healFeature ?? false),
       });
-      return { taken: taken.finally(() => former.close()) };
+      const both = Promise.all([taken, writeback?.reconfigure(next, tenant)]);
+      return { taken: both.then(() => undefined).finally(() => former.close()) };
     },
+    writeBack: async (signal) => writeback?.run(signal),
     wasSynchronized: (connector) => store.connector(connector).fullSyncAt !== undefined,
     flush: () => eventLog.flush(),
     close,
   };
 }
+
+const drawn = (): number => randomInt(2 ** 32) / 2 ** 32;
 
 /** What is set up once, at the start. */
 const FIXED = ['stateDir', 'allowMd5InFips', 'monitor', 'staging'] as const;
@@ -160,8 +183,14 @@ function refuseFixed(current: AgentConfig, next: AgentConfig): void {
 }
 
 /** They are read again at every connection; a mistake in the configuration shows here, before anything is contacted. */
-async function checkPasswords({ connectors }: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): Promise<void> {
-  for (const [i, { enabled, directory }] of connectors.entries()) {
+async function checkPasswords(
+  { connectors, passwordWriteback }: AgentConfig,
+  env: Readonly<NodeJS.ProcessEnv>,
+): Promise<void> {
+  for (const [i, { enabled, directory, passwordWriteback: own }] of connectors.entries()) {
+    if (enabled && passwordWriteback?.enabled && own?.enabled && own.auth !== undefined) {
+      await resolveSecret(own.auth.password, `connectors[${i}].passwordWriteback.auth.password`, env);
+    }
     if (!enabled || directory.type !== 'drs' || directory.auth.password === undefined) continue;
     await resolveSecret(directory.auth.password, `connectors[${i}].directory.auth.password`, env);
   }

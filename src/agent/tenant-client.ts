@@ -7,15 +7,24 @@ import { resolveSecret } from '../config/secrets.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { createProvisioningClient, type ProvisioningClient } from '../provisioning/client.js';
 import { type ClientCredentials, createClientCredentials, tokenUrlFor } from '../provisioning/client-credentials.js';
+import type { ProxySettings } from '../provisioning/http.js';
 import type { Clock } from './clock.js';
 import type { AgentConfig } from './config.js';
 
 /** The resource that the provisioning service's tokens are for. */
 const PROVISIONING_SCOPE = 'https://graph.windows.net/.default';
 
+export interface TenantConnection {
+  readonly ca?: string;
+  readonly caFile?: string;
+  readonly proxy: ProxySettings | undefined;
+}
+
 export interface OpenTenantClient {
   readonly client: ProvisioningClient;
   readonly credentials: ClientCredentials;
+  /** How it is reached, for other clients of the same tenant. */
+  readonly connection: TenantConnection;
   close(): Promise<void>;
 }
 
@@ -49,6 +58,7 @@ export async function openTenantClient(
   return {
     client,
     credentials,
+    connection: { ...ca, proxy },
     async close() {
       await Promise.all([client.close(), credentials.close()]);
     },
@@ -57,24 +67,24 @@ export async function openTenantClient(
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** PEM certificates of a file. TLS passes over what it cannot read, and would trust nobody. @throws PhsyncError `config-ca` */
-export async function readCa(file: string): Promise<string> {
+/** PEM certificates of a file that `key` names. TLS passes over what it cannot read, and would trust nobody. @throws PhsyncError `config-ca` */
+export async function readCa(file: string, key = 'tenant.ca'): Promise<string> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
     const reason = fileErrorText(cause);
-    throw new PhsyncError('config-ca', `tenant.ca: cannot read ${file}: ${reason}`, { cause, facts: { file } });
+    throw new PhsyncError('config-ca', `${key}: cannot read ${file}: ${reason}`, { cause, facts: { file } });
   }
   const certificates = text.match(PEM_CERTIFICATE);
   if (certificates === null) {
-    throw new PhsyncError('config-ca', `tenant.ca: ${file} has no PEM certificate in it`, { facts: { file } });
+    throw new PhsyncError('config-ca', `${key}: ${file} has no PEM certificate in it`, { facts: { file } });
   }
   for (const [i, certificate] of certificates.entries()) {
     try {
       new X509Certificate(certificate);
     } catch (cause) {
-      throw new PhsyncError('config-ca', `tenant.ca: certificate ${i + 1} in ${file} cannot be read`, {
+      throw new PhsyncError('config-ca', `${key}: certificate ${i + 1} in ${file} cannot be read`, {
         cause,
         facts: { file },
       });

@@ -48,7 +48,12 @@ export const pollSchema = z.strictObject({
 });
 export type Poll = z.output<typeof pollSchema>;
 
-export const handOverSchema = z.strictObject({ id: z.uuid(), sealed: z.string().min(1).max(MAX_SEALED) });
+export const handOverSchema = z.strictObject({
+  id: z.uuid(),
+  sealed: z.string().min(1).max(MAX_SEALED),
+  /** Milliseconds from now until nobody waits for the result any more: nothing may be set after them. */
+  expiresIn: z.int().min(0).max(600_000),
+});
 export type HandOver = z.output<typeof handOverSchema>;
 
 /** Why a domain controller does not take a password, as far as it tells. */
@@ -97,12 +102,10 @@ export const resultSchema = z.strictObject({ instance: z.uuid(), outcome: outcom
 export type WriteResult = z.output<typeof resultSchema>;
 
 const subjectSchema = z.strictObject({
-  /** The same as in the envelope's HandOver: a sealed request cannot be handed over under another id. */
+  /** The HandOver's: a sealed request cannot be handed over under another id. */
   id: z.uuid(),
   domain: domainName,
   sourceAnchor: z.string().min(1).max(1024),
-  /** Milliseconds since 1970, by the tenant's clock: nobody waits any more. */
-  expires: z.int().min(0),
 });
 export type WriteSubject = z.output<typeof subjectSchema>;
 

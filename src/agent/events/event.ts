@@ -1,10 +1,11 @@
-/** The agent's event log: Entra Connect's numbers (source "Directory Synchronization"), with our levels and texts. */
+/** The agent's event log: Entra Connect's numbers (sources "Directory Synchronization" and "PasswordResetService"), with our levels and texts. */
 
 export type EventLevel = 'information' | 'warning' | 'error';
 
 /**
  * Number → level and text. A number means here what Microsoft's documentation ("Troubleshoot password hash
- * synchronization", the table of event ids, and for 115 support article 2855271) says that it means there; that table
+ * synchronization", the table of event ids, for 115 support article 2855271, and from 31001 on "Troubleshoot self-service
+ * password reset writeback") says that it means there; that table
  * gives no levels.
  */
 export const EVENTS = {
@@ -50,6 +51,29 @@ export const EVENTS = {
   666: { level: 'error', text: 'password synchronization failed for a domain: the database is busy' },
   667: { level: 'error', text: 'generating the MD5 decryption key failed' },
   668: { level: 'information', text: 'objects in the batch of which only pwdLastSet changed' },
+  31001: { level: 'information', text: 'password write-back: reset requested' },
+  31002: { level: 'information', text: 'password write-back: reset done' },
+  31003: { level: 'warning', text: 'password write-back: reset failed' },
+  31006: { level: 'information', text: 'password write-back: change requested' },
+  31007: { level: 'information', text: 'password write-back: change done' },
+  31008: { level: 'warning', text: 'password write-back: change failed' },
+  31015: { level: 'information', text: 'password write-back started' },
+  31016: { level: 'information', text: 'password write-back stopped' },
+  31018: { level: 'information', text: 'password write-back: encryption key created' },
+  32000: { level: 'error', text: 'password write-back: unknown error' },
+  32003: { level: 'warning', text: 'password write-back: a request that makes no sense' },
+  32004: { level: 'error', text: 'password write-back: a request that cannot be decrypted' },
+  32005: { level: 'warning', text: 'password write-back: configuration' },
+  32014: { level: 'warning', text: 'password write-back: the tenant is not reached; trying again' },
+  33001: { level: 'error', text: 'password write-back: unknown error of the directory' },
+  33002: { level: 'warning', text: 'password write-back: user not found in the directory' },
+  33003: { level: 'error', text: 'password write-back: several users in the directory' },
+  33004: { level: 'error', text: 'password write-back: the account lacks the right to set this password' },
+  33005: { level: 'warning', text: 'password write-back: the account is disabled in the directory' },
+  33006: { level: 'warning', text: 'password write-back: the account is locked in the directory' },
+  33007: { level: 'information', text: 'password write-back: wrong current password' },
+  33008: { level: 'information', text: "password write-back: against the domain's password policy" },
+  33009: { level: 'error', text: 'password write-back: configuration of the directory' },
 } as const satisfies Record<number, { readonly level: EventLevel; readonly text: string }>;
 
 export type EventNumber = keyof typeof EVENTS;

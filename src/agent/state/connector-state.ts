@@ -6,7 +6,7 @@ import { KEPT_MS, type ObjectResult, objectHistory } from './history.js';
 import type { ObjectKeys } from './object-keys.js';
 import type { AnchorClaims } from './peers.js';
 import { RetryQueue } from './retry-queue.js';
-import { type CycleCounts, type ObjectRow, type OutcomeCode, type RetryFailure, RowFlag } from './rows.js';
+import { type CycleCounts, type ObjectRow, Outcome, type OutcomeCode, type RetryFailure, RowFlag } from './rows.js';
 import { SeenFilter } from './seen-filter.js';
 import type { StateStore } from './store.js';
 
@@ -256,6 +256,18 @@ export class ConnectorState {
   /** Who else has this source anchor (null: the objectGUID), and is a user of the tenant's by it. */
   peer(anchor: Uint8Array | null, guid: string): Peer | undefined {
     return this.#store.anchors.peer(anchor, guid, this.#id, this.#store.peersOf(this.#id));
+  }
+
+  /** The objects that the tenant's user with this source anchor comes from: one, none, or (by mistake) several. */
+  guidsOfAnchor(anchor: Uint8Array): Uint8Array[] {
+    return this.#db
+      .prepare(
+        `SELECT guid FROM object WHERE connector = @id AND cloud_anchor IS NOT NULL AND flags & ${RowFlag.inScope}
+          AND outcome <> ${Outcome.heldElsewhere}
+          AND (source_anchor = @anchor OR (source_anchor IS NULL AND guid = @anchor))`,
+      )
+      .pluck()
+      .all({ id: this.#id, anchor }) as Uint8Array[];
   }
 
   /** Other connectors may tell the tenant of the same users. */

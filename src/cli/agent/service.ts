@@ -52,7 +52,11 @@ export async function runService({ file, config, log, full, allowDeletions }: Se
       log.warn({ code: error.code }, `${error.message}; it runs without`);
       return undefined;
     });
-    await agent.run({ signal: stop.signal, full, allowDeletions });
+    await Promise.all([
+      agent.run({ signal: stop.signal, full, allowDeletions }),
+      // Beside the cycles, and for as long as they go on.
+      created.writeBack(stop.signal),
+    ]);
     await control?.close();
     events.emit(609);
     log.info('agent ends');

@@ -32,6 +32,7 @@ interface Waiting {
 interface Offer {
   readonly owner: string;
   readonly agents: ReadonlySet<string>;
+  readonly expires: number;
   readonly timer: NodeJS.Timeout;
 }
 
@@ -74,12 +75,12 @@ export class Broker {
 
   /** Waits for the answer of whichever agent takes the request first, at most until `expires`. */
   bring(id: string, sealed: ReadonlyMap<string, string>, expires: number): Promise<Brought> {
-    const { bus, now } = this.#options;
+    const { bus } = this.#options;
     if (this.#closed || this.#waiting.size >= MOST_WAITING) return Promise.resolve({ status: 'refused' });
     return new Promise((resolve) => {
       const timer = setTimeout(
         () => waiting.settle({ status: waiting.takenBy === undefined ? 'notTaken' : 'noAnswer' }),
-        Math.max(expires - now(), 0),
+        this.#left(expires),
       );
       const waiting: Waiting = {
         id,
@@ -161,6 +162,8 @@ export class Broker {
     await this.#options.bus.close();
   }
 
+  #left = (expires: number): number => Math.max(Math.round(expires - this.#options.now()), 0);
+
   #settle(waiting: Waiting, agent: string, outcome: WriteOutcome): boolean {
     if (waiting.takenBy !== agent) return false;
     waiting.settle({ status: 'answered', outcome });
@@ -173,7 +176,7 @@ export class Broker {
     if (sealed === undefined || waiting.takenBy !== undefined) return false;
     waiting.takenBy = poll.agent;
     void this.#options.bus.publish({ type: 'closed', id: waiting.id });
-    poll.answer({ id: waiting.id, sealed });
+    poll.answer({ id: waiting.id, sealed, expiresIn: this.#left(waiting.expires) });
     return true;
   }
 
@@ -205,15 +208,19 @@ export class Broker {
   }
 
   #hear(message: BusMessage): void {
-    const { bus, process, now } = this.#options;
+    const { bus, process } = this.#options;
     if (this.#closed || ('to' in message && message.to !== undefined && message.to !== process)) return;
     const { id } = message;
     const waiting = this.#waiting.get(id);
     switch (message.type) {
       case 'offer': {
-        const ms = Math.max(message.expires - now(), 0);
-        const timer = setTimeout(() => this.#offers.delete(id), ms).unref();
-        this.#offers.set(id, { owner: message.owner, agents: new Set(message.agents), timer });
+        const timer = setTimeout(() => this.#offers.delete(id), this.#left(message.expires)).unref();
+        this.#offers.set(id, {
+          owner: message.owner,
+          agents: new Set(message.agents),
+          expires: message.expires,
+          timer,
+        });
         const free = [...this.#polls].find(
           ({ agent, claiming }) => claiming === undefined && message.agents.includes(agent),
         );
@@ -237,10 +244,14 @@ export class Broker {
       }
       case 'grant': {
         const poll = [...this.#polls].find(({ claiming }) => claiming === id);
-        const owner = this.#offers.get(id)?.owner;
+        const offer = this.#offers.get(id);
         this.#forget(id);
-        if (poll !== undefined && poll.agent === message.agent) poll.answer({ id, sealed: message.sealed });
-        else if (owner !== undefined) void bus.publish({ type: 'decline', id, to: owner, agent: message.agent });
+        if (offer === undefined) return;
+        if (poll !== undefined && poll.agent === message.agent) {
+          poll.answer({ id, sealed: message.sealed, expiresIn: this.#left(offer.expires) });
+        } else {
+          void bus.publish({ type: 'decline', id, to: offer.owner, agent: message.agent });
+        }
         // Others may have claimed it for another agent.
         for (const other of this.#polls) if (other.claiming === id) this.#release(other);
         return;

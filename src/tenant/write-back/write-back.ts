@@ -88,7 +88,7 @@ export function createWriteback({ store, now, log, timeoutSeconds }: WritebackOp
       return unavailable(NO_AGENT);
     }
     const expires = milliseconds() + timeoutSeconds * 1000;
-    const sealed = await sealForAll({ id, domain, sourceAnchor, expires }, oldPassword, newPassword, serving);
+    const sealed = await sealForAll({ id, domain, sourceAnchor }, oldPassword, newPassword, serving);
     const brought = await broker.bring(id, sealed, expires);
     if (brought.status !== 'answered') {
       told(brought.status);
