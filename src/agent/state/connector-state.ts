@@ -260,14 +260,15 @@ export class ConnectorState {
 
   /** The objects that the tenant's user with this source anchor comes from: one, none, or (by mistake) several. */
   guidsOfAnchor(anchor: Uint8Array): Uint8Array[] {
-    return this.#db
-      .prepare(
-        `SELECT guid FROM object WHERE connector = @id AND cloud_anchor IS NOT NULL AND flags & ${RowFlag.inScope}
-          AND outcome <> ${Outcome.heldElsewhere}
-          AND (source_anchor = @anchor OR (source_anchor IS NULL AND guid = @anchor))`,
-      )
+    const told = this.#db
+      .prepare('SELECT guid FROM object WHERE connector = ? AND source_anchor = ?')
       .pluck()
-      .all({ id: this.#id, anchor }) as Uint8Array[];
+      .all(this.#id, anchor) as Uint8Array[];
+    return [anchor, ...told].filter((guid) => {
+      const row = this.find(guid);
+      if (row === undefined || row.cloudAnchor === null || (row.flags & RowFlag.inScope) === 0) return false;
+      return row.outcome !== Outcome.heldElsewhere && (guid !== anchor || row.sourceAnchor === null);
+    });
   }
 
   /** Other connectors may tell the tenant of the same users. */

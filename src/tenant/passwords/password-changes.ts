@@ -30,7 +30,6 @@ const STORE_PAUSE = 50;
 const messages = {
   sameAsOld: 'The new password is the old one.',
   writebackOff: 'Your password comes from your organization’s directory. Change it there, or ask your administrator.',
-  writebackUnavailable: 'Your organization’s directory cannot be reached at the moment. Your password is unchanged.',
   federated: 'Passwords of this domain are not set here: it is federated.',
   wrongPassword: 'The old password is not right.',
   locked: 'There were too many wrong passwords. Try again later.',
@@ -81,7 +80,8 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
       const written = await writeback.write({ user, oldPassword, newPassword });
       if (written.status === 'unavailable') {
         log.warn({ objectId: user.objectId, reason: written.message }, 'password not written back');
-        return refused('writebackUnavailable');
+        // Not always is it sure that nothing has changed: only the write-back can say so.
+        return { status: 'refused', reason: 'writebackUnavailable', message: written.message };
       }
       if (written.status === 'refused') return written;
     }
