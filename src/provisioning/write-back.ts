@@ -84,7 +84,11 @@ export const WRITE_FAILURES = [
 export type WriteFailure = (typeof WRITE_FAILURES)[number];
 
 export const outcomeSchema = z.discriminatedUnion('status', [
-  z.strictObject({ status: z.literal('done') }),
+  z.strictObject({
+    status: z.literal('done'),
+    /** By the domain controller's clock, milliseconds since 1970. */
+    changedAt: z.int().min(0).max(8_640_000_000_000_000).optional(),
+  }),
   z.strictObject({
     status: z.literal('refused'),
     reason: z.enum(PASSWORD_REFUSALS),

@@ -27,6 +27,11 @@ export interface HandlerOptions {
   readonly guidsOfAnchor: (connector: string, anchor: Uint8Array) => readonly Uint8Array[];
 }
 
+export interface WriteOptions extends HandlerOptions {
+  /** Resolves when nothing is under way to the tenant that was read of the object before. */
+  readonly quiet: (guid: string) => Promise<void>;
+}
+
 export interface Handled {
   readonly outcome: WriteOutcome;
   /** The object whose password was set. */
@@ -72,7 +77,7 @@ export async function handleWrite(
   { id, sealed, expiresIn }: HandOver,
   keys: SealingKeys,
   connectors: readonly WritebackConnector[],
-  options: HandlerOptions,
+  options: WriteOptions,
 ): Promise<Handled> {
   const { events, log, now } = options;
   const deadline = now() + expiresIn - RESERVE_MS;
@@ -134,7 +139,7 @@ async function write(
   opened: OpenedWrite,
   connector: WritebackConnector,
   deadline: number,
-  options: HandlerOptions,
+  options: WriteOptions,
   tell: Telling,
 ): Promise<Handled> {
   const { now, guidsOfAnchor } = options;
@@ -149,6 +154,7 @@ async function write(
     return failed(reason);
   }
   const guid = guidToText(guidBytes);
+  await options.quiet(guid);
   let what: SetPassword;
   try {
     what = await setPassword(guid, opened, {
@@ -166,7 +172,9 @@ async function write(
   }
   if (what.status === 'done') {
     tell.done(what);
-    return { outcome: { status: 'done' }, changed: { connector: connector.name, guid } };
+    const { changedAt } = what;
+    const outcome: WriteOutcome = changedAt === undefined ? { status: 'done' } : { status: 'done', changedAt };
+    return { outcome, changed: { connector: connector.name, guid } };
   }
   const { refusal, message, dn, server } = what;
   tell.failed(EVENT_OF[refusal.reason], { dn, server, reason: refusal.reason, message });

@@ -27,6 +27,8 @@ export interface WritebackLoopOptions extends Omit<HandlerOptions, 'now'> {
 const AT_ONCE = 4;
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 60_000;
+/** A synchronization that takes longer is not waited for. */
+const QUIET_MS = 3000;
 /** Somebody may switch it on. */
 const FEATURE_OFF_MS = 60_000;
 
@@ -37,6 +39,8 @@ export class WritebackLoop {
   /** Ends the poll or the wait that is under way, to begin anew. */
   #again = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
+  /** Objects on their way to the tenant after a password was set, by GUID. */
+  readonly #syncing = new Map<string, Promise<unknown>>();
   /** The last failure, so that it is told once and not with each poll. */
   #told: string | undefined;
 
@@ -96,11 +100,12 @@ export class WritebackLoop {
   }
 
   #take(handOver: HandOver, keys: SealingKeys, { connectors, tenant }: WritebackSettings): void {
-    const { clock, log, syncObject } = this.#options;
+    const { clock, log } = this.#options;
     const work = async () => {
       const handled: Handled = await handleWrite(handOver, keys, connectors, {
         ...this.#options,
         now: () => clock.now(),
+        quiet: (guid) => this.#quiet(guid),
       });
       const { outcome, changed } = handled;
       try {
@@ -114,15 +119,40 @@ export class WritebackLoop {
       }
       if (changed !== undefined) {
         // Not waited for: it may have to wait for a cycle.
-        syncObject(changed).catch((error: unknown) =>
-          log.debug({ code: codeOf(error), ...changed }, 'password write-back: left to the next cycle'),
-        );
+        this.#sync(changed);
       }
     };
     const task: Promise<void> = work()
       .catch((err: unknown) => log.error({ err }, 'password write-back failed'))
       .finally(() => this.#underWay.delete(task));
     this.#underWay.add(task);
+  }
+
+  #sync(changed: NonNullable<Handled['changed']>): void {
+    const { log, syncObject } = this.#options;
+    const { guid } = changed;
+    const task: Promise<void> = syncObject(changed)
+      .then(
+        () => undefined,
+        (error: unknown) =>
+          log.debug({ code: codeOf(error), ...changed }, 'password write-back: left to the next cycle'),
+      )
+      .finally(() => {
+        if (this.#syncing.get(guid) === task) this.#syncing.delete(guid);
+      });
+    this.#syncing.set(guid, task);
+  }
+
+  /**
+   * Times of changes are whole seconds: a password that was read before the next one was set, and arrives after it, would
+   * stand in the tenant until the next cycle.
+   */
+  async #quiet(guid: string): Promise<void> {
+    const task = this.#syncing.get(guid);
+    if (task === undefined) return;
+    const over = new AbortController();
+    await Promise.race([task, this.#options.clock.sleep(QUIET_MS, over.signal)]);
+    over.abort();
   }
 
   #recovered(): void {

@@ -26,6 +26,14 @@ export function unicodePwd(password: Uint8Array): Buffer {
   }
 }
 
+/** As the domain's policy counts them: UTF-16 code units. */
+export function charactersOf(password: Uint8Array): number {
+  const text = transcode(password, 'utf8', 'utf16le');
+  const { length } = text;
+  text.fill(0);
+  return length / 2;
+}
+
 /** With the old one: the owner's change (delete and add), to which the domain's whole policy applies; else a reset. */
 export function passwordChanges(newValue: Buffer, oldValue: Buffer | undefined): Change[] {
   const change = (operation: 'add' | 'delete' | 'replace', value: Buffer) =>

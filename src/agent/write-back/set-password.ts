@@ -11,7 +11,7 @@ import { outOfScopeText } from '../out-of-scope.js';
 import type { Scope } from '../scope.js';
 import type { DirectoryObject } from '../source.js';
 import { closeLdap, explain as explainFailure, type LdapOptions, openLdap } from './ldap-session.js';
-import { PolicyHintsControl, passwordChanges, unicodePwd } from './password-change.js';
+import { charactersOf, PolicyHintsControl, passwordChanges, unicodePwd } from './password-change.js';
 import { explain, type PolicyFacts, type Refusal, refusalOf } from './refusals.js';
 
 export interface SetPasswordOptions {
@@ -28,7 +28,10 @@ export type SetPassword = {
   /** What was found out, for events: never a secret. */
   readonly dn: string | undefined;
   readonly server: string;
-} & ({ readonly status: 'done' } | { readonly status: 'refused'; readonly refusal: Refusal; readonly message: string });
+} & (
+  | { readonly status: 'done'; readonly changedAt: number | undefined }
+  | { readonly status: 'refused'; readonly refusal: Refusal; readonly message: string }
+);
 
 const ATTRIBUTES = [
   'objectClass',
@@ -68,12 +71,16 @@ export async function setPassword(
     if (options.now() >= options.deadline) return refuse(object.dn, server, 'late', 'the request came too late');
     if (!client.isBound) throw new PhsyncError('ldap-unreachable', `${server} ended the connection`);
     const failure = await modify(client, object.dn, passwords, hints);
-    if (failure === undefined) return { status: 'done', dn: object.dn, server };
+    if (failure === undefined) {
+      // Done is done, whether or not the domain controller still tells the time.
+      const after = await find(client, guid, []).catch(() => undefined);
+      return { status: 'done', dn: object.dn, server, changedAt: timeOf(after?.pwdLastSet) };
+    }
     const refusal = refusalOf(failure);
     if (refusal === undefined) throw failure;
     const told = explain(refusal, {
       ...(await policyOf(client, ldap.domain, refusal)),
-      length: newPassword.toString().length,
+      length: charactersOf(newPassword),
       pwdLastSet: timeOf(entry.pwdLastSet),
       now: options.now(),
       reset: oldPassword === undefined,

@@ -1,5 +1,6 @@
 /** Passwords that are set in the cloud, in the tenant's database: beside what the on-premises directory last sent, never over a newer one. */
 
+import { sql } from 'kysely';
 import type { Credential } from '../../hasher/types.js';
 import type { Queries } from '../store/database.js';
 import type { SignInUser } from '../store/store.js';
@@ -12,6 +13,8 @@ export interface CloudCredential {
   /** For the history. */
   readonly actor: string;
   readonly at: Date;
+  /** When it was changed on premises, where it was written back there: an older change that comes late does not undo it. */
+  readonly changeDate?: Date | undefined;
 }
 
 /**
@@ -42,10 +45,12 @@ export async function storeReset(queries: Queries, { userId, credential, ...how 
 export async function storeChanged(
   queries: Queries,
   user: SignInUser,
-  { userId, credential, ...how }: CloudCredential,
+  { userId, credential, changeDate, ...how }: CloudCredential,
 ): Promise<boolean> {
-  if (user.passwordChanged === undefined || user.passwordOrigin === undefined) return false;
+  const { passwordChanged, passwordOrigin } = user;
+  if (passwordChanged === undefined || passwordOrigin === undefined) return false;
   const at = how.at.getTime();
+  const onPremises = changeDate?.getTime() ?? null;
   const row = await queries
     .updateTable('credentials')
     .set({
@@ -54,11 +59,21 @@ export async function storeChanged(
       origin: CredentialOrigin.changed,
       changed_at: at,
       updated_at: at,
+      ...(onPremises === null
+        ? {}
+        : {
+            change_date: sql<number>`CASE WHEN change_date > ${onPremises} THEN change_date ELSE ${onPremises} END`,
+          }),
     })
     .where('user_id', '=', userId)
-    // By the change and not by the digest: the same password may have come anew, under another salt.
-    .where('origin', '=', user.passwordOrigin)
-    .where('changed_at', '=', user.passwordChanged.getTime())
+    .where(({ and, eb, or }) =>
+      or([
+        // By the change and not by the digest: the same password may have come anew, under another salt.
+        and([eb('origin', '=', passwordOrigin), eb('changed_at', '=', passwordChanged.getTime())]),
+        // What has come between came from on premises, and is older.
+        ...(onPremises === null ? [] : [eb('change_date', 'is', null), eb('change_date', '<', onPremises)]),
+      ]),
+    )
     .returning('change_date')
     .executeTakeFirst();
   if (row === undefined) return false;

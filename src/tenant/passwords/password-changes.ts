@@ -76,6 +76,7 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     if (weak !== undefined) return weak;
 
     const credential = await signIn.passwords.derive(newPassword);
+    let changeDate: Date | undefined;
     if (user.synchronized) {
       const written = await writeback.write({ user, oldPassword, newPassword });
       if (written.status === 'unavailable') {
@@ -84,8 +85,9 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
         return { status: 'refused', reason: 'writebackUnavailable', message: written.message };
       }
       if (written.status === 'refused') return written;
+      changeDate = written.changedAt;
     }
-    const cloud = { userId: user.id, credential, forceChange: false, actor: user.objectId, at: now() };
+    const cloud = { userId: user.id, credential, forceChange: false, actor: user.objectId, at: now(), changeDate };
     const work = async (queries: Queries) => {
       const stored = await storeChanged(queries, user, cloud);
       // Of a synchronized user, what came between came from on premises: this very password, or one that is newer still.

@@ -63,7 +63,8 @@ export interface PasswordWriteback {
     readonly oldPassword?: string;
     readonly newPassword: string;
   }): Promise<
-    | { readonly status: 'done' }
+    /** `changedAt`: by the domain controller's clock, in whole seconds, as synchronization will tell it; where it says so. */
+    | { readonly status: 'done'; readonly changedAt?: Date | undefined }
     | { readonly status: 'refused'; readonly reason: 'onPremisesPolicy' | 'wrongPassword'; readonly message: string }
     | { readonly status: 'unavailable'; readonly message: string }
   >;

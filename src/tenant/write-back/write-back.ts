@@ -127,8 +127,13 @@ const wrongPassword = (): Written => ({
 
 function inWords(outcome: WriteOutcome): Written {
   switch (outcome.status) {
-    case 'done':
-      return { status: 'done' };
+    case 'done': {
+      const { changedAt } = outcome;
+      // Replication tells whole seconds: what it will bring of this very change is not older than that.
+      return changedAt === undefined
+        ? { status: 'done' }
+        : { status: 'done', changedAt: new Date(changedAt - (changedAt % 1000)) };
+    }
     case 'failed':
       return { status: 'unavailable', message: failureText(outcome.reason) };
     case 'refused':
