@@ -6,9 +6,14 @@ import { root } from '../../package/tools.js';
 
 const page = readFileSync(join(root, 'src/agent/events.md'), 'utf8');
 
-/** The rows of the table that begins with the given heading, cell by cell. */
+/** The rows of the tables that begin with the given heading, cell by cell. */
 export function table(heading: string): string[][] {
-  const lines = page.slice(page.indexOf(heading)).split('\n').slice(2);
+  const tables = page.split(heading).slice(1);
+  return tables.flatMap(rowsOf);
+}
+
+function rowsOf(text: string): string[][] {
+  const lines = text.split('\n').slice(2);
   const end = lines.findIndex((line) => !line.startsWith('|'));
   return lines.slice(0, end).map((line) =>
     line
