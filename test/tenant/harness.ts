@@ -51,7 +51,9 @@ export interface TestTenant extends RunningTenant {
   readonly dispatcher: Agent;
   /** Sums the passwords checked. */
   readonly verifications: () => number;
-  get(path: string): Promise<Reply>;
+  get(path: string, init?: { readonly headers?: Readonly<Record<string, string>> }): Promise<Reply>;
+  /** A form. */
+  post(path: string, form: Readonly<Record<string, string>>): Promise<Reply>;
   token(form: Readonly<Record<string, string>>, options?: { tenant?: string; headers?: object }): Promise<Reply>;
   signIn(username: string, password: string, more?: Readonly<Record<string, string>>): Promise<Reply>;
   agentToken(): Promise<string>;
@@ -66,6 +68,8 @@ export interface TestTenantOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly hasher?: SignInHasher & Pick<Hasher, 'info'>;
   readonly now?: () => Date;
+  /** More of the environment, for `{ env: … }`. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** One for all tests of a file; a worker thread is enough. */
@@ -106,7 +110,11 @@ export async function startTestTenant(
   const tenant = await startTenant(config, {
     hasher: counted,
     logger,
-    env: { AGENT_SECRET: AGENT.secret, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) },
+    env: {
+      AGENT_SECRET: AGENT.secret,
+      ...options.env,
+      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+    },
     ...(now === undefined ? {} : { now }),
   });
   const ca = tenant.caPath === undefined ? undefined : readFileSync(tenant.caPath, 'utf8');
@@ -129,7 +137,13 @@ export async function startTestTenant(
     dispatcher,
     logText: () => lines.join(''),
     verifications: () => verifications,
-    get: (path) => call(path),
+    get: (path, init) => call(path, init),
+    post: (path, form) =>
+      call(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams(form).toString(),
+      }),
     token,
     signIn: (username, password, form = {}) =>
       token({ grant_type: 'password', client_id: 'app', username, password, scope: 'openid profile', ...form }),

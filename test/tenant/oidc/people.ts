@@ -1,18 +1,23 @@
 /** What tests of sign-in share: people with known passwords, and a browser's part of an authorization request. */
 
-import { type Agent, request } from 'undici';
+import { type Dispatcher, request } from 'undici';
 import { parseCredential } from '#src/hasher/credential.js';
 import type { UserAttributes } from '#src/tenant/store/store.js';
 import { credentialText, type TestTenant, vectors } from '../harness.js';
 
 export const PASSWORD = vectors[0]!.password;
 
-/** A synchronized person whose password is PASSWORD. Returns the object id. */
-export async function addPerson(tenant: TestTenant, name: string, more: UserAttributes = {}): Promise<string> {
+/** A synchronized person whose password is PASSWORD, or that of another vector. Returns the object id. */
+export async function addPerson(
+  tenant: Pick<TestTenant, 'store'>,
+  name: string,
+  more: UserAttributes = {},
+  vector = 0,
+): Promise<string> {
   const attributes = { userPrincipalName: `${name}@phs.test`, displayName: name, ...more };
   const [outcome] = await tenant.store.applyUsers([{ kind: 'upsert', sourceAnchor: name, attributes }]);
   if (outcome?.status !== 'stored' || outcome.objectId === undefined) throw new Error(`${name} was not stored`);
-  const credential = parseCredential(credentialText(vectors[0]!));
+  const credential = parseCredential(credentialText(vectors[vector]!));
   await tenant.store.applyCredentials(
     [
       {
@@ -44,9 +49,9 @@ interface Cookie {
 /** Keeps cookies by their paths, as a browser does, and follows nothing by itself. */
 export class Browser {
   readonly #cookies = new Map<string, Cookie>();
-  readonly #dispatcher: Agent;
+  readonly #dispatcher: Dispatcher;
 
-  constructor(dispatcher: Agent) {
+  constructor(dispatcher: Dispatcher) {
     this.#dispatcher = dispatcher;
   }
 
@@ -83,7 +88,7 @@ export class Browser {
   async #send(url: string, init: { method?: 'POST'; body?: string; headers?: Record<string, string> }) {
     const { statusCode, headers, body } = await request(url, {
       ...init,
-      headers: { accept: 'text/html', ...init.headers, cookie: this.cookiesFor(url) },
+      headers: { accept: 'text/html', 'sec-fetch-site': 'same-origin', ...init.headers, cookie: this.cookiesFor(url) },
       dispatcher: this.#dispatcher,
     });
     const text = await body.text();
@@ -105,4 +110,40 @@ export class Browser {
     if (expires !== undefined && Date.parse(expires) <= Date.now()) this.#cookies.delete(key);
     else this.#cookies.set(key, { value: value.join('='), path, persistent: expires !== undefined });
   }
+}
+
+/** The fields that a page's form sends by itself. */
+export function hiddenFields(html: string): Record<string, string> {
+  const fields = html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g);
+  return Object.fromEntries([...fields].map(([, name, value]) => [name, value]));
+}
+
+/** Follows redirects within the tenant; ends at a page, or at an address elsewhere. */
+export async function follow(browser: Browser, tenant: TestTenant, start: BrowserReply): Promise<BrowserReply> {
+  let reply = start;
+  while (reply.location?.startsWith(tenant.url)) reply = await browser.get(reply.location);
+  return reply;
+}
+
+/** Fills in the sign-in pages from their first on, to where they lead: back to the application, or to a page. */
+export async function signInAt(
+  browser: Browser,
+  tenant: TestTenant,
+  location: string,
+  name: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<BrowserReply> {
+  const base = location.replace(/(\/sign-in\/[^/]+).*$/, '$1');
+  const send = async (step: string, fields: Readonly<Record<string, string>>) => {
+    const page = await browser.get(`${base}/${step}`);
+    return browser.post(`${base}/${step}`, { ...hiddenFields(page.text), ...fields });
+  };
+  await follow(browser, tenant, await browser.get(location));
+  await send('name', { name: `${name}@phs.test` });
+  const done = await send('password', { password: PASSWORD, ...more });
+  const last = await follow(browser, tenant, done);
+  if (last.location !== undefined) return last;
+  // The last page leads on by a link or by itself.
+  const onward = /(?:href|content)="(?:0;\s*url=)?([^"]*\/oauth2\/[^"]*)"/i.exec(last.text)?.[1];
+  return onward === undefined ? last : follow(browser, tenant, await browser.get(onward.replaceAll('&amp;', '&')));
 }
