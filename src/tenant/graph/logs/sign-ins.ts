@@ -3,7 +3,6 @@
 import { type Selectable, sql } from 'kysely';
 import { z } from 'zod';
 import type { Queries } from '../../store/database.js';
-import { userPrincipalNameKey } from '../../store/store.js';
 import type { SignInsTable } from '../../store/tables.js';
 import { notFound } from '../error.js';
 import type { Condition, FilterTable } from '../odata/filter.js';
@@ -11,6 +10,7 @@ import { entityReply, iso, LIST_TOP, pageOf, startOf } from '../odata/page.js';
 import { collectionOf, flag, guid, Resource, text, textOrNull, time } from '../odata/resource.js';
 import { both } from '../permissions.js';
 import { route } from '../route.js';
+import { findUser } from '../users/user-store.js';
 
 export const readLogs = both('AuditLog.Read.All');
 
@@ -82,7 +82,9 @@ export const signInRoutes = [
       const { conditions, top, select } = call.query;
       const start = await startOf(call);
       const rows = await call.services.database.run((queries) =>
-        selectSignIns(queries, conditions, { start, limit: top + 1 }).execute(),
+        withUserIds(queries, conditions).then((known) =>
+          selectSignIns(queries, known, { start, limit: top + 1 }).execute(),
+        ),
       );
       return pageOf(call, FRAGMENT, rows, {
         positionOf: (row) => [row.at, row.id],
@@ -113,9 +115,24 @@ export const signInRoutes = [
 const withUsers = (queries: Queries) =>
   queries
     .selectFrom('sign_ins')
-    .leftJoin('users', 'users.object_id', 'sign_ins.user_object_id')
     .selectAll('sign_ins')
-    .select('users.display_name');
+    .select(({ selectFrom }) =>
+      selectFrom('users')
+        .whereRef('users.object_id', '=', 'sign_ins.user_object_id')
+        .select('users.display_name')
+        .as('display_name'),
+    );
+
+/** A name is the user's who has it now, also for sign-ins under a former one; that no user has: nobody's. */
+async function withUserIds(queries: Queries, conditions: readonly Condition[]): Promise<Condition[]> {
+  return Promise.all(
+    conditions.map(async (condition) => {
+      if (condition.path !== 'userPrincipalName') return condition;
+      const owner = await findUser(queries, String(condition.values[0]));
+      return { path: 'userId', operator: 'eq', values: [owner?.object_id ?? ''] };
+    }),
+  );
+}
 
 const COMPARISON = { eq: '=', ge: '>=', gt: '>', le: '<=', lt: '<' } as const;
 
@@ -132,16 +149,7 @@ export function selectSignIns(
     if (path === 'createdDateTime') query = query.where('sign_ins.at', comparison, (value as Date).getTime());
     else if (path === 'userId') query = query.where('sign_ins.user_object_id', '=', String(value).toLowerCase());
     else if (path === 'appId') query = query.where('sign_ins.client_id', '=', String(value));
-    else if (path === 'status/errorCode') query = query.where('sign_ins.error_code', '=', Number(value));
-    // The user who has that name now, also for sign-ins under a former one.
-    else {
-      query = query.where('sign_ins.user_object_id', '=', ({ selectFrom }) =>
-        selectFrom('users')
-          .select('object_id')
-          .where('upn_key', '=', userPrincipalNameKey(String(value)))
-          .where('deleted_at', 'is', null),
-      );
-    }
+    else query = query.where('sign_ins.error_code', '=', Number(value));
   }
   if (start !== undefined) query = query.where(sql<boolean>`(sign_ins.at, sign_ins.id) < (${start[0]}, ${start[1]})`);
   return query.orderBy('sign_ins.at', 'desc').orderBy('sign_ins.id', 'desc').limit(limit);

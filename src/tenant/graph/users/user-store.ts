@@ -31,13 +31,17 @@ export function orderOf(conditions: readonly Condition[], orderBy: string | unde
 
 export const positionOf = (order: UserOrder) => (row: UserRow) => (order === 'id' ? [row.id] : [row.upn_key]);
 
-/** Users of the directory, not deleted ones, with when their password changed. */
+/** Users of the directory, not deleted ones, with when their password changed: looked up row by row, which no planner joins otherwise. */
 export const selectUsers = (queries: Queries) =>
   queries
     .selectFrom('users')
-    .leftJoin('credentials', 'credentials.user_id', 'users.id')
     .selectAll('users')
-    .select('credentials.changed_at as password_changed_at')
+    .select(({ selectFrom }) =>
+      selectFrom('credentials')
+        .whereRef('credentials.user_id', '=', 'users.id')
+        .select('credentials.changed_at')
+        .as('password_changed_at'),
+    )
     .where('users.deleted_at', 'is', null);
 
 /** `limit` rows behind `start`. */
@@ -46,10 +50,12 @@ export function selectPage(
   conditions: readonly Condition[],
   { order, start, limit }: { order: UserOrder; start: Position | undefined; limit: number },
 ) {
-  const column = order === 'id' ? 'users.id' : 'users.upn_key';
-  const filtered = filterUsers(selectUsers(queries), conditions);
-  const from = start === undefined ? filtered : filtered.where(column, '>', start[0] as never);
-  return from.orderBy(column).limit(limit);
+  const users = filterUsers(selectUsers(queries), conditions);
+  const from =
+    order === 'id'
+      ? users.where('users.id', '>', Number(start?.[0] ?? 0)).orderBy('users.id')
+      : users.where('users.upn_key', '>', String(start?.[0] ?? '')).orderBy('users.upn_key');
+  return from.limit(limit);
 }
 
 export async function countUsers(queries: Queries, conditions: readonly Condition[]): Promise<number> {
@@ -60,14 +66,8 @@ export async function countUsers(queries: Queries, conditions: readonly Conditio
   return Number(count);
 }
 
-type UsersQuery<O> = SelectQueryBuilder<
-  Tables & { credentials: { user_id: number | null } },
-  'users' | 'credentials',
-  O
->;
-
-function filterUsers<Q>(query: Q, conditions: readonly Condition[]): Q {
-  let filtered = query as unknown as UsersQuery<object>;
+function filterUsers<O>(query: SelectQueryBuilder<Tables, 'users', O>, conditions: readonly Condition[]) {
+  let filtered = query;
   for (const { path, operator, values } of conditions) {
     const texts = values as readonly string[];
     switch (path) {
@@ -96,7 +96,7 @@ function filterUsers<Q>(query: Q, conditions: readonly Condition[]): Q {
         break;
     }
   }
-  return filtered as unknown as Q;
+  return filtered;
 }
 
 /** By object id or user principal name. */
