@@ -14,6 +14,11 @@ export interface Site {
   /** The tenant's process. */
   readonly pid: number;
   readonly env: NodeJS.ProcessEnv;
+  readonly url: string;
+  readonly tokenUrl: string;
+  /** PEM. */
+  readonly ca: string;
+  readonly agent: { readonly clientId: string; readonly clientSecret: string };
   /** Writes an agent.yaml with these connectors (YAML flow) and returns its path. */
   agentConfig(connectors: string): string;
 }
@@ -33,20 +38,22 @@ export function usage(pid: number): { peakRssMiB: number; cpuSeconds: number } |
   }
 }
 
-/** Runs `work` against a tenant that has this domain. */
+/** Runs `work` against a tenant that has this domain; `store` is YAML. */
 export async function withTenant<T>(
   domain: string,
   more: Readonly<Record<string, string>>,
   work: (site: Site) => Promise<T>,
+  store = '{ type: sqlite }',
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), 'phsync-bench-'));
-  const env = { ...process.env, PHSYNC_AGENT_SECRET: randomBytes(32).toString('hex'), ...more };
+  const secret = randomBytes(32).toString('hex');
+  const env = { ...process.env, PHSYNC_AGENT_SECRET: secret, ...more };
   writeFileSync(
     join(dir, 'tenant.yaml'),
     `stateDir: ./tenant-state
 listen: { host: 127.0.0.1, port: 0 }
 tls: auto
-store: { type: sqlite }
+store: ${store}
 domains: [{ name: ${domain}, authenticationType: Managed }]
 agents: [{ clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }]
 logLevel: warn
@@ -58,10 +65,14 @@ logLevel: warn
   });
   try {
     const [line] = (await once(tenant.stdout, 'data')) as [Buffer];
-    const { url } = JSON.parse(line.toString()) as { url: string };
+    const { url, tokenUrl, ca } = JSON.parse(line.toString()) as { url: string; tokenUrl: string; ca: string };
     return await work({
       pid: tenant.pid!,
       env,
+      url,
+      tokenUrl,
+      ca: readFileSync(ca, 'utf8'),
+      agent: { clientId: 'agent-1', clientSecret: secret },
       agentConfig(connectors) {
         const file = join(dir, 'agent.yaml');
         writeFileSync(

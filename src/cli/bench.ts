@@ -124,7 +124,7 @@ export function command(): Command {
     .description('measure the hasher and the pipeline beside their contenders (source checkout only)')
     .argument(
       '[suite]',
-      'kernel, envelope, latency, pool, fallback, wire, leaks, pipeline or drsr; all but drsr, and kept, when left out',
+      'kernel, envelope, latency, pool, fallback, wire, leaks, pipeline, tenant-store or drsr; all but drsr, and kept, when left out',
     )
     .option('--kernel <name>', 'only this kernel')
     .option('--threads <n>', 'worker threads')
@@ -132,7 +132,7 @@ export function command(): Command {
     .option('--rounds <n>', `rounds; every contender is measured once in each (default: ${FULL.rounds})`)
     .option(
       '--users <n>',
-      `users of the pipeline suite; memory is taken at a fifth and at twice as many (default: ${FULL.users})`,
+      `users of the pipeline suite, memory is taken at a fifth and at twice as many; of tenant-store, size is taken at fifty times as many (default: ${FULL.users})`,
     )
     .option('--quick', `a first look: ${QUICK.rounds} rounds of ${QUICK.seconds} s, ${QUICK.users} users`)
     .option('--out <dir>', 'keep the results there as <suite>.json (default: bench/results/<date>-<cpu>)')
