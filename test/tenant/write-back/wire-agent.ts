@@ -40,8 +40,8 @@ export class WireAgent {
   }
 
   /** The same agent, at another process of the tenant. */
-  at(tenant: Where): WireAgent {
-    const moved = new WireAgent(tenant, this.#token, this.#domains, this.keys);
+  async at(tenant: TestTenant): Promise<WireAgent> {
+    const moved = new WireAgent(tenant, await tenant.agentToken(), this.#domains, this.keys);
     return Object.assign(moved, { instance: this.instance });
   }
 
