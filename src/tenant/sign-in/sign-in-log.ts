@@ -87,15 +87,18 @@ export class SignInLog {
   }
 }
 
+/** PostgreSQL's text has no NUL: such a row, and all behind it, could never be written. */
+const textOf = (given: string) => given.slice(0, MAX_TEXT).replaceAll('\0', '\ufffd');
+
 const toRow = (entry: SignInEntry & { readonly at: number }) => ({
   sign_in_id: randomUUID(),
   at: entry.at,
   user_object_id: entry.user?.objectId ?? null,
   user_principal_name: entry.user?.userPrincipalName ?? null,
-  client_id: entry.clientId.slice(0, MAX_TEXT),
+  client_id: textOf(entry.clientId),
   flow: entry.flow,
-  address: entry.address.slice(0, MAX_TEXT),
+  address: textOf(entry.address),
   familiar: entry.familiar ? 1 : 0,
   error_code: entry.errorCode,
-  correlation_id: entry.correlationId.slice(0, MAX_TEXT),
+  correlation_id: textOf(entry.correlationId),
 });
