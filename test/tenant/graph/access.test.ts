@@ -90,6 +90,70 @@ describe.each(graphRoutes.map((route) => [`${route.method} ${route.path}`, route
   });
 });
 
+/** Microsoft's documentation of each call: the least privileged permission, delegated and of applications. */
+const LEAST: Readonly<Record<string, readonly [string, string | undefined]>> = {
+  'GET /users': ['User.ReadBasic.All', 'User.Read.All'],
+  'GET /users/$count': ['User.ReadBasic.All', 'User.Read.All'],
+  'GET /users/{id}': ['User.Read', 'User.Read.All'],
+  'GET /me': ['User.Read', undefined],
+  'POST /users': ['User.ReadWrite.All', 'User.ReadWrite.All'],
+  'PATCH /users/{id}': ['User.EnableDisableAccount.All', 'User.EnableDisableAccount.All'],
+  'DELETE /users/{id}': ['User.ReadWrite.All', 'User.ReadWrite.All'],
+  'GET /organization': ['User.Read', 'Organization.Read.All'],
+  'GET /organization/{id}': ['User.Read', 'Organization.Read.All'],
+  'PATCH /organization/{id}': ['Organization.ReadWrite.All', 'Organization.ReadWrite.All'],
+  'GET /domains': ['Domain.Read.All', 'Domain.Read.All'],
+  'GET /domains/{id}': ['Domain.Read.All', 'Domain.Read.All'],
+  'PATCH /domains/{id}': ['Domain.ReadWrite.All', 'Domain.ReadWrite.All'],
+  'GET /directory/onPremisesSynchronization': ['OnPremDirectorySynchronization.Read.All', undefined],
+  'GET /directory/onPremisesSynchronization/{id}': ['OnPremDirectorySynchronization.Read.All', undefined],
+  'PATCH /directory/onPremisesSynchronization/{id}': ['OnPremDirectorySynchronization.ReadWrite.All', undefined],
+  'GET /groups': ['GroupMember.Read.All', 'GroupMember.Read.All'],
+  'POST /groups': ['Group.ReadWrite.All', 'Group.ReadWrite.All'],
+  'GET /groups/{id}': ['GroupMember.Read.All', 'GroupMember.Read.All'],
+  'PATCH /groups/{id}': ['Group.ReadWrite.All', 'Group.ReadWrite.All'],
+  'DELETE /groups/{id}': ['Group.ReadWrite.All', 'Group.ReadWrite.All'],
+  'GET /groups/{id}/members': ['GroupMember.Read.All', 'GroupMember.Read.All'],
+  'GET /groups/{id}/members/$count': ['GroupMember.Read.All', 'GroupMember.Read.All'],
+  'POST /groups/{id}/members/$ref': ['GroupMember.ReadWrite.All', 'GroupMember.ReadWrite.All'],
+  'DELETE /groups/{id}/members/{memberId}/$ref': ['GroupMember.ReadWrite.All', 'GroupMember.ReadWrite.All'],
+  ...Object.fromEntries(
+    ['GET ', 'POST ', 'GET /{id}', 'PATCH /{id}', 'DELETE /{id}', 'GET /{id}/appliesTo', 'POST /{id}/appliesTo/$ref']
+      .concat('DELETE /{id}/appliesTo/{groupId}/$ref')
+      .map((call) => [
+        call.replace(' ', ' /policies/featureRolloutPolicies'),
+        ['Policy.ReadWrite.HybridAuthentication', undefined] as const,
+      ]),
+  ),
+  'GET /identityProtection/riskyUsers': ['IdentityRiskyUser.Read.All', 'IdentityRiskyUser.Read.All'],
+  'GET /identityProtection/riskyUsers/{id}': ['IdentityRiskyUser.Read.All', 'IdentityRiskyUser.Read.All'],
+  'POST /identityProtection/riskyUsers/dismiss': ['IdentityRiskyUser.ReadWrite.All', 'IdentityRiskyUser.ReadWrite.All'],
+  'POST /identityProtection/riskyUsers/confirmCompromised': [
+    'IdentityRiskyUser.ReadWrite.All',
+    'IdentityRiskyUser.ReadWrite.All',
+  ],
+  'GET /identityProtection/riskDetections': ['IdentityRiskEvent.Read.All', 'IdentityRiskEvent.Read.All'],
+  'GET /auditLogs/signIns': ['AuditLog.Read.All', 'AuditLog.Read.All'],
+  'GET /auditLogs/signIns/{id}': ['AuditLog.Read.All', 'AuditLog.Read.All'],
+  'GET /auditLogs/directoryAudits': ['AuditLog.Read.All', 'AuditLog.Read.All'],
+  'GET /auditLogs/directoryAudits/{id}': ['AuditLog.Read.All', 'AuditLog.Read.All'],
+};
+
+it('the permissions of every call are those of Microsoft Graph', () => {
+  expect(graphRoutes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(Object.keys(LEAST).sort());
+  for (const { method, path, permissions } of graphRoutes) {
+    const [delegated, application] = LEAST[`${method} ${path}`]!;
+    expect(permissions.delegated, `${method} ${path}`).toContain(delegated);
+    if (application === undefined) expect(permissions.application, `${method} ${path}`).toEqual([]);
+    else expect(permissions.application, `${method} ${path}`).toContain(application);
+    // What only reads never lets a change in.
+    const reading = [...permissions.delegated, ...permissions.application].filter((name) =>
+      /\.Read(Basic)?(\.All)?$/.test(name),
+    );
+    if (method !== 'GET') expect(reading, `${method} ${path}`).toEqual([]);
+  }
+});
+
 describe('tokens', () => {
   it.each([
     ['no bearer', 'Basic cm9vdDpyb290'],

@@ -120,7 +120,8 @@ function suite(theTenant: () => GraphTenant) {
 
   it('Update-MgUser -PasswordPolicies "DisablePasswordExpiration"', async () => {
     await admin().api(`/users/${synchronized}`).patch({ passwordPolicies: 'DisablePasswordExpiration' });
-    const user = await admin().api(`/users/${synchronized}`).select('passwordPolicies').get();
+    // (Get-MgUser -UserId <User Object ID> -Property PasswordPolicies).PasswordPolicies
+    const user = await admin().api(`/users/${synchronized}`).select('PasswordPolicies').get();
     expect(user.passwordPolicies).toBe('DisablePasswordExpiration');
     const wrong = await refusal(admin().api(`/users/${synchronized}`).patch({ passwordPolicies: 'Never' }));
     expect(wrong.message).toContain("'passwordPolicies'");
@@ -264,6 +265,7 @@ function suite(theTenant: () => GraphTenant) {
     it('finds by name and by anchor', async () => {
       for (const filter of [
         "userPrincipalName eq 'ALICE@phs.test'",
+        "userprincipalname eq 'alice@phs.test'",
         "onPremisesImmutableId eq 'AAAAAAAAAAAAAAAAAAAAAA=='",
       ]) {
         const found = await tenant.application(['User.Read.All']).api('/users').filter(filter).get();

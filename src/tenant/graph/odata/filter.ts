@@ -124,14 +124,15 @@ class FilterParser {
   }
 
   #add(path: string, operator: FilterOperator, literals: readonly Token[]): void {
-    const property = Object.hasOwn(this.#table, path) ? this.#table[path]! : undefined;
-    if (property === undefined)
-      throw badRequest(`Invalid filter clause: '${shown(path)}' is not a property to filter by.`);
+    // In any case, as Graph takes names.
+    const name = Object.keys(this.#table).find((known) => known.toLowerCase() === path.toLowerCase());
+    if (name === undefined) throw badRequest(`Invalid filter clause: '${shown(path)}' is not a property to filter by.`);
+    const property = this.#table[name]!;
     if (!property.operators.includes(operator)) {
-      throw unsupportedQuery(`The operator '${operator}' is not supported for '${path}'.`);
+      throw unsupportedQuery(`The operator '${operator}' is not supported for '${name}'.`);
     }
-    const values = literals.map((literal) => literalOf(literal, property.type, path));
-    this.#conditions.push({ path, operator, values });
+    const values = literals.map((literal) => literalOf(literal, property.type, name));
+    this.#conditions.push({ path: name, operator, values });
   }
 
   #literal(): Token {

@@ -61,15 +61,17 @@ export function parseQuery(query: Readonly<Record<string, unknown>>, support: Qu
   };
 }
 
+/** In any case, as Graph takes names: `Get-MgUser -Property PasswordPolicies`. */
 function parseSelect(text: string, { properties, type }: QuerySupport): string[] {
-  const names = [...new Set(text.split(',').map((name) => name.trim()))];
-  if (names.length > MAX_SELECT) throw badRequest(`$select has more than ${MAX_SELECT} properties.`);
-  for (const name of names) {
-    if (!properties!.has(name)) {
-      throw badRequest(`Could not find a property named '${shown(name)}' on type 'microsoft.graph.${type}'.`);
-    }
-  }
-  return names;
+  const asked = text.split(',').map((name) => name.trim());
+  if (asked.length > MAX_SELECT) throw badRequest(`$select has more than ${MAX_SELECT} properties.`);
+  const known = new Map([...properties!].map((name) => [name.toLowerCase(), name]));
+  const names = asked.map((name) => {
+    const property = known.get(name.toLowerCase());
+    if (property !== undefined) return property;
+    throw badRequest(`Could not find a property named '${shown(name)}' on type 'microsoft.graph.${type}'.`);
+  });
+  return [...new Set(names)];
 }
 
 function parseTop(text: string, most: number): number {

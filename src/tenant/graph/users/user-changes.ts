@@ -27,10 +27,7 @@ const patchUsers: Permissions = {
   delegated: [...new Set([...enableAccounts.delegated, ...writePasswords.delegated])],
   application: [...new Set([...enableAccounts.application, ...writePasswords.application])],
 };
-const deleteUsers: Permissions = {
-  delegated: ['User.DeleteRestore.All', 'User.ReadWrite.All', 'Directory.AccessAsUser.All'],
-  application: ['User.DeleteRestore.All', 'User.ReadWrite.All'],
-};
+const deleteUsers = both('User.ReadWrite.All');
 
 /** PostgreSQL's text has no NUL. */
 const line = (most: number) =>
