@@ -16,11 +16,13 @@ export interface TokenEndpointOptions extends PasswordGrantOptions {
   readonly handOver: HandOver;
 }
 
-/** The provider's. */
-const HANDED_OVER: ReadonlySet<string> = new Set([
-  'authorization_code',
-  'refresh_token',
-  'urn:ietf:params:oauth:grant-type:device_code',
+const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code';
+/** The provider's, by its name of them. `device_code` alone is what MSAL sends and Entra takes. */
+const HANDED_OVER: ReadonlyMap<string, string> = new Map([
+  ['authorization_code', 'authorization_code'],
+  ['refresh_token', 'refresh_token'],
+  [DEVICE_CODE, DEVICE_CODE],
+  ['device_code', DEVICE_CODE],
 ]);
 
 type TenantRoute = { Params: { tenant: string } };
@@ -114,7 +116,10 @@ async function grant(
     return passwordGrant({ form, application, tenant, address: request.ip, correlationId }, options);
   }
   if (type === 'client_credentials') return applicationGrant(form, application, options);
-  if (type === undefined || !HANDED_OVER.has(type)) return { code: 70003, subject: type ?? '' };
-  await options.handOver(request, reply, endpointPaths(options.context.store.tenantId).token, rawForm(request));
+  const within = HANDED_OVER.get(type ?? '');
+  if (within === undefined) return { code: 70003, subject: type ?? '' };
+  const raw = rawForm(request);
+  if (raw.getAll('grant_type').length === 1) raw.set('grant_type', within);
+  await options.handOver(request, reply, endpointPaths(options.context.store.tenantId).token, raw);
   return undefined;
 }

@@ -1,6 +1,14 @@
 /** Tokens that nobody here signed, or not for this: whatever a resource of the tenant is shown (RFC 8725). */
 
-import { createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+  sign,
+} from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, exportJWK, type JWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
@@ -164,7 +172,7 @@ describe('a token for Graph', () => {
     const rows = await tenant.store.database.run((queries) =>
       queries.selectFrom('signing_keys').select('jwk').execute(),
     );
-    const { createPrivateKey } = await import('node:crypto');
+
     const jwks = rows.map(({ jwk }) => JSON.parse(jwk) as JWK);
     const ec = jwks.find(({ kty }) => kty === 'EC')!;
     const rsa = jwks.find(({ kty }) => kty === 'RSA')!;
