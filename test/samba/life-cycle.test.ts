@@ -250,7 +250,7 @@ describeDc('the life of an account', () => {
     expect(status(name)).toBe('Success');
   });
 
-  it('of the class inetOrgPerson: not synchronized', async () => {
+  it('"Password sync is only supported for the object type user in Active Directory. It isn\'t supported for the iNetOrgPerson object type."', async () => {
     add('life.inetorg', 'InetOrg.Passw0rd.1', [], 'inetOrgPerson');
     expect(await sync()).toMatchObject({ inScope: 0, created: 0, credentialsSent: 0 });
     expect(await signIn('life.inetorg', 'InetOrg.Passw0rd.1')).toBe(UNKNOWN);
@@ -260,7 +260,7 @@ describeDc('the life of an account', () => {
   describe('must change at next log-on', () => {
     const NEVER_CHANGED = Date.UTC(1601, 0, 1);
 
-    it("new, with the tenant's feature off: without password and marked; released, the password goes", async () => {
+    it('"A new user created in Active Directory with "User must change password at next logon" flag will always be provisioned in Microsoft Entra ID with a password policy to "Force change password on next sign-in"": without password and marked; released, the password goes', async () => {
       const [name, password] = ['life.temporary', 'Temporary.Passw0rd.1'];
       add(name, password, ['pwdLastSet: 0']);
       expect(await sync()).toMatchObject({ created: 1, credentialsSent: 0, filtered: 1 });
@@ -274,7 +274,7 @@ describeDc('the life of an account', () => {
       expect(status(name)).toBe('Success');
     });
 
-    it('made before the feature was on: an error at sign-in until somebody unticks and ticks again', async () => {
+    it('"If a user was created in Active Directory with "User must change password at next logon" before the feature was enabled, the user will receive an error while signing in. To remediate this issue, un-check and re-check the field"', async () => {
       const [name, password] = ['life.before', 'Before.Passw0rd.1'];
       add(name, password, ['pwdLastSet: 0']);
       await sync();
@@ -293,7 +293,7 @@ describeDc('the life of an account', () => {
       }
     });
 
-    it('with the feature on: a reset marks the password; ticking alone re-sends it, and is counted', async () => {
+    it('"ForcePasswordChangeOnLogOn feature only affects admin password reset scenarios": a reset marks the password; ticking alone re-sends it, and is counted', async () => {
       const [name, password] = ['life.reset', 'Reset.Passw0rd.1'];
       add(name, password);
       await sync();
@@ -341,7 +341,7 @@ describeDc('the life of an account', () => {
     const filetime = (time: number) => String((BigInt(time) + 11_644_473_600_000n) * 10_000n);
     const disabling = { connector: { disableExpiredAccounts: true } };
 
-    it('stays enabled in the tenant, unless the connector says otherwise', async () => {
+    it('"... an expired Active Directory account in an environment configured for password hash synchronization will still be active in Microsoft Entra ID." Unless the connector says otherwise', async () => {
       const [name, password] = ['life.expired', 'Expired.Passw0rd.1'];
       add(name, password, [`accountExpires: ${filetime(Date.UTC(2020, 0, 1))}`]);
       await sync();
