@@ -1,4 +1,4 @@
-/** `phsync systemd`: the unit, what systemd itself says of it, and the agent within the unit's sandbox. */
+/** `phsync systemd`: the units, what systemd itself says of them, and agent and tenant within their sandbox. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,10 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { agentConfigSchema } from '#src/agent/config.js';
+import { agentService, tenantService } from '#src/cli/systemd/service.js';
 import { systemdUnit } from '#src/cli/systemd/unit.js';
 import { parseConfig } from '#src/config/load-config.js';
 import { createHasher } from '#src/hasher/create-hasher.js';
 import type { Hasher } from '#src/hasher/types.js';
+import { tenantSchema } from '#src/tenant/config.js';
 import { describeWithTools } from '../native/tools.js';
 import { execute } from '../package/tools.js';
 import { AGENT, startTestTenant } from '../tenant/harness.js';
@@ -32,7 +34,21 @@ function unit(
   text: string,
   { file = '/etc/phsync/agent.yaml', program = ['/usr/bin/node', '/opt/phsync/main.js'] } = {},
 ) {
-  return systemdUnit({ file, config: parseConfig(text, file, agentConfigSchema), user: 'phsync', program });
+  const service = agentService(parseConfig(text, file, agentConfigSchema));
+  return systemdUnit({ file, service, user: 'phsync', program });
+}
+
+const tenantYaml = (more = '', port = 8443) => `
+stateDir: /var/lib/phsync-tenant
+listen: { host: 0.0.0.0, port: ${port} }
+domains: [{ name: phs.test }]
+agents: [{ clientId: agent-1, clientSecret: { credential: agent-secret } }]
+${more}
+`;
+
+function tenantUnit(text: string, file = '/etc/phsync-tenant/tenant.yaml') {
+  const service = tenantService(parseConfig(text, file, tenantSchema));
+  return systemdUnit({ file, service, user: 'phsync-tenant', program: ['/usr/bin/node', '/opt/phsync/main.js'] });
 }
 
 describe('the unit', () => {
@@ -101,6 +117,52 @@ describe('the unit', () => {
   });
 });
 
+describe("the tenant's unit", () => {
+  it('is of its own name, user and state, and hands out its secrets', () => {
+    const more =
+      'store: { type: postgres, url: { credential: database-url } }\napplications: [{ clientId: a, clientSecret: { file: app } }]';
+    const { text, warnings } = tenantUnit(tenantYaml(more));
+    expect(warnings).toEqual([]);
+    expect(text).toMatch(/^# phsync-tenant\.service, /);
+    expect(text).toContain(
+      '\nExecStart=/usr/bin/node /opt/phsync/main.js tenant --config /etc/phsync-tenant/tenant.yaml\n',
+    );
+    expect(text).toContain('\nUser=phsync-tenant\nStateDirectory=phsync-tenant\n');
+    expect(text).toContain('\nLoadCredential=database-url:/etc/phsync-tenant/database-url\n');
+    expect(text).toContain('\nLoadCredential=agent-secret:/etc/phsync-tenant/agent-secret\n');
+    expect(text).toContain('\n#   chown phsync-tenant: /etc/phsync-tenant/app\n');
+    expect(text).toContain('\nAfter=network-online.target postgresql.service\n');
+    expect(text).toMatch(/# {3}systemctl enable --now phsync-tenant$/m);
+    // SIGHUP would end it.
+    expect(text).not.toContain('ExecReload');
+    expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(text)![1])).toBeGreaterThan(10);
+  });
+
+  it('may listen below port 1024 where it is told to, and nothing else more', () => {
+    const low = tenantUnit(tenantYaml('', 443)).text;
+    expect(low).toContain('\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n');
+    expect(low).toContain('\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n');
+    // A privilege of a user namespace opens no port of the machine's.
+    expect(low).not.toContain('PrivateUsers');
+    const high = tenantUnit(tenantYaml()).text;
+    expect(high).toContain('\nCapabilityBoundingSet=\nAmbientCapabilities=\n');
+    expect(high).toContain('\nPrivateUsers=yes\n');
+  });
+
+  it('takes a certificate beside the configuration, and says what to do about one elsewhere', () => {
+    const beside = tenantUnit(tenantYaml('tls: { cert: cert.pem, key: key.pem }'));
+    expect(beside.warnings).toEqual([]);
+    expect(beside.text).toContain('\n#   chown phsync-tenant: /etc/phsync-tenant/key.pem\n');
+    expect(beside.text).toContain('\n#   chmod 0644 /etc/phsync-tenant/cert.pem\n');
+    const live = tenantUnit(tenantYaml('tls: { cert: /etc/le/live/c.pem, key: /etc/le/live/k.pem }'));
+    expect(live.warnings).toEqual([
+      expect.stringMatching(/^\/etc\/le\/live\/k\.pem \(tls\.key\) .*a copy of its own in \/etc\/phsync-tenant$/),
+      expect.stringMatching(/^\/etc\/le\/live\/c\.pem \(tls\.cert\) .*such as \/etc\/letsencrypt\/live/),
+    ]);
+    expect(live.text).not.toMatch(/chown .*k\.pem/);
+  });
+});
+
 describeWithTools('systemd', { 'systemd-analyze': 'systemd' }, () => {
   let folder: string;
   let file: string;
@@ -128,6 +190,18 @@ describeWithTools('systemd', { 'systemd-analyze': 'systemd' }, () => {
   it('finds nothing wrong with it', async () => {
     expect(await analyze('verify')).toMatchObject({ status: 0, stdout: '', stderr: '' });
   });
+
+  it.each([8443, 443])(
+    "finds nothing wrong with the tenant's, on port %i, and calls its exposure low",
+    async (port) => {
+      const tenant = join(folder, `tenant-${port}.service`);
+      writeFileSync(tenant, tenantUnit(tenantYaml('', port)).text.replace(/^ExecStart=.*$/m, 'ExecStart=/bin/true'));
+      const run = (...args: string[]) =>
+        execute('systemd-analyze', [...args, '--no-pager', tenant], { cwd: folder, env: { PATH: process.env.PATH } });
+      expect(await run('verify')).toMatchObject({ status: 0, stdout: '', stderr: '' });
+      expect((await run('security', '--offline=yes', `--threshold=${port === 443 ? 20 : 15}`)).status).toBe(0);
+    },
+  );
 
   it('takes paths with blanks', async () => {
     const { text } = unit(yaml(NTLM, '{ env: S }', '/srv/my state'), { file: '/etc/my phsync/agent.yaml' });
@@ -214,6 +288,30 @@ describe.skipIf(!isRoot)(isRoot ? 'as root' : 'as root (not root)', () => {
       const { done, connectors } = JSON.parse(stdout);
       expect({ done, failed: connectors[0].failed }).toEqual({ done: true, failed: 0 });
       expect(connectors[0].credentialsSent).toBeGreaterThan(290);
+    });
+
+    it('lets the tenant start, check a password and stop', { timeout: 120_000 }, async () => {
+      const yaml = tenantYaml()
+        .replace('/var/lib/phsync-tenant', './served')
+        .replace('0.0.0.0, port: 8443', '127.0.0.1, port: 0');
+      writeFileSync(join(folder, 'tenant.yaml'), yaml.replace('{ credential: agent-secret }', '{ env: AGENT_SECRET }'));
+      const script = `
+        "$@" > ready & pid=$!
+        until grep -q tokenUrl ready; do kill -0 $pid || exit 9; sleep 0.1; done
+        url=$(sed -n 's/.*"tokenUrl": *"\\([^"]*\\)".*/\\1/p' ready)
+        curl -s --cacert served/ca.pem "$url" -d grant_type=password -d client_id=a -d username=x@phs.test -d password=y
+        kill -TERM $pid && wait $pid`;
+      const served = [process.execPath, main, 'tenant', '--config', 'tenant.yaml', '--json'];
+      const { status, stdout, stderr } = await within(
+        tenantUnit(tenantYaml()).text,
+        'sh',
+        '-c',
+        script,
+        'sh',
+        ...served,
+      );
+      expect([status, stderr.match(/"level":"(warn|error)".*/g)], stderr).toEqual([0, null]);
+      expect(stdout).toContain('AADSTS50126');
     });
 
     it('is there: mounts, other sockets and what is not in the filter are refused', { timeout: 60_000 }, async () => {

@@ -1,17 +1,16 @@
-/** The agent's unit for systemd: systemd.service(5), its sandbox by systemd.exec(5). */
+/** The agent's unit for systemd, and the tenant's: systemd.service(5), their sandbox by systemd.exec(5). */
 
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { AgentConfig } from '../../agent/config.js';
 import { shellQuoted } from '../../agent/diagnosis/grant.js';
-import type { SecretReference } from '../../config/schemas.js';
+import type { Service } from './service.js';
 
 export interface UnitOptions {
-  /** agent.yaml, absolute. */
+  /** The configuration, absolute. */
   readonly file: string;
-  readonly config: AgentConfig;
+  readonly service: Service;
   readonly user: string;
-  /** The command line up to `agent`: absolute paths. */
+  /** The command line up to `agent` or `tenant`: absolute paths. */
   readonly program: readonly string[];
 }
 
@@ -33,26 +32,12 @@ function listed(text: string): string {
 /** What goes to the end of its line: a quote there would be one of the path's own. */
 const bare = (text: string): string => text.replaceAll('%', '%%');
 
-/** Everything in the configuration that is kept elsewhere. */
-export function secretsOf(value: unknown): SecretReference[] {
-  if (typeof value !== 'object' || value === null) return [];
-  const { env, file, credential } = value as Record<string, unknown>;
-  if (typeof env === 'string') return [{ env }];
-  if (typeof file === 'string') return [{ file }];
-  if (typeof credential === 'string') return [{ credential }];
-  return Object.values(value).flatMap(secretsOf);
-}
-
 const isBelow = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
 
 /** Files that the service reads. */
-function filesOf({ file, config, program }: UnitOptions): string[] {
-  const secrets = secretsOf([config.tenant, config.connectors]).flatMap((each) => ('file' in each ? [each.file] : []));
-  const kerberos = config.connectors.flatMap(({ directory }) =>
-    directory.type === 'drs' ? [directory.auth.keytab, directory.auth.credentialCache?.replace(/^FILE:/, '')] : [],
-  );
-  const { ca } = config.tenant;
-  return [file, ...program, ca, ...secrets, ...kerberos].filter(
+function filesOf({ file, service, program }: UnitOptions): string[] {
+  const secrets = service.secrets.flatMap((each) => ('file' in each ? [each.file] : []));
+  return [file, ...program, service.certificate?.path, ...secrets, ...service.keys, ...service.files].filter(
     (path): path is string => path?.startsWith('/') === true,
   );
 }
@@ -70,21 +55,20 @@ function sandbox(options: UnitOptions, warnings: string[]): Line[] {
   if (home !== undefined)
     warnings.push(`${home} is in a home directory: ProtectHome=read-only, and ${options.user} must be able to read it`);
   if (temporary !== undefined) warnings.push(`${temporary} is in a directory for temporary files: PrivateTmp=no`);
-  // A kernel keyring belongs to a user of a user namespace.
-  const keyring = options.config.connectors.some(
-    ({ directory }) => directory.type === 'drs' && directory.auth.credentialCache?.startsWith('KEYRING:'),
-  );
+  const { keyring, lowPort, noCore } = options.service;
+  const capabilities = lowPort ? 'CAP_NET_BIND_SERVICE' : '';
   return [
     ['NoNewPrivileges=yes'],
-    ['CapabilityBoundingSet='],
-    ['AmbientCapabilities='],
+    [`CapabilityBoundingSet=${capabilities}`],
+    lowPort ? [`AmbientCapabilities=${capabilities}`, 'listen.port is below 1024'] : ['AmbientCapabilities='],
     ['ProtectSystem=strict'],
     [home === undefined ? 'ProtectHome=yes' : 'ProtectHome=read-only'],
     [temporary === undefined ? 'PrivateTmp=yes' : 'PrivateTmp=no'],
     ['PrivateDevices=yes'],
     ['DevicePolicy=closed'],
     ['PrivateMounts=yes'],
-    ...(keyring ? [] : [['PrivateUsers=yes'] as const]),
+    // A kernel keyring belongs to a user of a user namespace, and so does the privilege for a low port.
+    ...(keyring || lowPort ? [] : [['PrivateUsers=yes'] as const]),
     ['ProtectClock=yes'],
     ['ProtectControlGroups=yes'],
     ['ProtectHostname=yes'],
@@ -105,24 +89,21 @@ function sandbox(options: UnitOptions, warnings: string[]): Line[] {
     ['SystemCallErrorNumber=EPERM'],
     ['MemoryDenyWriteExecute=no', 'V8 compiles JavaScript into memory that it writes and executes'],
     ['UMask=0077'],
-    ['LimitCORE=0', 'a core dump would hold hashes and keys'],
+    ['LimitCORE=0', noCore],
   ];
 }
 
 /** Where the state is kept: below /var/lib systemd makes and owns it. */
-function state({ config, user }: UnitOptions, warnings: string[]): Line[] {
-  const below = relative('/var/lib', config.stateDir);
+function state({ service: { stateDir }, user }: UnitOptions, warnings: string[]): Line[] {
+  const below = relative('/var/lib', stateDir);
   if (below !== '' && !below.startsWith('..')) {
     return [[`StateDirectory=${listed(below)}`], ['StateDirectoryMode=0700']];
   }
-  warnings.push(
-    `${config.stateDir} is not below /var/lib: make it before the first start, mode 0700, owned by ${user}`,
-  );
-  return [[`ReadWritePaths=${listed(config.stateDir)}`]];
+  warnings.push(`${stateDir} is not below /var/lib: make it before the first start, mode 0700, owned by ${user}`);
+  return [[`ReadWritePaths=${listed(stateDir)}`]];
 }
 
-function secrets({ file, config }: UnitOptions): Line[] {
-  const references = secretsOf([config.tenant, config.connectors]);
+function secrets({ file, service: { secrets: references } }: UnitOptions): Line[] {
   const folder = dirname(file);
   const names = new Set(references.flatMap((each) => ('credential' in each ? [each.credential] : [])));
   const lines: Line[] = [...names].map((name) => [`LoadCredential=${name}:${bare(join(folder, name))}`]);
@@ -137,43 +118,46 @@ function secrets({ file, config }: UnitOptions): Line[] {
 
 /** What root does before the first start. */
 function setUp(options: UnitOptions, warnings: string[]): string[] {
-  const { file, config, user } = options;
-  const { ca } = config.tenant;
-  const references = secretsOf([config.tenant, config.connectors]);
+  const { file, service, user } = options;
+  const { certificate, secrets: references, configName } = service;
   const folder = dirname(file);
+  // Another program renews a key that lies elsewhere, and would take it away again.
+  const isBeside = (path: string) => dirname(path) === folder;
+  for (const path of service.command === 'tenant' ? service.keys.filter((key) => !isBeside(key)) : []) {
+    warnings.push(`${path} (tls.key) must be readable for ${user}, best as a copy of its own in ${folder}`);
+  }
   const owned = [
     ...references.flatMap((each) => ('file' in each ? [each.file] : [])),
-    ...config.connectors.flatMap(({ directory }) =>
-      directory.type === 'drs' ? [directory.auth.keytab ?? []].flat() : [],
-    ),
+    ...service.keys.filter((key) => service.command === 'agent' || isBeside(key)),
   ];
   const roots = [
     ...references.flatMap((each) => ('credential' in each ? [join(folder, each.credential)] : [])),
     ...(references.some((each) => 'env' in each) ? [join(folder, 'environment')] : []),
   ];
-  const besides = ca !== undefined && dirname(ca) !== folder;
+  const besides = certificate !== undefined && !isBeside(certificate.path);
   if (besides) {
+    const { path, key, closed } = certificate;
     warnings.push(
-      `${ca} (tenant.ca) must be readable for ${user}, and in a closed directory, such as a tenant's state directory, it is ` +
-        `not: then copy it to ${folder} and name the copy in tenant.ca`,
+      `${path} (${key}) must be readable for ${user}, and in a closed directory, such as ${closed}, it is ` +
+        `not: then copy it to ${folder} and name the copy in ${key}`,
     );
   }
   const commands = (change: string, paths: readonly string[]) =>
     [...new Set(paths)].map((path) => `${change} ${shellQuoted(path)}`);
   return [
-    `useradd --system --user-group --home-dir ${shellQuoted(config.stateDir)} --no-create-home --shell /usr/sbin/nologin ${user}`,
+    `useradd --system --user-group --home-dir ${shellQuoted(service.stateDir)} --no-create-home --shell /usr/sbin/nologin ${user}`,
     ...commands(`chown root:${user}`, [file]),
     ...commands('chmod 0640', [file]),
     ...commands(`chown ${user}:`, owned),
     ...commands('chmod 0600', [...owned, ...roots]),
-    ...(ca === undefined || besides ? [] : commands('chmod 0644', [ca])),
-    ...(ca !== undefined && besides
+    ...(certificate === undefined || besides ? [] : commands('chmod 0644', [certificate.path])),
+    ...(besides
       ? [
-          `runuser -u ${user} -- test -r ${shellQuoted(ca)} || echo "copy it beside agent.yaml, and name the copy in tenant.ca"`,
+          `runuser -u ${user} -- test -r ${shellQuoted(certificate.path)} || echo "copy it beside ${configName}, and name the copy in ${certificate.key}"`,
         ]
       : []),
     'systemctl daemon-reload',
-    'systemctl enable --now phsync',
+    `systemctl enable --now ${service.name}`,
   ];
 }
 
@@ -181,32 +165,32 @@ const written = ([setting, why]: Line) => (why === undefined ? [setting] : [`# $
 
 /** The unit's text. */
 export function systemdUnit(options: UnitOptions): Unit {
-  const { file, user, program } = options;
+  const { file, service, user, program } = options;
+  const { name, command, stop } = service;
   const warnings: string[] = [];
-  const exec = [...program, 'agent', '--config', file].map(word).join(' ');
+  const exec = [...program, command, '--config', file].map(word).join(' ');
+  const guide = fileURLToPath(new URL(`../../../${service.guide}`, import.meta.url));
   const lines = [
-    '# phsync.service, made by `phsync systemd` from the configuration. Once, as root:',
-    ...setUp(options, warnings).map((command) => `#   ${command}`),
+    `# ${name}.service, made by \`phsync systemd\` from the configuration. Once, as root:`,
+    ...setUp(options, warnings).map((line) => `#   ${line}`),
     '',
     '[Unit]',
-    'Description=Password hash synchronization from Active Directory',
-    `Documentation=file:${word(fileURLToPath(new URL('../../../src/agent/README.md', import.meta.url)))}`,
+    `Description=${service.description}`,
+    `Documentation=file:${word(guide)}`,
     'Wants=network-online.target',
-    '# Kerberos wants the right time.',
-    'After=network-online.target time-sync.target',
+    ...service.after,
     '',
     '[Service]',
     '# Node.js has no way to send to NOTIFY_SOCKET, a datagram socket of the AF_UNIX family: readiness is /readyz.',
     'Type=exec',
     `ExecStart=${exec}`,
-    '# Reads the configuration again.',
-    'ExecReload=/bin/kill -HUP $MAINPID',
+    ...(service.reloads ? ['# Reads the configuration again.', 'ExecReload=/bin/kill -HUP $MAINPID'] : []),
     'Restart=on-failure',
-    'RestartSec=30',
+    `RestartSec=${service.restartSeconds}`,
     '# Exit code 2 is a wrong configuration: that does not pass by itself.',
     'RestartPreventExitStatus=2',
-    '# The batch in hand is finished first, within 10 s.',
-    'TimeoutStopSec=20',
+    `# ${stop.why}`,
+    `TimeoutStopSec=${stop.seconds}`,
     'KillMode=mixed',
     `User=${word(user)}`,
     ...state(options, warnings).flatMap(written),
