@@ -14,10 +14,11 @@ import { blocksOf } from './pages.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
-const ofAgent = readdirSync(join(root, 'src/agent'))
-  .filter((name) => name.endsWith('.md'))
-  .map((name) => `src/agent/${name}`);
-const PAGES = ['README.md', 'test/samba/README.md', ...ofAgent];
+const pagesOf = (room: string) =>
+  readdirSync(join(root, room))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `${room}/${name}`);
+const PAGES = ['README.md', 'test/samba/README.md', ...pagesOf('src/agent'), ...pagesOf('src/tenant')];
 
 type Mapping = Record<string, unknown>;
 

@@ -5,6 +5,7 @@ import type Provider from 'oidc-provider';
 import { errors } from 'oidc-provider';
 
 type ProviderInteraction = Awaited<ReturnType<Provider['interactionDetails']>>;
+type ProviderSession = InstanceType<Provider['Session']>;
 
 export interface Interaction {
   readonly uid: string;
@@ -60,7 +61,8 @@ export async function findInteraction(
     domainHint: text('domain_hint'),
     returnTo: found.result === undefined ? undefined : found.returnTo,
     async finish(accountId, remember) {
-      await settleSession(provider, found, accountId, remember);
+      const session = await provider.Session.get(provider.createContext(request, response));
+      await settleSession(session, found, accountId, remember);
       // Who has just signed in has chosen the account as well.
       found.result = {
         ...found.lastSubmission,
@@ -76,21 +78,18 @@ export async function findInteraction(
   };
 }
 
-/** What oidc-provider would do with the session that the browser has got already. */
+/** Of the browser's session, which may have begun after the interaction, in another window. */
 async function settleSession(
-  provider: Provider,
+  session: ProviderSession,
   interaction: ProviderInteraction,
   accountId: string,
   remember: boolean,
 ): Promise<void> {
-  const { session: known } = interaction;
-  if (known === undefined) return;
-  const session = await provider.Session.findByUid(known.uid);
-  if (known.accountId !== accountId) {
-    // It would sign the other one out by a form that a script sends, and take its refresh tokens away.
-    await session?.destroy();
+  if (session.accountId !== undefined && session.accountId !== accountId) {
+    // oidc-provider would sign the other one out by a form that a script sends, and take its refresh tokens away.
+    await session.destroy();
     interaction.session = undefined;
-  } else if (session?.transient && remember) {
+  } else if (session.accountId !== undefined && session.transient && remember) {
     // A session that once ended with the browser would go on doing so.
     session.transient = undefined;
     await session.persist();

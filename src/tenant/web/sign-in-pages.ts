@@ -221,7 +221,7 @@ class SignInFlow {
       step: { name: name.slice(0, MAX_NAME), failure: { field: 'name', message } },
     });
     if (name === '') return wrong(messages.nameMissing);
-    if (name.length > MAX_NAME || !/^[^@\s]+@[^@\s]+$/.test(name)) return wrong(messages.nameWrong);
+    if (name.length > MAX_NAME || !/^.+@[^@\s]+$/.test(name)) return wrong(messages.nameWrong);
     const realm = await this.#options.signIn.realm(name);
     return { to: realm.type === 'federated' ? '/federated' : '/password', step: { name } };
   }

@@ -361,6 +361,29 @@ describeWithChromium('signing in with Chromium', () => {
       expect(complaints).toEqual([]);
     });
 
+    it('of two windows with two people is the one’s who signed in last', async () => {
+      await addPerson('tina');
+      await addPerson('udo');
+      const { page, context, complaints } = await newVisitor();
+      const second = await context.newPage();
+      await begin(page);
+      await giveName(page, 'tina@phs.test');
+      const later = await party.authorizationUrl();
+      await second.goto(later);
+      await giveName(second, 'udo@phs.test');
+      await givePassword(page, PASSWORD);
+      await backAtApplication(page, party);
+      // Begun before the other one: its state and PKCE are not those that the application expects now.
+      expect(party.take().error).toBeDefined();
+      await givePassword(second, PASSWORD);
+      await backAtApplication(second, party);
+      expect(party.take().claims).toMatchObject({ preferred_username: 'udo@phs.test' });
+      await begin(page);
+      await backAtApplication(page, party);
+      expect(party.take().claims).toMatchObject({ preferred_username: 'udo@phs.test' });
+      expect(complaints).toEqual([]);
+    });
+
     it('prompt=none says login_required to the application where nobody is signed in', async () => {
       const { page } = await newVisitor();
       await begin(page, { prompt: 'none' });

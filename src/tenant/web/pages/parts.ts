@@ -79,7 +79,7 @@ export const notice = (kind: 'bad' | 'warn' | 'good', content: string | Html): H
   html`<div class="notice ${kind}" role="${kind === 'bad' ? 'alert' : 'status'}">${content}</div>`;
 
 export const lead = (application: string | undefined): Html | false =>
-  application !== undefined && html`<p class="lead">to go on to <bdi>${application}</bdi></p>`;
+  application !== undefined && html`<p class="lead">to continue to <bdi>${application}</bdi></p>`;
 
 export function support({ code, description, correlationId, now }: Support): Html {
   return html`<details>
