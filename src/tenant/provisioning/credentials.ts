@@ -18,33 +18,50 @@ const answers: Readonly<Record<CredentialOutcome, readonly [number, string | und
   olderChange: [CredentialResult.olderChange, 'A newer change of this password is stored.'],
 };
 
+/** What a domain controller's clock may be ahead. A date beyond would have every real change after it refused as older. */
+const FUTURE = 24 * 60 * 60 * 1000;
+
+type Reading =
+  | { readonly change: CredentialChange }
+  | { readonly refusal: readonly [result: number, extendedErrorInformation: string] };
+
 /** One result an item, in order. @throws what the store throws; then nothing of the batch is stored. */
 export async function provisionCredentials(
   items: readonly SyncCredentialsChangeItem[],
   store: TenantStore,
   options: CredentialOptions,
+  now: Date,
 ): Promise<SyncCredentialsChangeResult[]> {
-  const changes: CredentialChange[] = [];
-  const credentials = items.map((item) => {
-    const credential = readCredential(item.credentialData);
-    if (credential !== undefined && !Number.isNaN(item.changeDate.getTime())) {
-      const { salt, iterations, hash } = credential;
-      const objectId = item.cloudAnchor === undefined ? undefined : objectIdOf(item.cloudAnchor);
-      const { changeDate, forcePasswordChangeOnLogon } = item;
-      // Some clients write an empty element where others write i:nil.
-      const sourceAnchor = item.sourceAnchor === '' ? undefined : item.sourceAnchor;
-      changes.push({ sourceAnchor, objectId, changeDate, salt, iterations, hash, forcePasswordChangeOnLogon });
-      return true;
-    }
-    return false;
-  });
+  const latest = now.getTime() + FUTURE;
+  const readings = items.map((item) => readItem(item, latest));
+  const changes = readings.flatMap((reading) => ('change' in reading ? [reading.change] : []));
   const outcomes = (await store.applyCredentials(changes, options)).values();
-  return items.map(({ cloudAnchor, sourceAnchor }, i) => {
-    const [result, extendedErrorInformation] = credentials[i]
-      ? answers[outcomes.next().value!]
-      : [CredentialResult.invalidCredential, 'CredentialData or ChangeDate is not one that this tenant takes.'];
+  return readings.map((reading, i) => {
+    const { cloudAnchor, sourceAnchor } = items[i]!;
+    const [result, extendedErrorInformation] = 'change' in reading ? answers[outcomes.next().value!] : reading.refusal;
     return { cloudAnchor, sourceAnchor, result, extendedErrorInformation };
   });
+}
+
+function readItem(item: SyncCredentialsChangeItem, latest: number): Reading {
+  const credential = readCredential(item.credentialData);
+  const time = item.changeDate.getTime();
+  if (credential === undefined || Number.isNaN(time)) {
+    const words = 'CredentialData or ChangeDate is not one that this tenant takes.';
+    return { refusal: [CredentialResult.invalidCredential, words] };
+  }
+  // Not for good: the agent tries again, and a domain controller that is a week ahead is late and not lost.
+  if (time > latest) {
+    const words =
+      'ChangeDate lies more than a day in the future of the clock here. Compare it with that of the domain controller.';
+    return { refusal: [CredentialResult.temporaryFailure, words] };
+  }
+  const { salt, iterations, hash } = credential;
+  const objectId = item.cloudAnchor === undefined ? undefined : objectIdOf(item.cloudAnchor);
+  const { changeDate, forcePasswordChangeOnLogon } = item;
+  // Some clients write an empty element where others write i:nil.
+  const sourceAnchor = item.sourceAnchor === '' ? undefined : item.sourceAnchor;
+  return { change: { sourceAnchor, objectId, changeDate, salt, iterations, hash, forcePasswordChangeOnLogon } };
 }
 
 function readCredential(text: string): Credential | undefined {

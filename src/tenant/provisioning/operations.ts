@@ -132,7 +132,7 @@ async function provisionObjects(
 
 async function provisionAllCredentials(
   { items }: RequestBodies['ProvisionCredentials'],
-  { store }: TenantContext,
+  { store, now }: TenantContext,
   actor: string,
 ): Promise<Executed<Results['ProvisionCredentials']>> {
   checkBatch('RequestItems', items.length, limits.credentialsPerBatch);
@@ -145,7 +145,7 @@ async function provisionAllCredentials(
     );
   }
   const disableExpiration = (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) === 0;
-  const results = await provisionCredentials(items, store, { disableExpiration, actor });
+  const results = await provisionCredentials(items, store, { disableExpiration, actor }, now());
   return { result: { results }, items: items.length, refused: results.filter(({ result }) => result !== 0).length };
 }
 
