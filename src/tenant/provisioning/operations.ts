@@ -8,7 +8,9 @@ import {
   DirSyncFeature,
   ProvisioningErrorCode,
 } from '../../provisioning/types.js';
+import { createAuditLog } from '../audit/audit-log.js';
 import type { TenantContext } from '../context.js';
+import { type CompanyFeatures, changeCompanyFeatures, readCompanyFeatures } from '../policies/company-features.js';
 import type { UserChange } from '../store/store.js';
 import { provisionCredentials } from './credentials.js';
 import { limits } from './limits.js';
@@ -48,7 +50,7 @@ export function execute(
     case 'GetCompanyConfiguration':
       return getCompanyConfiguration(context);
     case 'SetCompanyDirsyncFeatures':
-      return setCompanyDirsyncFeatures(request.body, context);
+      return setCompanyDirsyncFeatures(request.body, context, actor);
     case 'ProvisionAzureADSyncObjects':
       return provisionObjects(request.body, context);
     case 'ProvisionCredentials':
@@ -73,7 +75,8 @@ export function execute(
 }
 
 async function getCompanyConfiguration(context: TenantContext): Promise<Executed<CompanyConfiguration>> {
-  const dirSyncFeatures = await context.store.dirSyncFeatures();
+  const features = await context.store.database.run((queries) => readCompanyFeatures(queries));
+  const dirSyncFeatures = features.dirsync_features;
   return {
     result: {
       tenantId: context.store.tenantId,
@@ -87,12 +90,7 @@ async function getCompanyConfiguration(context: TenantContext): Promise<Executed
         applicationVersion: undefined,
         clientVersion: undefined,
         isTrackingChanges: false,
-        // Microsoft's own default.
-        preventAccidentalDeletion: {
-          deletionPrevention: 'EnabledForCount',
-          thresholdCount: 500,
-          thresholdPercentage: 0,
-        },
+        preventAccidentalDeletion: toDeletionPrevention(features),
       },
       maxLinksSupportedAcrossBatchInProvision2: 0,
       synchronizationInterval: 'PT30M',
@@ -101,14 +99,44 @@ async function getCompanyConfiguration(context: TenantContext): Promise<Executed
   };
 }
 
+/** Graph's words to the wire's. */
+function toDeletionPrevention({ deletion_prevention, deletion_threshold }: CompanyFeatures) {
+  return {
+    deletionPrevention: `${deletion_prevention[0]!.toUpperCase()}${deletion_prevention.slice(1)}`,
+    thresholdCount: deletion_prevention === 'enabledForCount' ? deletion_threshold : 0,
+    thresholdPercentage: deletion_prevention === 'enabledForPercentage' ? deletion_threshold : 0,
+  };
+}
+
 async function setCompanyDirsyncFeatures(
   { dirsyncFeatures }: RequestBodies['SetCompanyDirsyncFeatures'],
-  { store, log }: TenantContext,
+  { store, log, now }: TenantContext,
+  actor: string,
 ): Promise<Executed<undefined>> {
   if (!Number.isInteger(dirsyncFeatures) || dirsyncFeatures < 0 || dirsyncFeatures > MAX_FEATURES) {
     throw new OperationFault(true, 'InvalidParameter', `dirsyncFeatures: expected 0 to ${MAX_FEATURES}`);
   }
-  await store.setDirSyncFeatures(dirsyncFeatures);
+  const { database } = store;
+  const audit = createAuditLog(database, now);
+  await database.transaction(async (queries) => {
+    const { before } = await changeCompanyFeatures(queries, database.dialect, {
+      now: now(),
+      change: (stored) => ({ ...stored, dirsync_features: dirsyncFeatures }),
+    });
+    // An agent says it at every start.
+    if (before.dirsync_features === dirsyncFeatures) return;
+    await audit.record(
+      {
+        actor: { kind: 'app', id: actor },
+        activity: 'Set DirSync feature',
+        category: 'DirectoryManagement',
+        target: { kind: 'Directory', id: store.tenantId },
+        result: 'success',
+        details: { dirSyncFeatures: { old: before.dirsync_features, new: dirsyncFeatures } },
+      },
+      queries,
+    );
+  });
   log.info({ dirsyncFeatures }, 'company features set');
   return { result: undefined };
 }

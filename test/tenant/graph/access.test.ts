@@ -3,10 +3,11 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { GraphRoute } from '#src/tenant/graph/route.js';
 import { graphRoutes } from '#src/tenant/graph/routes.js';
 import { PROVISIONING_RESOURCE } from '#src/tenant/oidc/tokens.js';
+import { describePostgres } from '../../postgres.js';
 import { type Reply, temporaryDirectory, testHasher } from '../harness.js';
 import { checkReply } from './conformance.js';
 import { type GraphTenant, provision, startGraphTenant } from './graph-tenant.js';
@@ -425,5 +426,49 @@ describe('hostile bodies', () => {
     );
     expect(files.some((file) => file.length > 0)).toBe(true);
     for (const file of files) expect(file.includes(password)).toBe(false);
+  });
+});
+
+describe('limits and outages', () => {
+  it('too many requests are told when to come again', async () => {
+    const { path, remove } = await temporaryDirectory();
+    const limited = await startGraphTenant({
+      stateDir: path,
+      hasher,
+      config: { rateLimit: { token: 1000, graph: 3, pages: 1000 } },
+    });
+    try {
+      const token = await limited.bearer('app', ['Domain.Read.All']);
+      const replies: Reply[] = [];
+      for (let i = 0; i < 4; i++) replies.push(await limited.call('GET', '/domains', { token }));
+      const last = replies.at(-1)!;
+      expectError(last, 429, 'TooManyRequests');
+      expect(Number(last.headers['retry-after'])).toBeGreaterThan(0);
+      // Nor does a token that is none get more tries.
+      expectError(await limited.call('GET', '/domains', { token: 'x' }), 429, 'TooManyRequests');
+    } finally {
+      await limited.close();
+      await remove();
+    }
+  });
+
+  describePostgres('a database that is away, on PostgreSQL', (postgres) => {
+    it('is told as 503, with Retry-After', async () => {
+      const { path, remove } = await temporaryDirectory();
+      const away = await startGraphTenant({ stateDir: path, hasher, databaseUrl: await postgres().createDatabase() });
+      try {
+        const token = await away.bearer('app', ['Domain.Read.All']);
+        expect((await away.call('GET', '/domains', { token })).status).toBe(200);
+        await postgres().stop();
+        const reply = await away.call('GET', '/domains', { token });
+        expectError(reply, 503, 'serviceNotAvailable');
+        expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
+        await postgres().start();
+        await vi.waitFor(async () => expect((await away.call('GET', '/domains', { token })).status).toBe(200), 10_000);
+      } finally {
+        await away.close();
+        await remove();
+      }
+    });
   });
 });

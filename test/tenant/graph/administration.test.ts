@@ -1,8 +1,11 @@
 /** Domains, features, staged rollout, groups, risk, logs and the organization through Microsoft's own client. */
 
+import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { createProvisioningClient } from '#src/provisioning/client.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import { synchronizationFlags } from '#src/tenant/graph/organization/synchronization-features.js';
+import { AGENT } from '../harness.js';
 import { applicationWith, describeGraph, type GraphTenant, provision, refusal } from './graph-tenant.js';
 
 const PASSWORD = 'Correct-Horse-7-Battery';
@@ -131,6 +134,41 @@ function synchronization(tenant: Tenant) {
     expect((await admin().api(path()).get()).configuration).toEqual({ accidentalDeletionPrevention });
     const tooMany = { accidentalDeletionPrevention: { alertThreshold: 101 } };
     expect((await refusal(admin().api(path()).patch({ configuration: tooMany }))).message).toContain('alertThreshold');
+  });
+
+  it('is one truth with the provisioning wire, both ways', async () => {
+    const { tenantId, provisioningUrl, caPath } = tenant();
+    const client = createProvisioningClient({
+      url: provisioningUrl,
+      ca: readFileSync(caPath!),
+      token: () => tenant().agentToken(),
+    });
+    try {
+      const accidentalDeletionPrevention = { synchronizationPreventionType: 'enabledForCount', alertThreshold: 77 };
+      const features = { synchronizeUpnForManagedUsersEnabled: true };
+      await admin().api(path()).patch({ features, configuration: { accidentalDeletionPrevention } });
+      const seen = await client.getCompanyConfiguration();
+      expect(seen.dirSyncFeatures & DirSyncFeature.SynchronizeUpnForManagedUsers).not.toBe(0);
+      expect(seen.dirSyncConfiguration.preventAccidentalDeletion).toEqual({
+        deletionPrevention: 'EnabledForCount',
+        thresholdCount: 77,
+        thresholdPercentage: 0,
+      });
+      const before = (await admin().api(path()).get()).features;
+      await client.setCompanyDirsyncFeatures(seen.dirSyncFeatures | DirSyncFeature.DeviceWriteback);
+      const after = (await admin().api(path()).get()).features;
+      expect(after).toEqual({ ...before, deviceWritebackEnabled: true });
+      // What the agent does is written down like everything else.
+      const filter = `activityDisplayName eq 'Set DirSync feature' and initiatedBy/app/appId eq '${AGENT.clientId}'`;
+      const acts = await tenant()
+        .application(['AuditLog.Read.All'])
+        .api('/auditLogs/directoryAudits')
+        .filter(filter)
+        .get();
+      expect(acts.value).toMatchObject([{ targetResources: [{ id: tenantId }] }]);
+    } finally {
+      await client.close();
+    }
   });
 
   it('names what it does not know', async () => {

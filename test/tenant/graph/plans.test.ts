@@ -11,8 +11,8 @@ import type { Queries } from '#src/tenant/store/database.js';
 import { describeGraph, type GraphTenant } from './graph-tenant.js';
 
 /** Enough for PostgreSQL to prefer indexes. */
-const USERS = 20_000;
-const LOGS = 20_000;
+const USERS = 8000;
+const LOGS = 8000;
 const LIMIT = 101;
 
 describeGraph('plans', (tenant, dialect) => {
@@ -24,7 +24,7 @@ describeGraph('plans', (tenant, dialect) => {
       queries = database;
       await sql`ANALYZE`.execute(database);
     });
-  });
+  }, 60_000);
 
   /** The database's plan of the query, as one text. */
   async function planOf(query: { compile(): CompiledQuery<unknown> }): Promise<string> {
@@ -49,23 +49,30 @@ describeGraph('plans', (tenant, dialect) => {
     }
   }
 
-  const PAGES: readonly (readonly [string, string, Position | undefined])[] = [
-    ['all users, the first page', '', undefined],
-    ['all users, a page in the midst', '', [USERS / 2]],
-    ['enabled ones', 'accountEnabled eq true', [USERS / 2]],
-    ['disabled ones', 'accountEnabled eq false', [10]],
-    ['of on premises', 'onPremisesSyncEnabled eq true', undefined],
-    ['by the beginning of the name', "startswith(userPrincipalName,'user1')", undefined],
-    ['by the beginning of the name, further on', "startswith(userPrincipalName,'user1')", ['user15@phs.test']],
-    ['by id', "id eq '00000000-0000-7000-8000-000000000001'", undefined],
-    ['by name', "userPrincipalName eq 'user7@phs.test'", undefined],
-    ['by anchor', "onPremisesImmutableId eq 'anchor-7'", undefined],
+  const PAGES: readonly { name: string; filter?: string; start?: Position; index?: string }[] = [
+    { name: 'all, the first page' },
+    { name: 'all, a page in the midst', start: [USERS / 2] },
+    { name: 'enabled ones', filter: 'accountEnabled eq true', start: [USERS / 2] },
+    { name: 'disabled ones', filter: 'accountEnabled eq false', start: [10], index: 'users_disabled' },
+    { name: 'of on premises', filter: 'onPremisesSyncEnabled eq true' },
+    { name: 'by beginning', filter: "startswith(userPrincipalName,'user1')", index: 'users_upn' },
+    {
+      name: 'by beginning, further on',
+      filter: "startswith(userPrincipalName,'user1')",
+      start: ['user15@phs.test'],
+      index: 'users_upn',
+    },
+    { name: 'by id', filter: "id eq '00000000-0000-7000-8000-000000000001'" },
+    { name: 'by name', filter: "userPrincipalName eq 'user7@phs.test'", index: 'users_upn' },
+    { name: 'by anchor', filter: "onPremisesImmutableId eq 'anchor-7'" },
   ];
 
-  it.each(PAGES)('users: %s', async (_name, filter, start) => {
-    const conditions = filter === '' ? [] : parseFilter(filter, userFilters);
+  it.each(PAGES)('users: $name', async ({ filter, start, index }) => {
+    const conditions = filter === undefined ? [] : parseFilter(filter, userFilters);
     const order = orderOf(conditions, undefined);
-    expectIndexed(await planOf(selectPage(queries, conditions, { order, start, limit: LIMIT })));
+    const plan = await planOf(selectPage(queries, conditions, { order, start, limit: LIMIT }));
+    expectIndexed(plan);
+    if (index !== undefined) expect(plan).toContain(index);
   });
 
   it('users in the order of names', async () => {
@@ -100,9 +107,9 @@ describeGraph('plans', (tenant, dialect) => {
 
 async function fill({ store }: GraphTenant): Promise<void> {
   const credential = { salt: Buffer.alloc(10), iterations: 1000, hash: Buffer.alloc(32), changeDate: new Date(0) };
-  for (let at = 0; at < USERS; at += 5000) {
+  for (let at = 0; at < USERS; at += 4000) {
     await store.applyUsers(
-      Array.from({ length: 5000 }, (_, i) => ({
+      Array.from({ length: 4000 }, (_, i) => ({
         kind: 'upsert' as const,
         sourceAnchor: `anchor-${at + i}`,
         attributes: {
@@ -113,7 +120,7 @@ async function fill({ store }: GraphTenant): Promise<void> {
       })),
     );
     await store.applyCredentials(
-      Array.from({ length: 5000 }, (_, i) => ({
+      Array.from({ length: 4000 }, (_, i) => ({
         ...credential,
         sourceAnchor: `anchor-${at + i}`,
         objectId: undefined,

@@ -4,6 +4,7 @@
  */
 
 import { DirSyncFeature } from '../../../provisioning/types.js';
+import type { CompanyFeatures } from '../../policies/company-features.js';
 
 /** Flag to bit. Bits that are no flag of Graph's (PassThroughAuthentication, unknown ones) stay as they are. */
 const bits = {
@@ -57,11 +58,7 @@ export const synchronizationFlags: readonly SynchronizationFlag[] = [
 ];
 
 /** As the store has them. */
-export interface StoredFeatures {
-  readonly dirsync_features: number;
-  /** JSON object of booleans. */
-  readonly other_features: string;
-}
+type StoredFeatures = Pick<CompanyFeatures, 'dirsync_features' | 'other_features'>;
 
 const hasBit = (flag: SynchronizationFlag): flag is keyof typeof bits => Object.hasOwn(bits, flag);
 

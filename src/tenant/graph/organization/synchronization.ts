@@ -1,8 +1,8 @@
 /** `/directory/onPremisesSynchronization`: the company's features and the accidental deletion prevention. */
 
 import { z } from 'zod';
-import { DirSyncFeature } from '../../../provisioning/types.js';
-import type { Queries, TenantDatabase } from '../../store/database.js';
+import { type CompanyFeatures, changeCompanyFeatures, readCompanyFeatures } from '../../policies/company-features.js';
+import type { Queries } from '../../store/database.js';
 import { badRequest, notFound } from '../error.js';
 import { entityReply } from '../odata/page.js';
 import { collectionOf, flag, guid, Resource, text } from '../odata/resource.js';
@@ -16,35 +16,30 @@ const write = delegatedOnly(WRITE);
 
 const PREVENTION = ['disabled', 'enabledForCount', 'enabledForPercentage'] as const;
 
-interface TenantRow {
-  readonly dirsync_features: number;
-  readonly other_features: string;
-  readonly deletion_prevention: string;
-  readonly deletion_threshold: number;
-  readonly password_sync_since: number | null;
-}
-
 const flags = () =>
   Object.fromEntries(synchronizationFlags.map((name) => [name, flag.optional()])) as Record<
     SynchronizationFlag,
     z.ZodOptional<z.ZodBoolean>
   >;
 
-const synchronization = new Resource<TenantRow & { readonly tenantId: string }>('onPremisesDirectorySynchronization', {
-  id: { of: ({ tenantId }) => tenantId, schema: guid },
-  configuration: {
-    of: ({ deletion_prevention, deletion_threshold }) => ({
-      accidentalDeletionPrevention: {
-        synchronizationPreventionType: deletion_prevention,
-        alertThreshold: deletion_threshold,
-      },
-    }),
-    schema: z.object({
-      accidentalDeletionPrevention: z.object({ synchronizationPreventionType: text, alertThreshold: z.int() }),
-    }),
+const synchronization = new Resource<CompanyFeatures & { readonly tenantId: string }>(
+  'onPremisesDirectorySynchronization',
+  {
+    id: { of: ({ tenantId }) => tenantId, schema: guid },
+    configuration: {
+      of: ({ deletion_prevention, deletion_threshold }) => ({
+        accidentalDeletionPrevention: {
+          synchronizationPreventionType: deletion_prevention,
+          alertThreshold: deletion_threshold,
+        },
+      }),
+      schema: z.object({
+        accidentalDeletionPrevention: z.object({ synchronizationPreventionType: text, alertThreshold: z.int() }),
+      }),
+    },
+    features: { of: flagsOf, schema: z.object(flags()) },
   },
-  features: { of: flagsOf, schema: z.object(flags()) },
-});
+);
 
 const changes = z
   .strictObject({
@@ -80,7 +75,7 @@ export const synchronizationRoutes = [
     query: one,
     reply: { status: 200, description: 'A collection of one.', schema: collectionOf(synchronization.schema) },
     async handle(call) {
-      const row = await call.services.database.run((queries) => readTenant(queries));
+      const row = await call.services.database.run((queries) => readCompanyFeatures(queries));
       return { status: 200, body: { '@odata.context': call.contextUrl(FRAGMENT), value: [toJson(call, row)] } };
     },
   }),
@@ -95,7 +90,7 @@ export const synchronizationRoutes = [
     reply: { status: 200, description: 'The object.', schema: synchronization.schema },
     async handle(call) {
       checkId(call);
-      const row = await call.services.database.run((queries) => readTenant(queries));
+      const row = await call.services.database.run((queries) => readCompanyFeatures(queries));
       return entityReply(call, FRAGMENT, toJson(call, row));
     },
   }),
@@ -127,42 +122,34 @@ const TEMPORARY =
   'does not reach Active Directory, and the next synchronization may undo it';
 
 /** Temporary passwords without a way back on premises: told when a change brings it about. */
-function isRisky(row: TenantRow): boolean {
+function isRisky(row: CompanyFeatures): boolean {
   const { userForcePasswordChangeOnLogonEnabled, passwordWritebackEnabled } = flagsOf(row);
   return userForcePasswordChangeOnLogonEnabled && !passwordWritebackEnabled;
 }
 
-const toJson = ({ services, query }: GraphCall<unknown>, row: TenantRow) =>
+const toJson = ({ services, query }: GraphCall<unknown>, row: CompanyFeatures) =>
   synchronization.toJson({ ...row, tenantId: services.context.store.tenantId }, query.select);
 
 function checkId({ params, services }: GraphCall<unknown>): void {
   if (params.id!.toLowerCase() !== services.context.store.tenantId) throw notFound(params.id!);
 }
 
-function readTenant(queries: Queries, dialect?: TenantDatabase['dialect']): Promise<TenantRow> {
-  return queries
-    .selectFrom('tenant')
-    .select(['dirsync_features', 'other_features', 'deletion_prevention', 'deletion_threshold', 'password_sync_since'])
-    .$if(dialect === 'postgres', (query) => query.forUpdate())
-    .executeTakeFirstOrThrow();
-}
+type Changed = Awaited<ReturnType<typeof changeCompanyFeatures>>;
 
-async function change(call: GraphCall<Changes>, queries: Queries): Promise<{ before: TenantRow; after: TenantRow }> {
+async function change(call: GraphCall<Changes>, queries: Queries): Promise<Changed> {
   const { services, body, actor, correlationId } = call;
-  const before = await readTenant(queries, services.database.dialect);
   const prevention = body.configuration?.accidentalDeletionPrevention;
-  const features = withFlags(before, body.features ?? {});
-  const isOn = (features.dirsync_features & DirSyncFeature.PasswordHashSync) !== 0;
-  const after: TenantRow = {
-    ...features,
-    deletion_prevention: prevention?.synchronizationPreventionType ?? before.deletion_prevention,
-    deletion_threshold: prevention?.alertThreshold ?? before.deletion_threshold,
-    password_sync_since: isOn ? (before.password_sync_since ?? services.now().getTime()) : null,
-  };
+  const { before, after } = await changeCompanyFeatures(queries, services.database.dialect, {
+    now: services.now(),
+    change: (stored) => ({
+      ...withFlags(stored, body.features ?? {}),
+      deletion_prevention: prevention?.synchronizationPreventionType ?? stored.deletion_prevention,
+      deletion_threshold: prevention?.alertThreshold ?? stored.deletion_threshold,
+    }),
+  });
   if (after.deletion_prevention === 'enabledForPercentage' && after.deletion_threshold > 100) {
     throw badRequest("Invalid value specified for property 'alertThreshold': expected at most 100 percent.");
   }
-  await queries.updateTable('tenant').set(after).execute();
   await services.audit.record(
     {
       actor,
@@ -178,8 +165,11 @@ async function change(call: GraphCall<Changes>, queries: Queries): Promise<{ bef
   return { before, after };
 }
 
-function differences(before: TenantRow, after: TenantRow): Readonly<Record<string, { old: unknown; new: unknown }>> {
-  const facts = (row: TenantRow) => ({
+function differences(
+  before: CompanyFeatures,
+  after: CompanyFeatures,
+): Readonly<Record<string, { old: unknown; new: unknown }>> {
+  const facts = (row: CompanyFeatures) => ({
     ...flagsOf(row),
     synchronizationPreventionType: row.deletion_prevention,
     alertThreshold: row.deletion_threshold,
