@@ -15,6 +15,7 @@ const suites: Readonly<Record<string, () => Promise<(options: SuiteOptions) => P
   leaks: async () => (await import('./suites/leaks.js')).leaks,
   wire: async () => (await import('./suites/wire.js')).wire,
   pipeline: async () => (await import('./suites/pipeline.js')).pipeline,
+  'sign-in': async () => (await import('./suites/sign-in.js')).signIn,
   'tenant-store': async () => (await import('./suites/tenant-store.js')).tenantStore,
   drsr: async () => (await import('./suites/drsr.js')).drsr,
 };

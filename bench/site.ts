@@ -55,6 +55,7 @@ listen: { host: 127.0.0.1, port: 0 }
 tls: auto
 store: ${store}
 domains: [{ name: ${domain}, authenticationType: Managed }]
+rateLimit: { token: 1000000000 }
 agents: [{ clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }]
 logLevel: warn
 `,

@@ -5,7 +5,9 @@ import type { AccessTokens, Caller, CallerCheck } from './caller.js';
 import { ALGORITHMS, type SigningKeys } from './signing-keys.js';
 import { ACCESS_TOKEN_TYPE, PROVISIONING_RESOURCE, PROVISIONING_ROLE, type TokensOptions } from './tokens.js';
 
-export function createAccessTokens({ keys, issuer, now, tenantId }: TokensOptions): AccessTokens {
+export type AccessTokensOptions = Omit<TokensOptions, 'keys'> & { readonly keys: Pick<SigningKeys, 'find'> };
+
+export function createAccessTokens({ keys, issuer, now, tenantId }: AccessTokensOptions): AccessTokens {
   return {
     async verifyAccessToken(token, audience): Promise<CallerCheck> {
       try {
@@ -31,7 +33,7 @@ export function createAccessTokens({ keys, issuer, now, tenantId }: TokensOption
   };
 }
 
-async function keyFor(keys: SigningKeys, kid: string | undefined, alg: string) {
+async function keyFor(keys: Pick<SigningKeys, 'find'>, kid: string | undefined, alg: string) {
   const key = kid === undefined ? undefined : await keys.find(kid);
   // A key is for its own algorithm only: what a header says is not believed (RFC 8725 3.1).
   if (key === undefined || key.alg !== alg) throw new errors.JWKSNoMatchingKey();

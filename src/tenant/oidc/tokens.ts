@@ -21,7 +21,7 @@ export const ID_TOKEN_ALGORITHM: SigningAlgorithm = 'RS256';
 export type Claims = Readonly<Record<string, unknown>>;
 
 export interface TokensOptions {
-  readonly keys: SigningKeys;
+  readonly keys: Pick<SigningKeys, 'current' | 'onChange'>;
   readonly tenantId: string;
   /** `https://host:port/<tenantId>/v2.0`; asked for late, since the port may be known only after listening. */
   readonly issuer: () => string;
