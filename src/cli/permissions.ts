@@ -14,13 +14,14 @@ interface Options {
   readonly config: string;
   readonly check?: true;
   readonly grantCommand?: true;
+  readonly writeBack?: true;
   readonly account?: string;
   readonly connector?: string;
   readonly json?: true;
 }
 
 async function run(options: Options): Promise<void> {
-  const { check = false, grantCommand = false, account } = options;
+  const { check = false, grantCommand = false, writeBack = false, account } = options;
   if (check === grantCommand) {
     throw new PhsyncError('usage-permissions', 'expected one of --check and --grant-command');
   }
@@ -28,6 +29,12 @@ async function run(options: Options): Promise<void> {
     throw new PhsyncError(
       'usage-account',
       '--account goes with --grant-command: a check logs on as the configured one',
+    );
+  }
+  if (check && writeBack) {
+    throw new PhsyncError(
+      'usage-write-back',
+      '--write-back goes with --grant-command: phsync diagnose checks the account that writes passwords back',
     );
   }
   const config = await loadAgentConfig(options.config);
@@ -38,10 +45,12 @@ async function run(options: Options): Promise<void> {
     finishCheck(checks, options);
     return;
   }
-  const grants = await Promise.all(connectors.map((connector) => grantFor(connector, account, shared)));
+  const grants = await Promise.all(
+    connectors.map((connector) => grantFor(connector, account, { ...shared, writeBack })),
+  );
   const known = grants.filter((grant) => grant !== undefined);
   if (options.json) printJson({ connectors: known });
-  else process.stdout.write(known.map(grantText).join('\n'));
+  else process.stdout.write(known.map((grant) => grantText(grant, writeBack)).join('\n'));
 }
 
 function finishCheck(checks: Awaited<ReturnType<typeof checkPermissions>>, { json }: Options): void {
@@ -53,9 +62,15 @@ function finishCheck(checks: Awaited<ReturnType<typeof checkPermissions>>, { jso
 }
 
 /** Every line is a comment or a command. */
-function grantText({ connector, account, domain, nameIsCertain, dsacls, sambaTool }: Grant): string {
+function grantText(
+  { connector, account, domain, nameIsCertain, dsacls, sambaTool }: Grant,
+  writeBack: boolean,
+): string {
+  const what = writeBack
+    ? `may reset the passwords of the users of ${domain}`
+    : `may replicate ${domain}, passwords included`;
   return [
-    `# ${connector}: ${account} may replicate ${domain}, passwords included.`,
+    `# ${connector}: ${account} ${what}.`,
     ...(nameIsCertain ? [] : ['# No domain controller could be asked for the NetBIOS name of the domain: check it.']),
     '# On Windows, at a command prompt, as a domain administrator:',
     ...dsacls,
@@ -68,6 +83,9 @@ function grantText({ connector, account, domain, nameIsCertain, dsacls, sambaToo
 const AFTER_HELP = `
 An account needs "Replicating Directory Changes" and "Replicating Directory Changes All" on the domain, and no others.
 With both it can read the password hashes of the whole domain: let nobody else use it.
+
+With --write-back: the right to reset the passwords of users, for the account that writes passwords back. Changes by
+people who show the old password need no right.
 
 Exit codes: 0 done, or all accounts have both rights; 1 one lacks a right; 2 wrong usage or configuration; 3 a domain
 controller could not be asked.
@@ -83,6 +101,7 @@ export function command(): Command {
     .option('--config <file>', 'agent.yaml')
     .option('--check', 'ask the domain controllers whether each account has both rights')
     .option('--grant-command', 'print the commands for Windows (dsacls) and Samba (samba-tool)')
+    .option('--write-back', 'with --grant-command: the right to reset passwords, for password write-back, instead')
     .option('--account <name>', 'with --grant-command: this account in place of the configured one')
     .option('--connector <name>', 'this connector alone')
     .option('--json', 'print one JSON document')

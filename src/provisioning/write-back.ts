@@ -105,6 +105,14 @@ export type WriteOutcome = z.output<typeof outcomeSchema>;
 export const resultSchema = z.strictObject({ instance: z.uuid(), outcome: outcomeSchema });
 export type WriteResult = z.output<typeof resultSchema>;
 
+/** `POST …/agents`, without a body: this client's agents that have polled within the last minute, for its diagnosis. */
+export const agentsSchema = z.strictObject({
+  /** The feature PasswordWriteBack. */
+  feature: z.boolean(),
+  agents: z.array(z.strictObject({ domains: z.array(domainName), secondsAgo: z.number().min(0) })).max(100),
+});
+export type WritebackAgentsReply = z.output<typeof agentsSchema>;
+
 const subjectSchema = z.strictObject({
   /** The HandOver's: a sealed request cannot be handed over under another id. */
   id: z.uuid(),

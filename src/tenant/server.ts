@@ -169,6 +169,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
   registerWritebackEndpoints(server, {
     writeback,
     log: logger,
+    now,
     verifyAgentToken: oidc.verifyAgentToken,
   });
   const audit = createAuditLog(store.database, now);

@@ -3,14 +3,17 @@
  * with TLS, and the synchronization that follows leaves it in place. MIT Kerberos' kinit says what the domain's password is.
  */
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
+import type { CheckResult } from '#src/agent/diagnosis/check.js';
 import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import { AGENT, startTestTenant, type TestTenant, testHasher } from '../tenant/harness.js';
@@ -18,6 +21,7 @@ import { describeDc, facts, modify, special } from './dc.js';
 import { secrets } from './harness.js';
 
 const main = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', 'cli', 'main.js');
+const run = promisify(execFile);
 const MUST_CHANGE = 50055;
 const WRONG = 50126;
 const WAIT = { timeout: 30_000, interval: 20 };
@@ -147,6 +151,9 @@ describeDc('password write-back', () => {
     );
   }
 
+  /** Replication's times are whole seconds: two changes of one second are in order once the second has been synchronized. */
+  const nextSecond = () => setTimeout(1000 - (Date.now() % 1000));
+
   /** As the sign-in page does it. */
   async function change(name: string, oldPassword: string, newPassword: string) {
     const user = await tenant.store.findSignInUser(upnOf(name));
@@ -174,6 +181,7 @@ describeDc('password write-back', () => {
     modify(`dn: ${ou()}\nchangetype: add\nobjectClass: organizationalUnit\n\n`);
     for (const name of ['wb.ann', 'wb.bob', 'wb.eve']) add(name, OLD);
     add('wb.must', 'Temporary.1', ['pwdLastSet: 0']);
+    add('wb.writer', 'Writer.Passw0rd.1');
     hasher = testHasher();
     tenant = await startTestTenant({
       stateDir: join(directory, 'tenant-state'),
@@ -190,7 +198,8 @@ describeDc('password write-back', () => {
   afterAll(async () => {
     await agent?.end('SIGKILL');
     policy(RELAXED);
-    for (const name of ['wb.ann', 'wb.bob', 'wb.eve', 'wb.must']) modify(`dn: ${dnOf(name)}\nchangetype: delete\n\n`);
+    for (const name of ['wb.ann', 'wb.bob', 'wb.eve', 'wb.must', 'wb.writer'])
+      modify(`dn: ${dnOf(name)}\nchangetype: delete\n\n`);
     modify(`dn: ${ou()}\nchangetype: delete\n\n`);
     await tenant?.close();
     await hasher?.close();
@@ -228,8 +237,10 @@ describeDc('password write-back', () => {
 
   it('one from the history, one too soon, and a wrong one are refused, in words', async () => {
     expect(await change('wb.bob', OLD, 'Bob.Second.2')).toEqual({ status: 'changed' });
+    await nextSecond();
     policy({ pwdHistoryLength: '5' });
     expect(await change('wb.bob', 'Bob.Second.2', 'Bob.Third.3')).toEqual({ status: 'changed' });
+    await nextSecond();
     expect(await change('wb.bob', 'Bob.Third.3', 'Bob.Second.2')).toMatchObject({
       reason: 'onPremisesPolicy',
       message: expect.stringContaining('not used before'),
@@ -251,19 +262,36 @@ describeDc('password write-back', () => {
     expect(agent.events(33008).map(({ reason }) => reason)).toEqual(['tooShort', 'complexity', 'history', 'tooYoung']);
   });
 
-  it('a reset needs the right, which another account may have', async () => {
+  it('a reset needs the right, which the printed commands give, and which diagnose looks at', async () => {
     const user = (await tenant.store.findSignInUser(upnOf('wb.eve')))!;
     const reset = () => tenant.writeback.write({ user, newPassword: secret('Eve.Reset.1') });
-    expect(await reset()).toMatchObject({ status: 'unavailable', message: expect.stringContaining('does not permit') });
-    expect(agent.events(33004)).toMatchObject([{ dn: dnOf('wb.eve') }]);
-    const { adminUser, adminPassword, netbiosDomain } = facts();
-    writeFileSync(join(directory, 'admin-password'), adminPassword);
-    configure({
-      auth: { user: `${netbiosDomain}\\${adminUser}`, password: { file: './admin-password' } },
-      tls: 'starttls',
-    });
+    const phsync = async (...args: string[]) => {
+      const env = { ...process.env, ...secrets, PHSYNC_AGENT_SECRET: AGENT.secret };
+      // Diagnose exits with 1 where it finds something.
+      const { stdout } = await run(process.execPath, [main, ...args, '--config', config()], { env }).catch(
+        (error) => error,
+      );
+      return String(stdout);
+    };
+    const diagnosis = async () => {
+      const { checks } = JSON.parse(await phsync('diagnose', '--json')) as { checks: CheckResult[] };
+      return checks.filter(({ id }) => id.startsWith('writeback-')).map(({ id, status }) => `${id} ${status}`);
+    };
+    writeFileSync(join(directory, 'writer-password'), 'Writer.Passw0rd.1', { mode: 0o600 });
+    configure({ auth: { user: 'wb.writer', password: { file: './writer-password' } }, tls: 'starttls' });
     await agent.reload();
     await polling();
+    const others = ['writeback-feature ok', 'writeback-agent ok', 'writeback-ldap ok'];
+    expect(await diagnosis()).toEqual([...others, 'writeback-right warning']);
+    expect(await reset()).toMatchObject({ status: 'unavailable', message: expect.stringContaining('does not permit') });
+    expect(agent.events(33004)).toMatchObject([{ dn: dnOf('wb.eve') }]);
+
+    const printed = await phsync('permissions', '--grant-command', '--write-back');
+    expect(printed).toContain('dsacls "DC=phs,DC=test" /I:S /G "PHS\\wb.writer:CA;Reset Password;user"\n');
+    const script = printed.slice(printed.indexOf('sid='));
+    const env = { ...process.env, SMB_CONF_PATH: join(facts().directory, 'smb.conf') };
+    await run('/bin/sh', ['-e', '-c', script], { env });
+    expect(await diagnosis()).toEqual([...others, 'writeback-right ok']);
     expect(await reset()).toMatchObject({ status: 'done', changedAt: expect.any(Date) });
     expect(agent.events(31002)).toMatchObject([{ dn: dnOf('wb.eve') }]);
     expect(logsOn('wb.eve', 'Eve.Reset.1')).toBe(true);
@@ -364,7 +392,7 @@ describeDc('password write-back', () => {
         bytes.toString('hex'),
         bytes.toString('base64').slice(0, -4),
       ]);
-      for (const { path, bytes } of files) {
+      for (const { path, bytes } of files.filter(({ path }) => !path.endsWith('writer-password'))) {
         expect(
           needles.filter((needle) => bytes.includes(needle)),
           path,

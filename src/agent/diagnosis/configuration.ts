@@ -9,6 +9,7 @@ import { resolveSecret } from '../../config/secrets.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type AgentConfig, loadAgentConfig } from '../config.js';
 import { readCa } from '../tenant-client.js';
+import { writebackConnectors } from '../write-back/write-back.js';
 import { type CheckResult, counted, failure, known, ok, warning } from './check.js';
 
 /** `config` is undefined where the file cannot be used: then nothing else can be told. */
@@ -62,11 +63,12 @@ export async function checkSecrets(config: AgentConfig, env: Readonly<NodeJS.Pro
   );
 }
 
-function wantedFiles({ tenant, connectors }: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): readonly Wanted[] {
+function wantedFiles(config: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): readonly Wanted[] {
   const secret = (reference: SecretReference, name: string): Wanted => ({
     read: () => resolveSecret(reference, name, env),
     secretFile: 'file' in reference ? reference.file : undefined,
   });
+  const { tenant, connectors } = config;
   const wanted = [secret(tenant.auth.clientSecret, 'tenant.auth.clientSecret')];
   const { ca, proxy } = tenant;
   if (ca !== undefined) wanted.push({ read: () => readCa(ca) });
@@ -81,6 +83,12 @@ function wantedFiles({ tenant, connectors }: AgentConfig, env: Readonly<NodeJS.P
       });
     }
     if (password !== undefined) wanted.push(secret(password, `connectors[${i}].directory.auth.password`));
+  }
+  for (const { name, passwordWriteback } of writebackConnectors(config)) {
+    const { auth, ca: caOfDirectory } = passwordWriteback ?? {};
+    const key = `connectors[${connectors.findIndex((each) => each.name === name)}].passwordWriteback`;
+    if (auth !== undefined) wanted.push(secret(auth.password, `${key}.auth.password`));
+    if (caOfDirectory !== undefined) wanted.push({ read: () => readCa(caOfDirectory, `${key}.ca`) });
   }
   return wanted;
 }

@@ -8,6 +8,10 @@ export const REPLICATION_RIGHTS = [
   { name: 'Replicating Directory Changes All', guid: '1131f6ad-9c07-11d1-f79f-00c04fc2dcd2' },
 ] as const;
 
+/** User-Force-Change-Password, on the class user (MS-ADSC). */
+const RESET_PASSWORD = { name: 'Reset Password', guid: '00299570-246d-11d0-a768-00aa006e0529' } as const;
+const USER_CLASS = 'bf967aba-0de6-11d0-a285-00aa003049e2';
+
 export interface GrantCommands {
   /** The account as the commands name it: `PHS\phs.sync`, or a UPN on Windows. */
   readonly account: string;
@@ -29,22 +33,41 @@ export const domainDn = (domain: string): string =>
  * @param netbiosName where it is known; else the account's own, or the first label of the DNS name, which most have
  */
 export function grantCommands(account: string, domain: string, netbiosName: string | undefined): GrantCommands {
-  const { user, domain: given } = parseAccount(account, '');
-  const [name = user] = user.split('@');
-  const netbios = netbiosName ?? (given !== '' && !given.includes('.') ? given : domain.split('.')[0]!.toUpperCase());
-  const trustee = `${netbios}\\${name}`;
-  const head = domainDn(domain);
+  const { name, trustee, head } = trusteeOf(account, domain, netbiosName);
   return {
     account: trustee,
     dsacls: REPLICATION_RIGHTS.map((right) => `dsacls "${head}" /G "${trustee}:CA;${right.name}"`),
     // One line for both: the SID is looked up once.
     sambaTool: [
-      `sid=$(samba-tool user show ${shellQuoted(name)} --attributes=objectSid | sed -n 's/^objectSid: //p')`,
+      sidCommand(name),
       ...REPLICATION_RIGHTS.map(
         ({ guid }) => `samba-tool dsacl set --objectdn=${shellQuoted(head)} --sddl="(OA;;CR;${guid};;$sid)"`,
       ),
     ],
   };
+}
+
+/** The commands that let the account reset the passwords of all users of the domain, for write-back. */
+export function resetCommands(account: string, domain: string, netbiosName: string | undefined): GrantCommands {
+  const { name, trustee, head } = trusteeOf(account, domain, netbiosName);
+  return {
+    account: trustee,
+    dsacls: [`dsacls "${head}" /I:S /G "${trustee}:CA;${RESET_PASSWORD.name};user"`],
+    sambaTool: [
+      sidCommand(name),
+      `samba-tool dsacl set --objectdn=${shellQuoted(head)} --sddl="(OA;CIIO;CR;${RESET_PASSWORD.guid};${USER_CLASS};$sid)"`,
+    ],
+  };
+}
+
+const sidCommand = (name: string) =>
+  `sid=$(samba-tool user show ${shellQuoted(name)} --attributes=objectSid | sed -n 's/^objectSid: //p')`;
+
+function trusteeOf(account: string, domain: string, netbiosName: string | undefined) {
+  const { user, domain: given } = parseAccount(account, '');
+  const [name = user] = user.split('@');
+  const netbios = netbiosName ?? (given !== '' && !given.includes('.') ? given : domain.split('.')[0]!.toUpperCase());
+  return { name, trustee: `${netbios}\\${name}`, head: domainDn(domain) };
 }
 
 /** For a POSIX shell. */

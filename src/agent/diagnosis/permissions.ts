@@ -7,7 +7,7 @@ import { connectDrs } from '../sources/drs-connection.js';
 import { type CheckId, type CheckResult, skipped } from './check.js';
 import { checkController } from './controller.js';
 import { type ControllerOptions, connectionOptions, findControllers, notFound } from './controllers.js';
-import { domainDn, type GrantCommands, grantCommands } from './grant.js';
+import { domainDn, type GrantCommands, grantCommands, resetCommands } from './grant.js';
 
 const RIGHTS: readonly CheckId[] = ['right-get-changes', 'right-get-changes-all'];
 /** What is wrong beside the rights. */
@@ -44,17 +44,23 @@ export interface Grant extends GrantCommands {
   readonly nameIsCertain: boolean;
 }
 
+export interface GrantOptions extends ControllerOptions {
+  /** To reset passwords, for the account that writes them back, in place of replicating. */
+  readonly writeBack: boolean;
+}
+
 /**
  * The commands for the connector's account, or for another one of its domain.
  * @throws PhsyncError `usage-account` where the configuration names no account
  */
 export async function grantFor(
-  { name, directory }: ConnectorConfig,
+  { name, directory, passwordWriteback }: ConnectorConfig,
   account: string | undefined,
-  options: ControllerOptions,
+  options: GrantOptions,
 ): Promise<Grant | undefined> {
   if (directory.type === 'lab') return undefined;
-  const user = account ?? directory.auth.user;
+  const own = options.writeBack ? passwordWriteback?.auth?.user : undefined;
+  const user = account ?? own ?? directory.auth.user;
   if (user === undefined) {
     throw new PhsyncError('usage-account', `the connector ${name} names no account: give one with --account`, {
       facts: { connector: name },
@@ -67,7 +73,7 @@ export async function grantFor(
     domain,
     domainDn: domainDn(domain),
     nameIsCertain: netbiosName !== undefined,
-    ...grantCommands(user, domain, netbiosName),
+    ...(options.writeBack ? resetCommands : grantCommands)(user, domain, netbiosName),
   };
 }
 

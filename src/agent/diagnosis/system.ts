@@ -4,6 +4,8 @@ import { PhsyncError } from '../../hasher/errors.js';
 import type { Clock } from '../clock.js';
 import type { AgentConfig, ConnectorConfig } from '../config.js';
 import { loadGssapi } from '../sources/gssapi-addon.js';
+import type { WritebackConnector } from '../write-back/handle.js';
+import { writebackConnectors } from '../write-back/write-back.js';
 import type { CheckResult } from './check.js';
 import { checkConfiguration, checkSecrets } from './configuration.js';
 import { checkConnectorState, checkEnabled, checkStaging } from './connector.js';
@@ -11,6 +13,7 @@ import { checkControllers } from './controllers.js';
 import { checkFips, checkGssapi, checkHasher, checkNode } from './runtime.js';
 import { checkStateDirectory } from './state-directory.js';
 import { checkTenant } from './tenant.js';
+import { checkWritebackDirectory, checkWritebackInTenant } from './write-back.js';
 
 export interface DiagnosisOptions {
   readonly clock: Clock;
@@ -37,6 +40,21 @@ export async function diagnoseSystem(file: string, options: DiagnosisOptions): P
     const gssapi = checkGssapi(config, () => loadGssapi().whyNot());
     const { reader, agentRuns } = state;
     const anyEnabled = config.connectors.some(({ enabled }) => enabled);
+    const writingBack = connectors.filter((connector): connector is WritebackConnector =>
+      writebackConnectors(config).some(({ name }) => name === connector.name),
+    );
+    const [writeback, directories] = await Promise.all([
+      writingBack.length === 0
+        ? []
+        : checkWritebackInTenant(
+            config,
+            writingBack.map(({ directory }) => directory.domain),
+            tenantChecks.company,
+            agentRuns,
+            { env, clock },
+          ),
+      Promise.all(connectors.map((connector) => checkDirectory(connector, writingBack, { env, clock }))),
+    ]);
     const shared = { reader, agentRuns, company: tenantChecks.company, staging, now: clock.now() };
     return [
       result,
@@ -47,15 +65,27 @@ export async function diagnoseSystem(file: string, options: DiagnosisOptions): P
       ...(gssapi === undefined ? [] : [gssapi]),
       ...state.results,
       ...tenantChecks.results,
+      ...writeback,
       checkStaging(staging),
       ...connectors.flatMap((connector, i) => [
         checkEnabled(connector, anyEnabled),
-        ...(connector.enabled ? [...checkConnectorState(connector, shared), ...controllers[i]!] : []),
+        ...(connector.enabled
+          ? [...checkConnectorState(connector, shared), ...controllers[i]!, ...directories[i]!]
+          : []),
       ]),
     ];
   } finally {
     state.reader?.close();
   }
+}
+
+async function checkDirectory(
+  { name }: ConnectorConfig,
+  writingBack: readonly WritebackConnector[],
+  options: Pick<DiagnosisOptions, 'env' | 'clock'>,
+): Promise<CheckResult[]> {
+  const connector = writingBack.find((each) => each.name === name);
+  return connector === undefined ? [] : checkWritebackDirectory(connector, options);
 }
 
 /** @throws PhsyncError `usage-connector` */

@@ -4,11 +4,13 @@ import type { Dispatcher } from 'undici';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type HttpReply, type HttpSettings, openDispatcher, post, retryAfterMs } from '../../provisioning/http.js';
 import {
+  agentsSchema,
   type HandOver,
   handOverSchema,
   POLL_SECONDS,
   type Poll,
   WRITE_BACK_PATH,
+  type WritebackAgentsReply,
   type WriteResult,
 } from '../../provisioning/write-back.js';
 import type { OpenTenantClient } from '../tenant-client.js';
@@ -18,6 +20,8 @@ export interface WritebackTenant {
   next(poll: Poll, signal: AbortSignal): Promise<HandOver | undefined>;
   /** False: nobody waits for it any more. */
   result(id: string, result: WriteResult): Promise<boolean>;
+  /** This client's agents that ask, as the tenant knows them. */
+  agents(): Promise<WritebackAgentsReply>;
   close(): Promise<void>;
 }
 
@@ -67,6 +71,15 @@ export function openWritebackTenant(
       if (reply.status === 204) return true;
       if (reply.status === 410) return false;
       throw refusal(reply, jsonOf(reply), now());
+    },
+    async agents() {
+      const url = new URL(`${WRITE_BACK_PATH}/agents`, provisioningUrl);
+      const authorization = `Bearer ${await credentials.token()}`;
+      const reply = await post({ ...settings, timeoutMs: RESULT_TIMEOUT_MS }, url, { authorization }, '');
+      const json = jsonOf(reply);
+      const agents = agentsSchema.safeParse(json);
+      if (reply.status === 200 && agents.success) return agents.data;
+      throw refusal(reply, json, now());
     },
     close: () => dispatcher.destroy(),
   };

@@ -7,6 +7,7 @@ import type { TenantDatabase } from '../store/database.js';
 export interface WritebackAgent {
   /** Names one run of one agent, in at most 43 characters: digest of client id and instance. */
   readonly name: string;
+  readonly clientId: string;
   readonly publicKey: PublicKey;
   readonly domains: readonly string[];
   readonly seenAt: number;
@@ -98,6 +99,7 @@ export class WritebackAgents {
     );
     return rows.map((row) => ({
       name: agentName(row.client_id, row.instance_id),
+      clientId: row.client_id,
       publicKey: publicKeySchema.parse(JSON.parse(row.public_key)),
       domains: JSON.parse(row.domains),
       seenAt: row.seen_at,

@@ -3,7 +3,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { POLL_SECONDS, pollSchema, resultSchema, WRITE_BACK_PATH } from '../../provisioning/write-back.js';
+import {
+  POLL_SECONDS,
+  pollSchema,
+  resultSchema,
+  WRITE_BACK_PATH,
+  type WritebackAgentsReply,
+} from '../../provisioning/write-back.js';
 import { agentName } from './agents.js';
 import type { Writeback } from './write-back.js';
 
@@ -16,6 +22,7 @@ export interface WritebackEndpointOptions {
   /** Whose token it is; `role`: somebody's who may not provision. */
   readonly verifyAgentToken: (token: string) => Promise<AgentToken>;
   readonly log: Logger;
+  readonly now: () => Date;
   /** Seconds; for tests, which do not wait as long. */
   readonly pollSeconds?: number | undefined;
 }
@@ -45,6 +52,11 @@ export function registerWritebackEndpoints(server: FastifyInstance, options: Wri
         }
         done(null, value);
       },
+    );
+    scope.post(
+      `${WRITE_BACK_PATH}/agents`,
+      { onRequest: (request, reply) => admit(request, reply, options) },
+      (request) => agents(request, options),
     );
     scope.post(
       `${WRITE_BACK_PATH}/next`,
@@ -120,6 +132,20 @@ async function next(request: FastifyRequest, reply: FastifyReply, options: Write
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function agents(
+  request: FastifyRequest,
+  { writeback, now }: WritebackEndpointOptions,
+): Promise<WritebackAgentsReply> {
+  const own = (await writeback.agents.alive()).filter(({ clientId }) => clientId === clientIds.get(request));
+  return {
+    feature: await writeback.isOn(),
+    agents: own.slice(0, 100).map(({ domains, seenAt }) => ({
+      domains: [...domains],
+      secondsAgo: Math.max(Math.round((now().getTime() - seenAt) / 1000), 0),
+    })),
+  };
 }
 
 async function result(request: FastifyRequest, reply: FastifyReply, { writeback }: WritebackEndpointOptions) {
