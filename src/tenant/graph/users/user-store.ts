@@ -1,6 +1,6 @@
 /** Users as Graph reads and writes them. Every list goes along an index, however many users there are. */
 
-import { type SelectQueryBuilder, sql } from 'kysely';
+import type { SelectQueryBuilder } from 'kysely';
 import type { Queries } from '../../store/database.js';
 import { userPrincipalNameKey } from '../../store/store.js';
 import type { Tables } from '../../store/tables.js';
@@ -88,8 +88,7 @@ function filterUsers<O>(query: SelectQueryBuilder<Tables, 'users', O>, condition
         } else filtered = filtered.where('users.upn_key', 'in', texts.map(userPrincipalNameKey));
         break;
       case 'accountEnabled':
-        // Not as a parameter: users_disabled is for 0 alone, and the planner must see that.
-        filtered = filtered.where(sql<boolean>`users.account_enabled = ${sql.lit(values[0] === true ? 1 : 0)}`);
+        filtered = filtered.where('users.account_enabled', '=', values[0] === true ? 1 : 0);
         break;
       case 'onPremisesSyncEnabled':
         filtered = filtered.where('users.source_anchor', values[0] === true ? 'is not' : 'is', null);
