@@ -45,8 +45,19 @@ import { createWriteback, type Writeback } from './write-back/write-back.js';
 const DAY = 24 * 60 * 60 * 1000;
 /** An agent's next batch and a person's next try come on the connection that is there. */
 const KEEP_ALIVE = 65_000;
-/** For a whole request to come in: 32 MiB at 3 Mbit/s. */
-const REQUEST_TIMEOUT = 100_000;
+/** Milliseconds in which a connection has to come up with something, or is cut. */
+export interface Timeouts {
+  /** TLS. */
+  readonly handshake: number;
+  /** A request's first line and headers, from the connection's beginning on: 16 KiB at most. */
+  readonly head: number;
+  /** The whole request. */
+  readonly request: number;
+  /** Connections that are late are looked for so often. */
+  readonly check: number;
+}
+/** 32 MiB at 3 Mbit/s take 90 seconds. */
+const TIMEOUTS: Timeouts = { handshake: 20_000, head: 20_000, request: 100_000, check: 10_000 };
 /** Every body but an agent's is smaller: a form with a name, a password and a few words. */
 const MAX_FORM = 16 * 1024;
 /** Requests under way get this long at the end; then their connections are cut. */
@@ -66,6 +77,8 @@ export interface TenantDependencies {
   readonly now?: () => Date;
   /** Where `{ env: … }` secrets are looked up; default process.env. */
   readonly env?: Readonly<NodeJS.ProcessEnv>;
+  /** For tests, which do not wait as long. */
+  readonly timeouts?: Timeouts;
 }
 
 export interface RunningTenant {
@@ -157,7 +170,7 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     throw error;
   });
 
-  const server = createServer(tls, context, config);
+  const server = createServer(tls, context, config, deps.timeouts ?? TIMEOUTS);
   await registerRateLimit(server, config.rateLimit);
   oidc.register(server);
   registerProvisioningEndpoint(server, {
@@ -246,13 +259,25 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
 
 type HttpsServer = FastifyInstance<Server>;
 
-function createServer(tls: ServerTls, context: TenantContext, { signIn }: TenantConfig): HttpsServer {
+function createServer(
+  tls: ServerTls,
+  context: TenantContext,
+  { signIn }: TenantConfig,
+  { handshake, head, request, check }: Timeouts,
+): HttpsServer {
   const server = fastify({
-    https: { key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' },
+    https: {
+      key: tls.key,
+      cert: tls.cert,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: handshake,
+      headersTimeout: head,
+      connectionsCheckingInterval: check,
+    },
     logger: false,
     keepAliveTimeout: KEEP_ALIVE,
     // Fastify's default is none: a client that sends its body byte by byte would hold its connection for ever.
-    requestTimeout: REQUEST_TIMEOUT,
+    requestTimeout: request,
     // A closing server ends idle connections and lets the busy ones finish their request.
     forceCloseConnections: 'idle',
     bodyLimit: MAX_FORM,

@@ -11,7 +11,7 @@ import { configSchemas } from '#src/config/schemas.js';
 import { createHasher } from '#src/hasher/create-hasher.js';
 import type { Hasher } from '#src/hasher/types.js';
 import { tenantSchema } from '#src/tenant/config.js';
-import { type RunningTenant, startTenant } from '#src/tenant/server.js';
+import { type RunningTenant, startTenant, type Timeouts } from '#src/tenant/server.js';
 import type { SignInHasher } from '#src/tenant/sign-in/password-check.js';
 
 export const AGENT = { clientId: 'agent-1', secret: 'correct horse battery staple' } as const;
@@ -68,6 +68,7 @@ export interface TestTenantOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly hasher?: SignInHasher & Pick<Hasher, 'info'>;
   readonly now?: () => Date;
+  readonly timeouts?: Timeouts;
   /** More of the environment, for `{ env: … }`. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -116,6 +117,7 @@ export async function startTestTenant(
       ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
     },
     ...(now === undefined ? {} : { now }),
+    ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
   });
   const ca = tenant.caPath === undefined ? undefined : readFileSync(tenant.caPath, 'utf8');
   const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca } });
