@@ -155,6 +155,13 @@ it('the permissions of every call are those of Microsoft Graph', () => {
   }
 });
 
+it('the OpenAPI document is there without a token', async () => {
+  const { status, json } = await tenant.get('/v1.0/openapi.json');
+  expect(status).toBe(200);
+  expect(json.servers).toEqual([{ url: `${tenant.url}/v1.0` }]);
+  expect(json.paths['/users'].get.operationId).toBe('user.list');
+});
+
 describe('tokens', () => {
   it.each([
     ['no bearer', 'Basic cm9vdDpyb290'],

@@ -1,5 +1,6 @@
 /** `/users` and `/me`, to be read. Changes are in user-changes.ts. */
 
+import { userPrincipalNameKey } from '../../store/store.js';
 import { denied, notFound, unsupportedQuery } from '../error.js';
 import { entityReply, LIST_TOP, pageOf, startOf } from '../odata/page.js';
 import { collectionOf } from '../odata/resource.js';
@@ -98,7 +99,7 @@ async function getUser(call: GraphCall<unknown>, id: string): Promise<GraphReply
   // Before looking: who may not see others learns nothing about which there are.
   if (!own && !isPermitted(caller, readUsers)) {
     const row = caller.objectId === undefined ? undefined : await find(call, caller.objectId);
-    if (row === undefined || row.user_principal_name.toLowerCase() !== id.toLowerCase()) throw denied();
+    if (row === undefined || row.upn_key !== userPrincipalNameKey(id)) throw denied();
     return entityReply(call, 'users', user.toJson(row, query.select));
   }
   demandProperties(call, own ? readSelf : readAll);
