@@ -147,6 +147,21 @@ describe('a form', () => {
     expect(site.tenant.verifications()).toBe(before);
   });
 
+  it('that is sent twice at once changes a password once, and leads on both times', async () => {
+    await site.addCloudUser('sven', PASSWORD);
+    const { objectId } = await site.user('sven');
+    const reset = { objectId, newPassword: PASSWORD, forceChangeNextSignIn: true, actor: 'test' };
+    await site.tenant.passwords.reset(reset);
+    await giveName('sven@phs.test');
+    expect((await givePassword(PASSWORD)).location).toBe(`${base}/change`);
+    const fields = { token, old: PASSWORD, new: NEW, confirm: NEW };
+    const changes = await Promise.all([client.post(`${base}/change`, fields), client.post(`${base}/change`, fields)]);
+    expect(changes.map(({ location }) => location)).toEqual([`${base}/done`, `${base}/done`]);
+    // And when it comes again, long after.
+    expect((await client.post(`${base}/change`, fields)).location).toBe(`${base}/done`);
+    expect(await site.signIn('sven', NEW)).toBe(0);
+  });
+
   it('in the address is no form', async () => {
     await giveName('anna@phs.test');
     const before = site.tenant.verifications();
@@ -223,7 +238,13 @@ describe('the step cookie', () => {
 
 describe('a way out', () => {
   it('leads to configured addresses only, whatever the request says', async () => {
-    for (const hint of ['https://evil.example', '//evil.example', 'a@evil.example', 'javascript:alert(1)@fed.test']) {
+    for (const hint of [
+      'https://evil.example',
+      '//evil.example',
+      'a@evil.example',
+      'javascript:alert(1)@fed.test',
+      'https://evil.example/@fed.test',
+    ]) {
       const person = new FormClient(site.tenant);
       const { location = '' } = await person.get(await party.authorizationUrl({ login_hint: hint, domain_hint: hint }));
       expect(location).toMatch(/^\/sign-in\/[\w-]+$/);
