@@ -12,6 +12,8 @@ const ERROR_PASSWORD_RESTRICTION = 0x52d;
 const ERROR_ILL_FORMED_PASSWORD = 0x52c;
 const ERROR_ACCOUNT_DISABLED = 0x533;
 const ERROR_ACCOUNT_LOCKED_OUT = 0x775;
+/** "User cannot change password". */
+const NERR_PASSWORD_CANT_CHANGE = 0x8c3;
 const ERROR_DS_NO_SUCH_OBJECT = 0x2030;
 
 // RFC 4511 4.1.9.
@@ -51,6 +53,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
         : refused(reason);
     }
     case ERROR_ACCESS_DENIED:
+    case NERR_PASSWORD_CANT_CHANGE:
       return failed('rights');
     case ERROR_ACCOUNT_DISABLED:
       return failed('accountDisabled');
