@@ -7,7 +7,7 @@ import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import type { WriteOutcome } from '#src/provisioning/write-back.js';
 import type { SignInUser } from '#src/tenant/store/store.js';
-import { startTestTenant, type TestTenant, temporaryDirectory, testHasher } from '../harness.js';
+import { startTestTenant, type TestTenant, temporaryDirectory, testHasher, vectors } from '../harness.js';
 import { killAgents, WireAgent } from './wire-agent.js';
 
 const OLD = 'Old-Passw0rd-äöü-1742';
@@ -297,6 +297,54 @@ it('a tenant that stops ends polls and waits', async () => {
     await other.close();
     await stopping.remove();
   }
+});
+
+describe('a password that was written back', () => {
+  const [before, stale, newer] = [vectors[0]!, vectors[1]!, vectors[2]!];
+  const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1, 12, 0, seconds));
+  const synchronize = (vector: (typeof vectors)[number], changeDate: Date) =>
+    tenant.store.applyCredentials(
+      [
+        {
+          sourceAnchor: ANCHOR,
+          objectId: undefined,
+          changeDate,
+          salt: Buffer.from(vector.salt, 'hex'),
+          iterations: vector.iterations,
+          hash: Buffer.from(vector.hash, 'hex'),
+          forcePasswordChangeOnLogon: false,
+        },
+      ],
+      { disableExpiration: true, actor: 'agent-1' },
+    );
+  const signIn = async (password: string) => (await tenant.signIn('ann@phs.test', password)).status;
+
+  it('is not undone by an older change on premises that comes late, and gives way to a newer one', async () => {
+    expect(await synchronize(before, at(0))).toEqual(['stored']);
+    const agent = await WireAgent.make(tenant);
+    const polled = agent.poll();
+    await registered(1);
+    const current = (await tenant.store.findSignInUser('ann@phs.test'))!;
+    const changed = tenant.passwords.change({
+      user: current,
+      oldPassword: before.password,
+      newPassword: NEW,
+      clientId: 'app',
+      address: '192.0.2.7',
+      correlationId: '7f1f3bd4-43a6-4d9c-9d53-0c7ae2a7a4ff',
+    });
+    const { id } = (await polled).json;
+    // Between the domain controller's answer and the tenant's store, from one that lags behind.
+    expect(await synchronize(stale, at(5))).toEqual(['stored']);
+    await agent.result(id, { status: 'done', changedAt: at(10).getTime() + 123 });
+    expect(await changed).toEqual({ status: 'changed' });
+    expect(await signIn(NEW)).toBe(200);
+    expect(await synchronize(stale, at(9))).toEqual(['olderChange']);
+    expect(await signIn(NEW)).toBe(200);
+    expect(await synchronize(newer, new Date(at(10).getTime() + 2))).toEqual(['stored']);
+    expect(await signIn(NEW)).toBe(400);
+    expect(await signIn(newer.password)).toBe(200);
+  });
 });
 
 const registered = polls;
