@@ -18,6 +18,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/samba/**', 'test/package/**'],
           testTimeout: 30_000,
+          // Some start a database server or a browser, on a machine that does other things besides.
+          hookTimeout: 60_000,
           // vitest's own choice leaves one core idle, which of two is half.
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },

@@ -5,22 +5,28 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { WRITE_BACK_PATH } from '../provisioning/write-back.js';
 import type { TenantConfig } from './config.js';
 import { PROVISIONING_PATH } from './provisioning/endpoint.js';
+import { bareAddress, ipv6Words } from './sign-in/familiar-places.js';
 
 /** Addresses that are remembered at most; the least recent goes. */
 const ADDRESSES = 50_000;
 
 type Kind = keyof TenantConfig['rateLimit'] | 'provisioning';
 
-/** By the address that was asked for; agents are known by their tokens and send what they must. */
-export function kindOf(url: string): Kind {
-  if (url.startsWith(PROVISIONING_PATH) || url.startsWith(WRITE_BACK_PATH)) return 'provisioning';
-  if (url.startsWith('/v1.0/')) return 'graph';
-  return /^\/[^/]+\/oauth2\/v2\.0\/(token|devicecode)\b/.test(url) ? 'token' : 'pages';
+/**
+ * By the route, since one address can be written in many ways; agents are known by their tokens and send what they
+ * must. Undefined: there is no such address.
+ */
+export function kindOf(route: string | undefined): Kind {
+  if (route === undefined) return 'pages';
+  if (route.startsWith(PROVISIONING_PATH) || route.startsWith(WRITE_BACK_PATH)) return 'provisioning';
+  if (route.startsWith('/v1.0/')) return 'graph';
+  return /\/oauth2\/v2\.0\/(token|devicecode)$/.test(route) ? 'token' : 'pages';
 }
 
-/** One network of IPv6 is one customer's. */
-function keyOf(address: string): string {
-  return address.includes(':') && !address.startsWith('::ffff:') ? address.split(':').slice(0, 4).join(':') : address;
+/** The /64 of an IPv6 address is one customer's, who has all of its addresses. */
+export function sourceOf(address: string): string {
+  const bare = bareAddress(address);
+  return ipv6Words(bare)?.slice(0, 4).join(':') ?? bare;
 }
 
 export async function registerRateLimit(server: FastifyInstance, limits: TenantConfig['rateLimit']): Promise<void> {
@@ -28,9 +34,9 @@ export async function registerRateLimit(server: FastifyInstance, limits: TenantC
     global: true,
     cache: ADDRESSES,
     timeWindow: 60_000,
-    keyGenerator: (request: FastifyRequest) => `${kindOf(request.url)} ${keyOf(request.ip)}`,
+    keyGenerator: (request: FastifyRequest) => `${kindOf(request.routeOptions.url)} ${sourceOf(request.ip)}`,
     max: (request: FastifyRequest) => {
-      const kind = kindOf(request.url);
+      const kind = kindOf(request.routeOptions.url);
       return kind === 'provisioning' ? Number.MAX_SAFE_INTEGER : limits[kind];
     },
     addHeaders: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },

@@ -13,19 +13,28 @@ const NOBODY = 0;
 
 /** The /24 of an IPv4 address, the /48 of an IPv6 address; undefined for what is none. */
 export function networkOf(address: string): string | undefined {
-  // A zone names an interface of this machine.
+  const bare = bareAddress(address);
+  if (isIPv4(bare)) return `${bare.slice(0, bare.lastIndexOf('.'))}.0/24`;
+  const words = ipv6Words(bare);
+  return words && `${words.slice(0, 3).join(':')}::/48`;
+}
+
+/** Without zone, which names an interface of this machine; an IPv4 address that came as IPv6 as itself. */
+export function bareAddress(address: string): string {
   const bare = address.replace(/%.*$/, '');
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
-  if (isIPv4(mapped)) return `${mapped.slice(0, mapped.lastIndexOf('.'))}.0/24`;
-  if (isIP(mapped) !== 6) return undefined;
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
+}
+
+/** The eight words of an IPv6 address, however it is written; undefined for what is none. */
+export function ipv6Words(address: string): string[] | undefined {
+  if (isIP(address) !== 6) return undefined;
   // URL spells an IPv6 address in one way only (RFC 5952).
-  const canonical = new URL(`http://[${mapped}]/`).hostname.slice(1, -1);
+  const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const [head = '', tail] = canonical.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
   const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  const words = [...left, ...Array<string>(zeros).fill('0'), ...right];
-  return `${words.slice(0, 3).join(':')}::/48`;
+  return [...left, ...Array<string>(zeros).fill('0'), ...right];
 }
 
 export interface Place {
