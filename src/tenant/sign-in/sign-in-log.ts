@@ -6,8 +6,8 @@ import type { TenantDatabase } from '../store/database.js';
 import type { FamiliarPlaces } from './familiar-places.js';
 
 const INTERVAL = 250;
-/** Rows a statement: eleven parameters each, and SQLite takes 32,766. */
-const BATCH = 1000;
+/** Rows a statement: others go on between two of them. */
+const BATCH = 300;
 /** While the database cannot be written to; beyond that the oldest are lost, and the count of them is told. */
 const MOST_WAITING = 50_000;
 /** Of what clients send: their id, the correlation id. */
