@@ -12,7 +12,7 @@ import { parse } from 'yaml';
 import type { Hasher } from '#src/hasher/types.js';
 import { temporaryDirectory, testHasher } from '../harness.js';
 import { Clock, RuleSite } from '../rules/site.js';
-import { describeWithChromium, giveName, givePassword, launchChromium, visitor } from './browser.js';
+import { describeWithChromium, giveName, givePassword, launchChromium, START_TIMEOUT, visitor } from './browser.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const text = readFileSync(join(root, 'src/tenant/example-app.md'), 'utf8');
@@ -66,7 +66,7 @@ describeWithChromium('the example application', () => {
     const [said] = await Promise.race([once(application.stdout!, 'data'), once(application, 'exit')]);
     expect(String(said)).toBe(`listening on ${address}\n`);
     browser = await launchChromium();
-  });
+  }, START_TIMEOUT);
   afterAll(async () => {
     application?.kill();
     await browser?.close();

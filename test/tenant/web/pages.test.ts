@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { AxeResults, RunOptions } from 'axe-core';
 import * as client from 'openid-client';
 import type { Browser, Page } from 'playwright-core';
@@ -19,6 +20,7 @@ import {
   givePassword,
   launchChromium,
   RelyingParty,
+  START_TIMEOUT,
   type Visitor,
   visitor,
 } from './browser.js';
@@ -58,7 +60,7 @@ describeWithChromium('the pages in Chromium', () => {
     // Colours are looked at, not their fading.
     person = await visitor(browser, { reducedMotion: 'reduce' });
     page = person.page;
-  });
+  }, START_TIMEOUT);
   afterAll(async () => {
     await browser?.close();
     party?.close();
@@ -132,6 +134,12 @@ describeWithChromium('the pages in Chromium', () => {
       );
     };
   });
+
+  /** For whoever wants to look at the pages: PHSYNC_SCREENSHOTS names a directory. */
+  const shot = async (name: string) => {
+    const { PHSYNC_SCREENSHOTS: folder } = process.env;
+    if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`) });
+  };
 
   /** How each page is come to. */
   const scenes: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -216,12 +224,15 @@ describeWithChromium('the pages in Chromium', () => {
       await page.emulateMedia({ colorScheme: 'light' });
       await page.setViewportSize({ width: 1280, height: 800 });
       await scenes[name]!();
+      await shot(`${name} light`);
       expect(await violations(page)).toEqual([]);
       await page.emulateMedia({ colorScheme: 'dark' });
+      await shot(`${name} dark`);
       expect(await violations(page, { runOnly: ['color-contrast'] })).toEqual([]);
       // 200 % of a window of 640 px, 400 % of one of 1280 (WCAG 1.4.10).
       await page.setViewportSize({ width: 320, height: 640 });
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(320);
+      await shot(`${name} narrow`);
       await page.unrouteAll();
     });
   });

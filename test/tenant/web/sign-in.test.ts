@@ -18,6 +18,7 @@ import {
   launchChromium,
   launchPersistent,
   RelyingParty,
+  START_TIMEOUT,
   type Visitor,
   visitor,
 } from './browser.js';
@@ -59,7 +60,7 @@ describeWithChromium('signing in with Chromium', () => {
     });
     party = await RelyingParty.start(site.tenant);
     browser = await launchChromium();
-  });
+  }, START_TIMEOUT);
   afterEach(async () => {
     for (const person of people.splice(0)) await person.close();
   });
