@@ -195,7 +195,14 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     keepMeSignedIn: config.signIn.keepMeSignedIn,
     seal: await Seal.open(store.database),
   });
-  registerGraph(server, { context, accessTokens: oidc.accessTokens, audit, passwords, realms: signIn.realms });
+  registerGraph(server, {
+    context,
+    accessTokens: oidc.accessTokens,
+    audit,
+    passwords,
+    realms: signIn.realms,
+    administrators: config.administrators,
+  });
   server.get('/health', async () => {
     await store.dirSyncFeatures();
     return { status: 'ok' };

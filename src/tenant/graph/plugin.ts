@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type AccessTokens, type Caller, type CallerCheck, GRAPH_RESOURCE } from '../oidc/caller.js';
+import { userPrincipalNameKey } from '../store/store.js';
 import { readBody } from './body.js';
 import { errorBody, GraphError, notFound, type RequestIds } from './error.js';
 import { parseQuery } from './odata/query.js';
@@ -25,6 +26,8 @@ const METHODS: readonly (Method | 'PUT')[] = ['GET', 'POST', 'PATCH', 'PUT', 'DE
 const RETRY_AFTER = 2;
 
 export interface GraphOptions extends GraphDependencies {
+  /** User principal names. */
+  readonly administrators: readonly string[];
   readonly accessTokens: AccessTokens;
 }
 
@@ -35,11 +38,13 @@ interface RequestState extends RequestIds {
 export function registerGraph(server: FastifyInstance, options: GraphOptions): void {
   const { context, audit, passwords, realms } = options;
   const { store, now, log } = context;
+  const administrators = new Set(options.administrators.map(userPrincipalNameKey));
   const services: GraphServices = {
     context,
     audit,
     passwords,
     realms,
+    isAdministrator: (nameKey) => administrators.has(nameKey),
     database: store.database,
     skipTokens: new SkipTokens(once(() => digestKey(services))),
     now,

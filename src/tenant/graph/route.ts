@@ -22,6 +22,8 @@ export interface GraphDependencies {
 
 /** What handlers share. */
 export interface GraphServices extends GraphDependencies {
+  /** By userPrincipalNameKey(). */
+  readonly isAdministrator: (nameKey: string) => boolean;
   readonly database: TenantDatabase;
   readonly skipTokens: SkipTokens;
   readonly now: () => Date;

@@ -10,7 +10,7 @@ import { PROVISIONING_RESOURCE } from '#src/tenant/oidc/tokens.js';
 import { describePostgres } from '../../postgres.js';
 import { type Reply, temporaryDirectory, testHasher } from '../harness.js';
 import { checkReply } from './conformance.js';
-import { type GraphTenant, provision, startGraphTenant } from './graph-tenant.js';
+import { ADMINISTRATOR, type GraphTenant, provision, startGraphTenant } from './graph-tenant.js';
 
 const hasher = testHasher();
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -202,6 +202,40 @@ describe('permissions within a call', () => {
     expect(await patch('User.ReadWrite.All', { passwordPolicies: 'None', accountEnabled: true })).toBe(204);
     expect(await patch('User-PasswordProfile.ReadWrite.All', { ...password, passwordPolicies: 'None' })).toBe(403);
     expect(await patch('User.EnableDisableAccount.All', {})).toBe(403);
+  });
+
+  it("make nobody an administrator, by a name or by an administrator's password", async () => {
+    const asApp = async (permission: string, method: string, path: string, body?: object) => {
+      const token = await tenant.bearer('app', [permission]);
+      return (await tenant.call(method, path, { token, ...(body === undefined ? {} : { body }) })).status;
+    };
+    const root = `/users/${tenant.administratorId}`;
+    const password = { passwordProfile: { password: 'Taken-Over-9-Easily' } };
+    const chief = { userPrincipalName: 'CHIEF@phs.test' };
+    const newUser = { accountEnabled: true, displayName: 'X', ...chief, ...password };
+    expect(await asApp('User-PasswordProfile.ReadWrite.All', 'PATCH', root, password)).toBe(403);
+    expect(await asApp('User.EnableDisableAccount.All', 'PATCH', root, { accountEnabled: false })).toBe(403);
+    expect(await asApp('User.ReadWrite.All', 'PATCH', root, { userPrincipalName: 'x@phs.test' })).toBe(403);
+    expect(await asApp('User.ReadWrite.All', 'DELETE', root)).toBe(403);
+    expect(await asApp('User.ReadWrite.All', 'POST', '/users', newUser)).toBe(403);
+    const other = { ...newUser, userPrincipalName: 'climber@phs.test' };
+    expect(await asApp('User.ReadWrite.All', 'POST', '/users', other)).toBe(201);
+    expect(await asApp('User.ReadWrite.All', 'PATCH', '/users/climber@phs.test', chief)).toBe(403);
+    expect((await tenant.signIn(ADMINISTRATOR.name, ADMINISTRATOR.password)).status).toBe(200);
+    // What gives nobody anything is not refused, nor is the permission that hands out roles.
+    expect(await asApp('User.ReadWrite.All', 'PATCH', root, { displayName: 'Root' })).toBe(204);
+    const token = await tenant.bearer('app', ['User.ReadWrite.All', 'RoleManagement.ReadWrite.Directory']);
+    expect((await tenant.call('PATCH', '/users/climber@phs.test', { token, body: chief })).status).toBe(204);
+    // A person who acts as oneself, and one who does not.
+    const reset = async (scopes: readonly string[]) =>
+      (
+        await tenant.call('PATCH', '/users/chief@phs.test', {
+          token: await tenant.bearer('user', scopes),
+          body: password,
+        })
+      ).status;
+    expect(await reset(['User-PasswordProfile.ReadWrite.All'])).toBe(403);
+    expect(await reset(['Directory.AccessAsUser.All'])).toBe(204);
   });
 
   it('show basic properties alone with User.ReadBasic.All', async () => {

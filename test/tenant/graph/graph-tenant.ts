@@ -26,12 +26,15 @@ import { checkReply } from './conformance.js';
 
 /** An administrator, by configuration; made at the start. */
 export const ADMINISTRATOR = { name: 'root@phs.test', password: 'Ginger-Beer-4-Everyone' } as const;
+/** Named in the configuration, and not there yet. */
+export const FUTURE_ADMINISTRATOR = 'Chief@phs.test';
 /** Every permission that a route knows: there is an application that has this one alone. */
 const PERMISSIONS = [
   ...new Set(graphRoutes.flatMap(({ permissions }) => [...permissions.delegated, ...permissions.application])),
 ];
 /** Applications that have several. */
 const COMBINATIONS = [
+  ['User.ReadWrite.All', 'RoleManagement.ReadWrite.Directory'],
   ['User.ReadWrite.All', 'User-PasswordProfile.ReadWrite.All'],
   ['IdentityRiskyUser.ReadWrite.All', 'IdentityRiskEvent.Read.All'],
 ];
@@ -76,7 +79,7 @@ const applications = [
 export async function startGraphTenant(
   options: TestTenantOptions & Parameters<typeof startTestTenant>[0],
 ): Promise<GraphTenant> {
-  const config = { administrators: [ADMINISTRATOR.name], applications, ...options.config };
+  const config = { administrators: [ADMINISTRATOR.name, FUTURE_ADMINISTRATOR], applications, ...options.config };
   const tenant = await startTestTenant({ ...options, config });
   const call = (method: string, path: string, raw?: RawOptions) => callRaw(tenant, method, path, raw);
 
@@ -120,7 +123,7 @@ export async function startGraphTenant(
     });
   };
   const made = await call('POST', '/users', {
-    token: await bearer('app', ['User.ReadWrite.All']),
+    token: await bearer('app', ['User.ReadWrite.All', 'RoleManagement.ReadWrite.Directory']),
     body: {
       accountEnabled: true,
       displayName: 'Administrator',

@@ -27,6 +27,14 @@ const patchUsers: Permissions = {
   delegated: [...new Set([...enableAccounts.delegated, ...writePasswords.delegated])],
   application: [...new Set([...enableAccounts.application, ...writePasswords.application])],
 };
+/**
+ * Who becomes an administrator by a name, or gets an administrator's password, gets an administrator's rights: Entra's
+ * sensitive actions. An application needs the permission that hands out roles, a person the one to act as oneself.
+ */
+const manageAdministrators: Permissions = {
+  delegated: ['Directory.AccessAsUser.All'],
+  application: ['RoleManagement.ReadWrite.Directory'],
+};
 const deleteUsers = both('User.ReadWrite.All');
 
 /** PostgreSQL's text has no NUL. */
@@ -97,6 +105,7 @@ export const userChangeRoutes = [
     reply: { status: 201, description: 'The user.', schema: user.schema },
     async handle(call) {
       const { services, body } = call;
+      demandForAdministrators(call, userPrincipalNameKey(body.userPrincipalName));
       checkPassword(body);
       const objectId = await insert(call);
       const { password: newPassword, forceChangePasswordNextSignIn } = body.passwordProfile;
@@ -185,6 +194,7 @@ export const userChangeRoutes = [
       await services.database.transaction(async (queries) => {
         const row = await findUser(queries, params.id!);
         if (row === undefined) throw notFound(params.id!);
+        demandForAdministrators(call, row.upn_key);
         const now = services.now().getTime();
         await queries.updateTable('users').set({ deleted_at: now, updated_at: now }).where('id', '=', row.id).execute();
         await record(call, queries, 'Delete user', { objectId: row.object_id, name: row.user_principal_name }, {});
@@ -204,10 +214,21 @@ function demandFor({ caller, body }: GraphCall<UserChanges>): void {
   }
 }
 
-/** The user, where the change is one that may be made. @throws GraphError 400, 404 */
-async function findChangeable({ body, params }: GraphCall<UserChanges>, queries: Queries): Promise<UserRow> {
+/** @throws GraphError 403 where the name is an administrator's, and the caller may not manage those. */
+function demandForAdministrators({ caller, services }: GraphCall<unknown>, nameKey: string): void {
+  if (services.isAdministrator(nameKey)) demand(caller, manageAdministrators);
+}
+
+/** The user, where the change is one that may be made. @throws GraphError 400, 403, 404 */
+async function findChangeable(call: GraphCall<UserChanges>, queries: Queries): Promise<UserRow> {
+  const { body, params } = call;
   const row = await findUser(queries, params.id!);
   if (row === undefined) throw notFound(params.id!);
+  const { userPrincipalName, accountEnabled, passwordProfile } = body;
+  if (userPrincipalName !== undefined) demandForAdministrators(call, userPrincipalNameKey(userPrincipalName));
+  if (userPrincipalName !== undefined || accountEnabled !== undefined || passwordProfile !== undefined) {
+    demandForAdministrators(call, row.upn_key);
+  }
   if (row.source_anchor !== null) {
     const refused = MASTERED.filter((property) => body[property] !== undefined);
     if (refused.length > 0) throw mastered(refused);
