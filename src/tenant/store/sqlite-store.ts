@@ -3,6 +3,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { sqlite } from '../../state/sqlite.js';
+import { CHUNK, CredentialChunk } from './sqlite-chunks.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import {
   type CredentialChange,
@@ -55,14 +56,17 @@ const insertSql = `
 
 // The older-change rule lies in the statement, so that two agents cannot slip between a check and a write. A password
 // that was set in the cloud gives way to a newer change only: a full synchronization brings the former one again.
-const credentialSql = (column: string) => `
-  INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)
-  SELECT id, ?, ?, ?, ?, ?, 0, ?, ? FROM users WHERE ${column} = ? AND deleted_at IS NULL
+const unlessOlderSql = `
   ON CONFLICT (user_id) DO UPDATE SET
     salt = excluded.salt, iterations = excluded.iterations, hash = excluded.hash, change_date = excluded.change_date,
     force_change = excluded.force_change, origin = 0, changed_at = excluded.change_date, updated_at = excluded.updated_at
-  WHERE change_date IS NULL OR excluded.change_date > change_date OR (excluded.change_date = change_date AND origin = 0)
+  WHERE credentials.change_date IS NULL OR excluded.change_date > credentials.change_date
+    OR (excluded.change_date = credentials.change_date AND credentials.origin = 0)
   RETURNING user_id`;
+const credentialSql = (column: string) => `
+  INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)
+  SELECT id, ?, ?, ?, ?, ?, 0, ?, ? FROM users WHERE ${column} = ? AND deleted_at IS NULL
+  ${unlessOlderSql}`;
 
 const historySql = `
   INSERT INTO credential_history (user_id, at, origin, change_date, iterations, force_change, actor)
@@ -106,6 +110,7 @@ export class SqliteStore implements TenantStore {
   readonly #savepoint: Database.Statement;
   readonly #rollback: Database.Statement;
   readonly #release: Database.Statement;
+  readonly #credentialChunk: CredentialChunk;
   /** Reused for every user. */
   readonly #values: unknown[] = new Array(FLAGS_AT).fill(null);
   readonly #parameters: unknown[] = new Array(FLAGS_AT + attributeColumns.length + 1).fill(null);
@@ -128,6 +133,7 @@ export class SqliteStore implements TenantStore {
     ).pluck();
     this.#credentialByAnchor = prepare(credentialSql('source_anchor')).pluck();
     this.#credentialByObjectId = prepare(credentialSql('object_id')).pluck();
+    this.#credentialChunk = new CredentialChunk(this.database.connection, unlessOlderSql);
     this.#history = prepare(historySql);
     this.#disableExpiration = prepare(disableExpirationSql);
     this.#enableByAnchor = prepare(enableExpirationSql('source_anchor'));
@@ -172,7 +178,15 @@ export class SqliteStore implements TenantStore {
     options: CredentialOptions,
   ): Promise<CredentialOutcome[]> {
     const now = this.#now().getTime();
-    return this.database.exclusively(() => changes.map((change) => this.#applyCredential(change, options, now)));
+    return this.database.exclusively(() => {
+      const outcomes: CredentialOutcome[] = [];
+      while (outcomes.length < changes.length) {
+        if (this.#storeChunk(changes, outcomes, options, now)) continue;
+        const end = Math.min(outcomes.length + CHUNK, changes.length);
+        while (outcomes.length < end) outcomes.push(this.#applyCredential(changes[outcomes.length]!, options, now));
+      }
+      return outcomes;
+    });
   }
 
   async findSignInUser(userPrincipalName: string): Promise<SignInUser | undefined> {
@@ -189,6 +203,25 @@ export class SqliteStore implements TenantStore {
 
   async close(): Promise<void> {
     await this.database.close();
+  }
+
+  /** The next CHUNK of credentials, where they are of different users. */
+  #storeChunk(
+    changes: readonly CredentialChange[],
+    outcomes: CredentialOutcome[],
+    { disableExpiration, actor }: CredentialOptions,
+    now: number,
+  ): boolean {
+    const at = outcomes.length;
+    if (!disableExpiration || at + CHUNK > changes.length) return false;
+    const stored = this.#credentialChunk.store(changes, at, actor, now);
+    if (stored === undefined) return false;
+    for (let i = at; i < at + CHUNK; i++) {
+      const anchor = changes[i]!.sourceAnchor!;
+      if (stored === 'all' || stored.has(anchor)) outcomes.push('stored');
+      else outcomes.push(this.#userByAnchor.get(anchor) === undefined ? 'unknownUser' : 'olderChange');
+    }
+    return true;
   }
 
   #applyUser(change: UserChange, now: number): UserOutcome {
