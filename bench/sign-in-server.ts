@@ -82,12 +82,12 @@ async function serve({ people }: ServerTask): Promise<void> {
     const idToken = scopes.includes('openid')
       ? tokens.idToken(clientId, objectId, personIdClaims(TENANT, person, new Set(scopes)))
       : undefined;
-    const claims = personAccessClaims(TENANT, person, { clientId, confidential: false }, scopes);
+    const claims = personAccessClaims(TENANT, person, { clientId, confidential: false }, scopes, ['pwd']);
     const body = {
       token_type: 'Bearer',
       scope: scopes.join(' '),
       expires_in: TOKEN_LIFETIME,
-      access_token: tokens.accessToken(clientId, objectId, { ...claims, amr: ['pwd'] }),
+      access_token: tokens.accessToken(clientId, objectId, claims),
       ...(idToken === undefined ? {} : { id_token: await idToken }),
     };
     return [200, body];

@@ -14,6 +14,8 @@ import { parseScopes, permittedScopes } from './scopes.js';
 import { clientInfo, personAccessClaims, personIdClaims, TOKEN_LIFETIME, type Tokens } from './tokens.js';
 
 const DEFAULT_SCOPE = 'openid profile';
+/** RFC 8176 */
+const METHODS = ['pwd'] as const;
 
 export interface PasswordGrantOptions {
   readonly context: TenantContext;
@@ -76,7 +78,7 @@ export async function passwordGrant(
   const refreshToken = oidc.includes('offline_access')
     ? issueRefreshToken(provider(), { clientId, objectId: user.objectId, audience, scopes })
     : undefined;
-  const claims = { ...personAccessClaims(tenantId, user, application, scopes), amr: ['pwd'] };
+  const claims = personAccessClaims(tenantId, user, application, scopes, METHODS);
   const accessToken = tokens.accessToken(audience, user.objectId, claims);
   const granted = refreshToken === undefined ? scopes : [...scopes, 'offline_access'];
   return {

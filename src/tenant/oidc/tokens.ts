@@ -31,18 +31,23 @@ export interface TokensOptions {
 /** Claims of every access token for a person; `scp` is for the resource to obey. */
 export function personAccessClaims(
   tenantId: string,
-  person: Person,
+  { objectId, userPrincipalName, displayName }: Person,
   { clientId, confidential }: Pick<Application, 'clientId' | 'confidential'>,
   scopes: readonly string[],
+  methods?: readonly string[],
 ): Claims {
+  // One literal, and undefined for what is not there: spreading parts together took longer than the signature's encoding.
   return {
-    ...namesOf(person),
-    upn: person.userPrincipalName,
+    oid: objectId,
+    preferred_username: userPrincipalName,
+    name: displayName ?? undefined,
+    upn: userPrincipalName,
     appid: clientId,
     azp: clientId,
     azpacr: confidential ? '1' : '0',
     idtyp: 'user',
     scp: scopes.join(' '),
+    amr: methods,
     tid: tenantId,
     ver: '2.0',
   };
@@ -63,22 +68,17 @@ export function applicationAccessClaims(tenantId: string, clientId: string, role
 
 /** Claims about the person in an id token, by scope (Core 5.4). */
 export function personIdClaims(tenantId: string, person: Person, scopes: ReadonlySet<string>): Claims {
-  const { givenName, surname, mail } = person;
-  return {
-    ...namesOf(person),
-    ...(scopes.has('email') && mail !== null ? { email: mail } : {}),
-    ...(scopes.has('profile') && givenName !== null ? { given_name: givenName } : {}),
-    ...(scopes.has('profile') && surname !== null ? { family_name: surname } : {}),
-    tid: tenantId,
-    ver: '2.0',
-  };
-}
-
-function namesOf({ objectId, userPrincipalName, displayName }: Person): Claims {
+  const { objectId, userPrincipalName, displayName, givenName, surname, mail } = person;
+  const profile = scopes.has('profile');
   return {
     oid: objectId,
     preferred_username: userPrincipalName,
     ...(displayName === null ? {} : { name: displayName }),
+    ...(scopes.has('email') && mail !== null ? { email: mail } : {}),
+    ...(profile && givenName !== null ? { given_name: givenName } : {}),
+    ...(profile && surname !== null ? { family_name: surname } : {}),
+    tid: tenantId,
+    ver: '2.0',
   };
 }
 
@@ -105,7 +105,7 @@ export class Tokens {
 
   accessToken(audience: string, subject: string, claims: Claims): string {
     const key = this.#options.keys.current(ACCESS_TOKEN_ALGORITHM);
-    const input = this.#signingInput(key, ACCESS_TOKEN_TYPE, audience, subject, { jti: randomUUID(), ...claims });
+    const input = this.#signingInput(key, ACCESS_TOKEN_TYPE, audience, subject, claims, randomUUID());
     // At once: 26 µs, of which a thread's turn would take most.
     const signature = sign('sha256', Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' });
     return `${input}.${signature.toString('base64url')}`;
@@ -123,19 +123,14 @@ export class Tokens {
     });
   }
 
-  #signingInput(key: SigningKey, typ: string, audience: string, subject: string, claims: Claims): string {
+  #signingInput(key: SigningKey, typ: string, audience: string, subject: string, claims: Claims, jti?: string): string {
     const { issuer, now } = this.#options;
-    const issuedAt = Math.floor(now().getTime() / 1000);
-    const payload = {
-      aud: audience,
-      iss: issuer(),
-      iat: issuedAt,
-      nbf: issuedAt - CLOCK_DIFFERENCE,
-      exp: issuedAt + TOKEN_LIFETIME,
-      sub: subject,
-      ...claims,
-    };
-    return `${this.#header(key, typ)}.${encode(payload)}`;
+    const iat = Math.floor(now().getTime() / 1000);
+    const nbf = iat - CLOCK_DIFFERENCE;
+    const first = { aud: audience, iss: issuer(), iat, nbf, exp: iat + TOKEN_LIFETIME, sub: subject, jti };
+    // Two objects written one behind the other are one, without a third made of both.
+    const json = `${JSON.stringify(first).slice(0, -1)},${JSON.stringify(claims).slice(1)}`;
+    return `${this.#header(key, typ)}.${Buffer.from(json).toString('base64url')}`;
   }
 
   #header({ kid, alg }: SigningKey, typ: string): string {

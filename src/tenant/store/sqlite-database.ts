@@ -7,6 +7,7 @@ import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { sqlite } from '../../state/sqlite.js';
 import type { Queries, TenantDatabase } from './database.js';
 import { migrationsOf } from './migrations.js';
+import { withStatementCache } from './statement-cache.js';
 import type { Tables } from './tables.js';
 
 const OPTIONS: DatabaseOptions = {
@@ -41,7 +42,9 @@ export class SqliteDatabase implements TenantDatabase {
     this.reader.pragma('query_only = ON');
     this.reader.pragma(`cache_size = -${OPTIONS.cacheKiB}`);
     // Its own mutex lets one query or transaction at a time have the connection.
-    this.#queries = new Kysely<Tables>({ dialect: new SqliteDialect({ database: this.connection }) });
+    this.#queries = new Kysely<Tables>({
+      dialect: new SqliteDialect({ database: withStatementCache(this.connection) }),
+    });
   }
 
   run<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
