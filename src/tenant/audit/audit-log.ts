@@ -8,7 +8,9 @@ import type { AuditEntry, AuditLog } from './types.js';
 const MAX_TEXT = 1024;
 const MAX_DETAILS = 16 * 1024;
 
-const cut = (text: string | undefined) => (text === undefined ? null : text.slice(0, MAX_TEXT));
+/** PostgreSQL's text has no NUL. */
+const line = (text: string) => text.slice(0, MAX_TEXT).replaceAll('\0', '\ufffd');
+const lineOrNull = (text: string | undefined) => (text === undefined ? null : line(text));
 
 /** JSON of the changed properties; where they are too long, a word that says so. */
 function detailsOf(details: AuditEntry['details']): string {
@@ -25,16 +27,16 @@ export function createAuditLog(database: TenantDatabase, now: () => Date): Audit
         audit_id: randomUUID(),
         at: now().getTime(),
         actor_kind: actor.kind,
-        actor_id: actor.id.slice(0, MAX_TEXT),
+        actor_id: line(actor.id),
         activity,
         category,
         target_kind: target.kind,
-        target_id: target.id.slice(0, MAX_TEXT),
-        target_name: cut(target.name),
+        target_id: line(target.id),
+        target_name: lineOrNull(target.name),
         result,
-        reason: cut(reason),
+        reason: lineOrNull(reason),
         details: detailsOf(details),
-        correlation_id: cut(correlationId),
+        correlation_id: lineOrNull(correlationId),
       })
       .execute();
   };

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import { PhsyncError } from '../../hasher/errors.js';
 import type { TenantDatabase } from '../store/database.js';
 import type { FamiliarPlaces } from './familiar-places.js';
 
@@ -73,7 +74,7 @@ export class SignInLog {
     try {
       while (this.#entries.length > 0) {
         const entries = this.#entries.slice(0, BATCH);
-        await this.#database.run((queries) => queries.insertInto('sign_ins').values(entries.map(toRow)).execute());
+        await this.#insert(entries);
         // By identity: the oldest may have been dropped meanwhile.
         const written = new Set(entries);
         this.#entries = this.#entries.filter((entry) => !written.has(entry));
@@ -82,7 +83,19 @@ export class SignInLog {
       if (this.#lost > 0) this.#log.error({ lost: this.#lost }, 'entries of the sign-in log were lost');
       this.#lost = 0;
     } catch (err) {
+      // Busy, or away: its turn comes again.
       this.#log.warn({ err, waiting: this.#entries.length }, 'sign-in log not written; tried again');
+    }
+  }
+
+  /** What the database refuses for what it is would hold up all that comes behind it: it is lost, and that is told. */
+  async #insert(entries: readonly (SignInEntry & { readonly at: number })[]): Promise<void> {
+    try {
+      await this.#database.run((queries) => queries.insertInto('sign_ins').values(entries.map(toRow)).execute());
+    } catch (err) {
+      if (!(err instanceof PhsyncError) || err.code !== 'store-failed') throw err;
+      this.#lost += entries.length;
+      this.#log.error({ err }, 'sign-in log refused by the database');
     }
   }
 }

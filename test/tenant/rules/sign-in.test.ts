@@ -5,10 +5,12 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PhsyncError } from '#src/hasher/errors.js';
 import type { Hasher } from '#src/hasher/types.js';
+import { FamiliarPlaces } from '#src/tenant/sign-in/familiar-places.js';
 import type { SignInHasher } from '#src/tenant/sign-in/password-check.js';
 import { createSignIn } from '#src/tenant/sign-in/sign-in.js';
+import { SignInLog } from '#src/tenant/sign-in/sign-in-log.js';
 import type { SignInAttempt } from '#src/tenant/sign-in/types.js';
-import type { Queries } from '#src/tenant/store/database.js';
+import type { Queries, TenantDatabase } from '#src/tenant/store/database.js';
 import type { TenantStore } from '#src/tenant/store/store.js';
 import { startTestTenant, testHasher } from '../harness.js';
 import { describeStores, type StoreSite } from '../stores.js';
@@ -105,6 +107,8 @@ describeStores('sign-in', (newSite) => {
         ['known@elsewhere.test', RIGHT],
         ['', WRONG],
         ['@', WRONG],
+        ['known@phs.test\0', RIGHT],
+        ['\ud800known@phs.test', RIGHT],
         [`${'x'.repeat(5000)}@phs.test`, WRONG],
       ] as const;
       for (const [name, password] of failures) {
@@ -174,6 +178,12 @@ describeStores('sign-in', (newSite) => {
     expect(site.tenant.logText()).not.toMatch(/My.Secret|hunter2|Gu3ssed/);
   });
 
+  it('takes from clients what no database takes', async () => {
+    const odd = { clientId: 'a\0b\ud800', address: '\0', correlationId: 'odd\0' };
+    await site.tenant.signInService.signIn({ ...attempt('known@phs.test', RIGHT), ...odd });
+    expect(await site.logged('odd\ufffd')).toMatchObject({ error_code: 0, address: '\ufffd' });
+  });
+
   it('is familiar from the second sign-in in a network on, for 90 days', async () => {
     await site.addUser('homely');
     await site.sync('homely', { password: RIGHT });
@@ -199,6 +209,55 @@ describeStores('sign-in', (newSite) => {
       queries.selectFrom('familiar_places').select('place_digest').execute(),
     );
     for (const { place_digest } of rows) expect(place_digest).toHaveLength(16);
+  });
+
+  it('what could not be written waits, and what can never be is not waited for', async () => {
+    const store = await where.open({ now: site.clock.now });
+    let failure: PhsyncError | undefined;
+    const database: TenantDatabase = Object.create(store.database, {
+      run: {
+        value: <T>(work: (queries: Queries) => Promise<T>) => {
+          const planted = failure;
+          failure = undefined;
+          return planted === undefined ? store.database.run(work) : Promise.reject(planted);
+        },
+      },
+    });
+    const { digests } = site.tenant.signInService;
+    const places = new FamiliarPlaces(database, digests, site.clock.now);
+    const log = new SignInLog(database, places, site.clock.now, pino({ level: 'silent' }));
+    const entry = {
+      user: undefined,
+      clientId: 'writer',
+      flow: 'refresh',
+      address: '::1',
+      familiar: false,
+      errorCode: 0,
+    } as const;
+    const written = async () => {
+      await log.flush();
+      const rows = await store.database.run((queries) =>
+        queries
+          .selectFrom('sign_ins')
+          .select('correlation_id')
+          .where('client_id', '=', 'writer')
+          .orderBy('id')
+          .execute(),
+      );
+      return rows.map(({ correlation_id }) => correlation_id);
+    };
+    log.record({ ...entry, correlationId: 'waits' });
+    failure = new PhsyncError('store-busy', 'planted: try again');
+    await log.flush();
+    expect(failure).toBeUndefined();
+    expect(await written()).toEqual(['waits']);
+    log.record({ ...entry, correlationId: 'lost' });
+    failure = new PhsyncError('store-failed', 'planted: not this one');
+    expect(await written()).toEqual(['waits']);
+    log.record({ ...entry, correlationId: 'next' });
+    expect(await written()).toEqual(['waits', 'next']);
+    await log.close();
+    await store.close();
   });
 
   it('a busy hasher is 503, and counts for nothing', async () => {
