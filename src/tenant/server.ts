@@ -178,7 +178,14 @@ export async function startTenant(config: TenantConfig, deps: TenantDependencies
     verifyAgentToken: oidc.verifyAgentToken,
     serverName: hostname(),
   });
-  const writeback = createWriteback({ store, now, log: logger, ...config.passwordWriteback });
+  const writeback = createWriteback({
+    store,
+    now,
+    log: logger,
+    ...config.passwordWriteback,
+    onOutcome: (outcome, reason) => context.metrics.writeback(outcome, reason),
+  });
+  context.metrics.watchWriteback(() => writeback.status());
   registerWritebackEndpoints(server, {
     writeback,
     log: logger,

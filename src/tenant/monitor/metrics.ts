@@ -20,6 +20,7 @@ export class Metrics {
   readonly #signIns: Counter<'flow' | 'code'>;
   readonly #provisioned: Counter<'operation' | 'outcome'>;
   readonly #items: Counter<'operation' | 'outcome'>;
+  readonly #writebacks: Counter<'outcome' | 'reason'>;
 
   constructor({ version, hasher }: MetricsOptions) {
     const registers = [this.#registry];
@@ -62,6 +63,12 @@ export class Metrics {
       labelNames: ['operation', 'outcome'],
       registers,
     });
+    this.#writebacks = new Counter({
+      name: 'phsync_tenant_password_writebacks_total',
+      help: 'Passwords on their way to the on-premises directory, by what became of them.',
+      labelNames: ['outcome', 'reason'],
+      registers,
+    });
   }
 
   /** `route` is the pattern, not the address; a request to none of them has none. */
@@ -82,6 +89,24 @@ export class Metrics {
 
   provisioningFailed(operation: string): void {
     this.#provisioned.inc({ operation, outcome: 'failed' });
+  }
+
+  writeback(outcome: string, reason = 'none'): void {
+    this.#writebacks.inc({ outcome, reason });
+  }
+
+  /** Asked at each scrape: the agents that write back, by domain. */
+  watchWriteback(status: () => Promise<{ readonly domains: Readonly<Record<string, number>> }>): void {
+    new Gauge({
+      name: 'phsync_tenant_writeback_agents',
+      help: 'Agents that asked for passwords to write back within the last minute, at any process.',
+      labelNames: ['domain'],
+      registers: [this.#registry],
+      async collect() {
+        this.reset();
+        for (const [domain, agents] of Object.entries((await status()).domains)) this.set({ domain }, agents);
+      },
+    });
   }
 
   /** In Prometheus' text format, with its content type. */

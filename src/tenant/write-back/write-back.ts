@@ -18,6 +18,7 @@ export interface WritebackOptions {
   readonly log: Logger;
   /** How long a person waits for the domain controller. */
   readonly timeoutSeconds: number;
+  readonly onOutcome?: ((outcome: string, reason?: string) => void) | undefined;
 }
 
 export interface WritebackStatus {
@@ -41,7 +42,7 @@ type Written = Awaited<ReturnType<PasswordWriteback['write']>>;
 
 const NUL = /\0/;
 
-export function createWriteback({ store, now, log, timeoutSeconds }: WritebackOptions): Writeback {
+export function createWriteback({ store, now, log, timeoutSeconds, onOutcome }: WritebackOptions): Writeback {
   const milliseconds = () => now().getTime();
   const sender = newProcessName();
   const bus: Bus =
@@ -72,6 +73,7 @@ export function createWriteback({ store, now, log, timeoutSeconds }: WritebackOp
     const id = randomUUID();
     const began = performance.now();
     const told = (outcome: string, reason?: string) => {
+      onOutcome?.(outcome, reason);
       const seconds = Math.round(performance.now() - began) / 1000;
       const line = {
         requestId: id,

@@ -74,7 +74,8 @@ describePostgres(
       expect(opened.newPassword.toString()).toBe(NEW);
       expect((await agent.result(json.id, { status: 'done' })).status).toBe(204);
       expect(await written).toEqual({ status: 'done' });
-      expect((await agent.result(json.id, { status: 'done' })).status).toBe(410);
+      const moved = await agent.at(one);
+      expect((await moved.result(json.id, { status: 'done' })).status).toBe(410);
     });
 
     it('an agent may answer at another one than where it asked', async () => {

@@ -7,6 +7,8 @@ import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import type { WriteOutcome } from '#src/provisioning/write-back.js';
 import type { SignInUser } from '#src/tenant/store/store.js';
+import { Broker } from '#src/tenant/write-back/broker.js';
+import { noBus } from '#src/tenant/write-back/bus.js';
 import { startTestTenant, type TestTenant, temporaryDirectory, testHasher, vectors } from '../harness.js';
 import { killAgents, WireAgent } from './wire-agent.js';
 
@@ -148,16 +150,6 @@ describe('a password on its way on premises', () => {
     expect((await agent.result('7f1f3bd4-43a6-4d9c-9d53-0c7ae2a7a4ff', { status: 'done' })).status).toBe(410);
   });
 
-  it('is given up when the agent that has it says nothing in time', async () => {
-    const agent = await WireAgent.make(tenant);
-    const polled = agent.poll();
-    await registered(1);
-    const changed = change();
-    const { id } = (await polled).json;
-    expect(await changed).toEqual({ status: 'unavailable', message: expect.stringContaining('did not say in time') });
-    expect((await agent.result(id, { status: 'done' })).status).toBe(410);
-  });
-
   it('goes nowhere without an agent', async () => {
     expect(await change()).toEqual({ status: 'unavailable', message: expect.stringContaining('no connection') });
     const elsewhere = await WireAgent.make(tenant, ['second.example']);
@@ -244,6 +236,26 @@ describe('who may poll', () => {
     expect(await Promise.race(nine)).toMatchObject({ status: 429 });
     killAgents();
     await Promise.allSettled(nine);
+  });
+});
+
+describe('without an answer', () => {
+  const id = '7f1f3bd4-43a6-4d9c-9d53-0c7ae2a7a4ff';
+  const sealed = new Map([['agent', 'sealed']]);
+  const broker = () => new Broker({ bus: noBus, process: id, now: Date.now });
+
+  it('the person hears that nobody took the password', async () => {
+    expect(await broker().bring(id, sealed, Date.now() + 20)).toEqual({ status: 'notTaken' });
+  });
+
+  it('or that one took it and said nothing; what it says later nobody hears', async () => {
+    const between = broker();
+    const polled = between.next('agent', new AbortController().signal);
+    const brought = between.bring(id, sealed, Date.now() + 20);
+    expect(await polled).toMatchObject({ id, sealed: 'sealed' });
+    expect(await brought).toEqual({ status: 'noAnswer' });
+    expect(await between.result('agent', id, { status: 'done' })).toBe(false);
+    expect(between.counts).toEqual({ waiting: 0, polls: 0 });
   });
 });
 
