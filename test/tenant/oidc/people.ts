@@ -85,11 +85,17 @@ export class Browser {
     for (const [key, { persistent }] of this.#cookies) if (!persistent) this.#cookies.delete(key);
   }
 
+  /** Where a request to this address really goes. */
+  protected where(url: string): { readonly url: string; readonly dispatcher: Dispatcher } {
+    return { url, dispatcher: this.#dispatcher };
+  }
+
   async #send(url: string, init: { method?: 'POST'; body?: string; headers?: Record<string, string> }) {
-    const { statusCode, headers, body } = await request(url, {
+    const { url: target, dispatcher } = this.where(url);
+    const { statusCode, headers, body } = await request(target, {
       ...init,
       headers: { accept: 'text/html', 'sec-fetch-site': 'same-origin', ...init.headers, cookie: this.cookiesFor(url) },
-      dispatcher: this.#dispatcher,
+      dispatcher,
     });
     const text = await body.text();
     const set = headers['set-cookie'] ?? [];
