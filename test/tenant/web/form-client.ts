@@ -13,9 +13,14 @@ export interface FormReply {
 export class FormClient {
   /** By name; the paths of the tenant's cookies do not overlap within one sign-in. */
   readonly cookies = new Map<string, string>();
-  readonly #tenant: TestTenant;
+  #tenant: TestTenant;
 
   constructor(tenant: TestTenant) {
+    this.#tenant = tenant;
+  }
+
+  /** The next requests go to another process of the same tenant, under the same name. */
+  moveTo(tenant: TestTenant): void {
     this.#tenant = tenant;
   }
 
@@ -49,7 +54,9 @@ export class FormClient {
     body?: string,
   ): Promise<FormReply> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const reply = await request(new URL(address, this.#tenant.url), {
+    // A name that many processes may share stands for each of them.
+    const { pathname, search } = new URL(address, this.#tenant.url);
+    const reply = await request(new URL(pathname + search, `https://127.0.0.1:${this.#tenant.port}`), {
       method,
       dispatcher: this.#tenant.dispatcher,
       headers: { accept: 'text/html', ...(cookie === '' ? {} : { cookie }), ...headers },
