@@ -40,7 +40,11 @@ const CODE_ERRORS: Readonly<Record<string, string>> = {
   AlreadyUsedError: 'This code has been used already. Ask the device for a new one.',
 };
 
-/** RFC 6749 4.1.2.1 and OpenID Connect; whatever else goes wrong is ours. */
+/** Of oidc-provider's routes those that browsers are sent to. */
+const isForPeople = (route: string) =>
+  /^(authorization|resume|code_verification|device_resume|end_session)/.test(route);
+
+/** oidc-provider's name for a cookie or a request that is gone. */
 const sessionIsOver = (error: Error) => error.name === 'SessionNotFound';
 
 export function createProviderPages(context: TenantContext): ProviderPages {
@@ -83,6 +87,11 @@ export function createProviderPages(context: TenantContext): ProviderPages {
 
   return {
     renderError(ctx, out, error) {
+      // A program that takes HTML as well is a program all the same.
+      if (!isForPeople(ctx.oidc.route)) {
+        ctx.body = out;
+        return;
+      }
       const over = sessionIsOver(error);
       put(
         ctx,

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import * as client from 'openid-client';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { fetch as undiciFetch } from 'undici';
@@ -149,6 +150,8 @@ export class RelyingParty {
       const url = new URL(request.url ?? '/', this.origin);
       response.setHeader('content-type', 'text/html; charset=utf-8');
       if (url.pathname !== '/callback') return response.end(`<title>${url.pathname.slice(1)}</title>`);
+      // OAuth 2.0 Form Post Response Mode
+      if (request.method === 'POST') url.search = await text(request);
       this.results.push(await this.#redeem(url));
       response.end('<title>application</title>');
     });

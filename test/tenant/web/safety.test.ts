@@ -338,6 +338,18 @@ describe('every page', () => {
     }
   });
 
+  it('is for people: the token endpoint answers with JSON whoever asks', async () => {
+    const form = {
+      grant_type: 'authorization_code',
+      client_id: 'app',
+      code: 'none',
+      redirect_uri: 'http://127.0.0.1/',
+    };
+    const reply = await client.post(`/${site.tenant.tenantId}/oauth2/v2.0/token`, form, { origin: undefined });
+    expect(reply.status).toBe(400);
+    expect(JSON.parse(reply.text)).toMatchObject({ error: 'invalid_grant' });
+  });
+
   it('has its style sheet at an address of its content, kept by browsers for ever', async () => {
     const { text } = await client.get(`${base}/name`);
     const [, path] = /<link rel="stylesheet" href="([^"]+)">/.exec(text)!;

@@ -105,6 +105,16 @@ describeWithChromium('signing in with Chromium', () => {
       expect(complaints).toEqual([]);
     });
 
+    it('lead back by a form where the application asked for response_mode=form_post', async () => {
+      const { page, complaints } = await newVisitor();
+      await begin(page, { response_mode: 'form_post', login_hint: 'anna@phs.test' });
+      await givePassword(page, PASSWORD);
+      await backAtApplication(page, party);
+      expect(new URL(page.url()).search).toBe('');
+      expect(party.take().claims).toMatchObject({ preferred_username: 'anna@phs.test' });
+      expect(complaints).toEqual([]);
+    });
+
     it('say the same of a wrong password and of a name that nobody has, and never send the password back', async () => {
       await addPerson('bert');
       const seen: string[] = [];
