@@ -289,6 +289,16 @@ describeStores('passwords', (newSite) => {
       expect(await site.signIn('owner', NEW)).toBe(0);
     });
 
+    it('of sixty tries at once to change a password with a guessed old one, ten are answered', async () => {
+      await site.addCloudUser('guessed', CLOUD);
+      const asked = await Promise.all(Array.from({ length: 60 }, (_, i) => request('guessed', `Guess.${i}`, NEW)));
+      const answers = await Promise.all(asked.map((each) => site.tenant.passwords.change(each)));
+      const reasons = answers.map((answer) => (answer.status === 'refused' ? answer.reason : answer.status));
+      expect(reasons.filter((reason) => reason === 'wrongPassword')).toHaveLength(10);
+      expect(reasons.filter((reason) => reason === 'locked')).toHaveLength(50);
+      expect(await site.signIn('guessed', CLOUD)).toBe(50053);
+    });
+
     it('a temporary one is over when its owner has changed it', async () => {
       const objectId = await site.addCloudUser('fresh', CLOUD);
       await reset(objectId, CLOUD, true);
