@@ -9,6 +9,7 @@ import { DISABLE_PASSWORD_EXPIRATION, DISABLE_STRONG_PASSWORD, hasPolicy, withou
 import type { SignInService } from '../sign-in/sign-in.js';
 import type { Queries } from '../store/database.js';
 import { type SignInUser, type TenantStore, userPrincipalNameKey } from '../store/store.js';
+import { CredentialOrigin } from '../store/tables.js';
 import { storeChanged, storeReset } from './cloud-credentials.js';
 import { LONGEST, whatIsWeak } from './complexity.js';
 import type { PasswordChange, PasswordChanges, PasswordRefusal, PasswordWriteback } from './types.js';
@@ -78,7 +79,9 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     const credential = await signIn.passwords.derive(newPassword);
     let changeDate: Date | undefined;
     if (user.synchronized) {
-      const written = await writeback.write({ user, oldPassword, newPassword });
+      // A password that an administrator has reset in the cloud is not the one that the directory on premises knows.
+      const known = user.passwordOrigin === CredentialOrigin.reset ? {} : { oldPassword };
+      const written = await writeback.write({ user, newPassword, ...known });
       if (written.status === 'unavailable') {
         log.warn({ objectId: user.objectId, reason: written.message }, 'password not written back');
         // Not always is it sure that nothing has changed: only the write-back can say so.

@@ -38,7 +38,23 @@ export interface Writeback extends PasswordWriteback {
   close(): Promise<void>;
 }
 
+type WriteRequest = Parameters<PasswordWriteback['write']>[0];
 type Written = Awaited<ReturnType<PasswordWriteback['write']>>;
+
+/** Of the log. */
+interface Line {
+  readonly requestId: string;
+  readonly objectId: string;
+  readonly domain: string;
+  readonly reset: boolean;
+}
+
+interface Prepared {
+  readonly status: 'sealed';
+  readonly id: string;
+  readonly sealed: ReadonlyMap<string, string>;
+  readonly line: Line;
+}
 
 const NUL = /\0/;
 
@@ -57,55 +73,57 @@ export function createWriteback({ store, now, log, timeoutSeconds, onOutcome }: 
   const broker = new Broker({ bus, process: sender, now: milliseconds });
   const agents = new WritebackAgents(store.database, milliseconds);
 
-  async function write(request: Parameters<PasswordWriteback['write']>[0]): Promise<Written> {
+  /** What is left of a request once its passwords are sealed; or the answer, where there is nothing to hand over. */
+  async function prepare(request: WriteRequest): Promise<Prepared | Written> {
     const { user, oldPassword, newPassword } = request;
-    const unavailable = (message: string): Written => ({ status: 'unavailable', message });
     const tooLong = (password: string | undefined) => password !== undefined && password.length > MAX_PASSWORD;
     // What no directory has had for a password; NUL ends a string for many a program on the way.
     if (oldPassword === '' || tooLong(oldPassword)) return wrongPassword();
     if (newPassword === '' || tooLong(newPassword) || NUL.test(newPassword)) {
       return { status: 'refused', reason: 'onPremisesPolicy', message: TOO_LONG };
     }
-    const source = await sourceOf(store, user.objectId);
+    const { objectId } = user;
+    const source = await sourceOf(store, objectId);
     if (source === undefined) return unavailable(NOT_ON_PREMISES);
     const { domain, sourceAnchor } = source;
-    const serving = await agents.serving(domain);
     const id = randomUUID();
-    const began = performance.now();
-    const told = (outcome: string, reason?: string) => {
-      onOutcome?.(outcome, reason);
-      const seconds = Math.round(performance.now() - began) / 1000;
-      const line = {
-        requestId: id,
-        objectId: user.objectId,
-        domain,
-        reset: oldPassword === undefined,
-        outcome,
-        reason,
-      };
-      log[outcome === 'done' || outcome === 'refused' ? 'info' : 'warn']({ ...line, seconds }, 'password write-back');
-    };
+    const line: Line = { requestId: id, objectId, domain, reset: oldPassword === undefined };
+    const serving = await agents.serving(domain);
     if (serving.length === 0) {
-      told('noAgent');
+      tell(line, 0, 'noAgent');
       return unavailable(NO_AGENT);
     }
-    const expires = milliseconds() + timeoutSeconds * 1000;
     const sealed = await sealForAll({ id, domain, sourceAnchor }, oldPassword, newPassword, serving);
-    const brought = await broker.bring(id, sealed, expires);
+    return { status: 'sealed', id, sealed, line };
+  }
+
+  async function bring(prepared: Prepared | Written): Promise<Written> {
+    if (prepared.status !== 'sealed') return prepared;
+    const { id, sealed, line } = prepared;
+    const began = performance.now();
+    const brought = await broker.bring(id, sealed, milliseconds() + timeoutSeconds * 1000);
+    const ms = performance.now() - began;
     if (brought.status !== 'answered') {
-      told(brought.status);
+      tell(line, ms, brought.status);
       const text = { notTaken: NOT_TAKEN, noAnswer: NO_ANSWER, refused: BUSY };
       return unavailable(text[brought.status]);
     }
     const { outcome } = brought;
-    told(outcome.status, 'reason' in outcome ? outcome.reason : undefined);
+    tell(line, ms, outcome.status, 'reason' in outcome ? outcome.reason : undefined);
     return inWords(outcome);
+  }
+
+  function tell(line: Line, ms: number, outcome: string, reason?: string): void {
+    onOutcome?.(outcome, reason);
+    const level = outcome === 'done' || outcome === 'refused' ? 'info' : 'warn';
+    log[level]({ ...line, outcome, reason, seconds: Math.round(ms) / 1000 }, 'password write-back');
   }
 
   return {
     agents,
     broker,
-    write,
+    // Two steps, so that nothing here holds the passwords while the domain controller is waited for.
+    write: (request) => prepare(request).then(bring),
     async isOn() {
       return ((await store.dirSyncFeatures()) & DirSyncFeature.PasswordWriteBack) !== 0;
     },
@@ -120,6 +138,8 @@ export function createWriteback({ store, now, log, timeoutSeconds, onOutcome }: 
     close: () => broker.close(),
   };
 }
+
+const unavailable = (message: string): Written => ({ status: 'unavailable', message });
 
 const wrongPassword = (): Written => ({
   status: 'refused',
