@@ -54,6 +54,8 @@ export class SigningKeys {
   #refreshing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #listeners: (() => void)[] = [];
+  /** Which keys signed when the listeners were called last. */
+  #told = '';
 
   private constructor(options: SigningKeysOptions) {
     this.#options = options;
@@ -69,11 +71,9 @@ export class SigningKeys {
 
   /** The key that signs now. */
   current(alg: SigningAlgorithm): SigningKey {
-    const now = this.#options.now().getTime();
-    const candidates = this.#keys.filter((key) => key.alg === alg && key.activeFrom <= now);
-    const newest = candidates.at(-1);
-    if (newest === undefined) throw new PhsyncError('token-key', `the store has no ${alg} key that may sign`);
-    return newest;
+    const key = this.#currentOf(alg);
+    if (key === undefined) throw new PhsyncError('token-key', `the store has no ${alg} key that may sign`);
+    return key;
   }
 
   /** Each with the one that signs first: what a client may meet or still hold a token of. */
@@ -92,7 +92,7 @@ export class SigningKeys {
     return known();
   }
 
-  /** Called after each change of the set, also one by another process. */
+  /** Called after each change of the set, also one by another process, and when the next key begins to sign. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
@@ -124,6 +124,8 @@ export class SigningKeys {
       );
       await this.refresh();
     }
+    // Time alone makes the next key the one that signs.
+    if (this.#signing() !== this.#told) this.#tell();
   }
 
   /**
@@ -163,7 +165,21 @@ export class SigningKeys {
     this.#keys = rows.map(
       (row) => before.find((key) => same(key, row)) ?? toSigningKey(row.jwk, row.active_from, row.retired_at),
     );
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#told = this.#signing();
     for (const listener of this.#listeners) listener();
+  }
+
+  #signing(): string {
+    return ALGORITHMS.map((alg) => this.#currentOf(alg)?.kid).join(' ');
+  }
+
+  #currentOf(alg: SigningAlgorithm): SigningKey | undefined {
+    const now = this.#options.now().getTime();
+    return this.#keys.findLast((key) => key.alg === alg && key.activeFrom <= now);
   }
 
   /** With `expected` only while that is the newest one: another process may have been first. Returns the new key's id. */

@@ -59,8 +59,14 @@ describeStores('signing keys', (newSite) => {
     // Once more changes nothing, nor does another process.
     await keys.maintain();
     expect(ids(await open())).toEqual(ids(keys));
+    let changes = 0;
+    keys.onChange(() => {
+      changes++;
+    });
     time = START + KEY_LIFETIME;
     await keys.maintain();
+    // Whoever holds the keys in an order of its own must hear of it.
+    expect(changes).toBe(1);
     const second = keys.current('ES256').kid;
     expect(second).not.toBe(first);
     expect(await keys.find(first)).toBeDefined();
