@@ -93,6 +93,41 @@ describe('agent.yaml', () => {
     else expect(parsed).toThrow(message);
   });
 
+  describe('passwordWriteback', () => {
+    const on = `${good}passwordWriteback: { enabled: true }\n`;
+    const keytab = on.replace(
+      'mechanism: ntlm, user: phs.sync, password: { env: PHSYNC_AD_PASSWORD }',
+      'mechanism: kerberos, user: phs.sync, keytab: ./keytab',
+    );
+    const connector = (keys: string) => (text: string) =>
+      text.replace('    directory:\n', `    passwordWriteback: ${keys}\n    directory:\n`);
+
+    test('takes the account of the directory, over LDAPS, where nothing else is said', () => {
+      const config = parse(connector('{ ca: ./ca.pem }')(on));
+      expect(config.connectors[0]!.passwordWriteback).toEqual({
+        enabled: true,
+        tls: 'ldaps',
+        ca: '/etc/phsync/ca.pem',
+      });
+    });
+
+    test('wants an account with a password, and says what for', () => {
+      expect(() => parse(keytab)).toThrow(
+        /connectors\[0\]\.passwordWriteback: expected auth: \{ user: NAME, password: SECRET \}: passwords are set over LDAP/,
+      );
+      for (const keys of ['{ enabled: false }', '{ auth: { user: phs.writer, password: { env: WRITER } } }']) {
+        expect(() => parse(connector(keys)(keytab))).not.toThrow();
+      }
+      expect(() => parse(keytab.replace('enabled: true }\n', 'enabled: false }\n'))).not.toThrow();
+    });
+
+    test.each([
+      ['{ tls: none }', /passwordWriteback\.tls: expected one of "ldaps"\|"starttls"/],
+      ['{ insecure: true }', /passwordWriteback\.insecure: unknown key/],
+      ['{ auth: { user: phs.writer, password: hunter2 } }', /a secret is never written into the configuration/],
+    ])('refuses %s', (keys, message) => expect(() => parse(connector(keys)(on))).toThrow(message));
+  });
+
   test('refuses two enabled connectors for one domain, which would take their users from each other', () => {
     const drs = good.slice(good.indexOf('    directory:\n'), good.indexOf('  - name: lab'));
     const second = drs.replace('PHS.test', 'phs.TEST');
