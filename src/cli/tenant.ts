@@ -142,7 +142,7 @@ Signing keys change every 90 days by themselves; sooner, while the tenant runs:
   phsync tenant rotate-keys --config tenant.yaml
 
 The next keys are published at once and sign a day later, when clients have seen them. --at-once is for a key that others
-know: people sign in anew, agents fetch new tokens.`;
+know: every token that it has signed is refused, and agents and applications fetch new ones.`;
 
 export function command(): Command {
   return new Command('tenant')
