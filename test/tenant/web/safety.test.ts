@@ -274,7 +274,7 @@ describe('a way out', () => {
   });
 });
 
-describe('Keep me signed in, switched off by the administrator', () => {
+describe('"KMSI behavior can be enabled or disabled by the … administrator": switched off, it', () => {
   it('is not offered, and not taken from who asks for it all the same', async () => {
     await giveName('anna@phs.test');
     expect((await client.get(`${base}/password`)).text).not.toContain('Keep me signed in');

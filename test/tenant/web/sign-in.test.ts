@@ -248,7 +248,7 @@ describeWithChromium('signing in with Chromium', () => {
       expect(complaints).toEqual([]);
     });
 
-    it('has expired under the domain’s policy, and is changed the same way', async () => {
+    it('"The default … password policy requires users to change their passwords every 90 days": has expired, and is changed the same way', async () => {
       await site.addCloudUser('gerd', CLOUD_PASSWORD);
       await site.tenant.store.database.run((queries) =>
         queries
@@ -267,7 +267,7 @@ describeWithChromium('signing in with Chromium', () => {
       expect(party.take().claims).toMatchObject({ preferred_username: 'gerd@phs.test' });
     });
 
-    it('of a synchronized user goes on premises first, and what the policy there says is said here', async () => {
+    it('of a synchronized user: "the user will receive the expected prompt … to update their password", which goes on premises first; what the policy there says is said here', async () => {
       await site.addUser('hugo', { dnsDomainName: 'phs.test' });
       await site.sync('hugo', { password: PASSWORD, forceChange: true });
       const { page } = await newVisitor();
