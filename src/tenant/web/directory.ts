@@ -17,6 +17,8 @@ export async function nameOfAccount(database: TenantDatabase, objectId: string):
 
 /** Entra's domain_hint: the federation URL (or '') of that domain, whoever comes; staged rollout does not count then. */
 export async function federationOfHint(database: TenantDatabase, hint: string): Promise<string | undefined> {
+  // PostgreSQL takes no zero byte.
+  if (/\p{Cc}/u.test(hint)) return undefined;
   const row = await database.run((queries) =>
     queries
       .selectFrom('domains')

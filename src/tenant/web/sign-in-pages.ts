@@ -20,6 +20,9 @@ import { interactionPath, type SignInPagesOptions } from './types.js';
 
 type Route = '' | '/name' | '/password' | '/change' | '/account' | '/federated' | '/refused' | '/done';
 
+/** Without control characters, which no directory has in a name and PostgreSQL not in a text. */
+const NAME = /^\P{Cc}+@[^@\s\p{Cc}]+$/u;
+
 /** One request, with what it belongs to. */
 interface Visit {
   readonly interaction: Interaction;
@@ -221,7 +224,7 @@ class SignInFlow {
       step: { name: name.slice(0, MAX_NAME), failure: { field: 'name', message } },
     });
     if (name === '') return wrong(messages.nameMissing);
-    if (name.length > MAX_NAME || !/^.+@[^@\s]+$/.test(name)) return wrong(messages.nameWrong);
+    if (name.length > MAX_NAME || !NAME.test(name)) return wrong(messages.nameWrong);
     const realm = await this.#options.signIn.realm(name);
     return { to: realm.type === 'federated' ? '/federated' : '/password', step: { name } };
   }

@@ -92,4 +92,29 @@ describePostgres('a sign-in over two tenant processes', (postgres) => {
     });
     expect((await redeem(first)).error).toBe('invalid_grant');
   });
+
+  it.each(['\0', 'a\0b@phs.test', '\u001b[31m@phs.test', '\ud800@phs.test', "'; DROP TABLE users; --@phs.test", '%'])(
+    'takes hints and names like %j for text',
+    async (hostile) => {
+      const client = new FormClient(second.tenant);
+      const query = new URLSearchParams({
+        client_id: 'app',
+        response_type: 'code',
+        redirect_uri: 'http://127.0.0.1/callback',
+        scope: 'openid',
+        code_challenge: 'x'.repeat(43),
+        code_challenge_method: 'S256',
+        login_hint: hostile,
+        domain_hint: hostile,
+      });
+      const { base, token } = await client.begin(`/${second.tenant.tenantId}/oauth2/v2.0/authorize?${query}`);
+      const begun = await client.get(base);
+      expect(begun.location).toMatch(/\/(name|password)$/);
+      const named = await client.post(`${base}/name`, { token, name: hostile });
+      expect(named.location).toMatch(/\/(name|password)$/);
+      const tried = await client.post(`${base}/password`, { token, password: hostile });
+      expect(tried.location).toMatch(/\/(name|password)$/);
+      expect((await client.get(tried.location!)).status).toBe(200);
+    },
+  );
 });
