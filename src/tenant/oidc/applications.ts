@@ -76,6 +76,11 @@ export class Applications {
     return this.#applications.get(clientId)?.kind === 'agent';
   }
 
+  /** Client ids. */
+  listed(): Iterable<string> {
+    return this.#applications.keys();
+  }
+
   isListed(clientId: string): boolean {
     return this.#applications.has(clientId);
   }

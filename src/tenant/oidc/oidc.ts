@@ -11,7 +11,7 @@ import { Applications, type ApplicationsOptions } from './applications.js';
 import type { AccessTokens } from './caller.js';
 import { createHandOver } from './hand-over.js';
 import { registerMetadataEndpoints } from './metadata-endpoints.js';
-import { createProvider, type ProviderPages } from './provider.js';
+import { checkApplications, createProvider, type ProviderPages } from './provider.js';
 import { registerProviderEndpoints } from './provider-endpoints.js';
 import { SigningKeys } from './signing-keys.js';
 import { registerTokenEndpoint } from './token-endpoint.js';
@@ -39,12 +39,11 @@ export interface Oidc {
   close(): void;
 }
 
-/** @throws PhsyncError `token-key`, `store-busy`, `store-failed`. */
+/** @throws PhsyncError `config-application`, `token-key`, `store-busy`, `store-failed`. */
 export async function createOidc(options: OidcOptions): Promise<Oidc> {
   const { context, signIn, administrators, formerKeyFile, interactionPath, pages } = options;
   const { store, now, log } = context;
   const keys = await SigningKeys.open({ database: store.database, now, formerFile: formerKeyFile });
-  keys.watch((err) => log.error({ err }, 'signing keys could not be read'));
   const applications = new Applications(options);
   const accounts = new Accounts(store.database, administrators);
   const tokenOptions = { keys, tenantId: store.tenantId, issuer: () => issuerOf(context), now };
@@ -52,14 +51,17 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
   const accessTokens = createAccessTokens(tokenOptions);
   const cookieKey = await derivedKey(context, 'oidc cookies');
 
+  const providerOptions = { context, applications, accounts, keys, cookieKey, interactionPath, pages };
+  await checkApplications(providerOptions);
   let current: Provider | undefined;
   keys.onChange(() => {
     current = undefined;
   });
   const provider = () => {
-    current ??= createProvider({ context, applications, accounts, keys, cookieKey, interactionPath, pages });
+    current ??= createProvider(providerOptions);
     return current;
   };
+  keys.watch((err) => log.error({ err }, 'signing keys could not be read'));
   const handOver = createHandOver({ context, applications, provider });
 
   return {

@@ -1,8 +1,9 @@
 /** What oidc-provider keeps, in `oidc_payloads`: sessions, interactions, grants, codes, refresh tokens, device codes. */
 
 import { createHash } from 'node:crypto';
-import { type AdapterPayload, errors, Provider, type Adapter as ProviderAdapter } from 'oidc-provider';
+import type { AdapterPayload, Adapter as ProviderAdapter } from 'oidc-provider';
 import type { Queries, TenantDatabase } from '../store/database.js';
+import { errors, Provider } from './library.js';
 
 /**
  * Stands for a device code where only its digest is known: found by user code, since the code itself is nowhere. Good

@@ -2,18 +2,13 @@
 
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import {
-  type AllClientMetadata,
-  type Configuration,
-  errors,
-  interactionPolicy,
-  type KoaContextWithOIDC,
-  Provider,
-} from 'oidc-provider';
+import type { AllClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import { PhsyncError } from '../../hasher/errors.js';
 import { issuerOf, type TenantContext } from '../context.js';
 import { type Accounts, isPerson, type Person } from './accounts.js';
 import type { Application, Applications } from './applications.js';
 import { GRAPH_RESOURCE } from './caller.js';
+import { errors, interactionPolicy, Provider } from './library.js';
 import { describeAadsts } from './oauth-error.js';
 import { PayloadStore } from './payload-store.js';
 import { aadstsOf, factsOf, rememberAccountState, shapeAnswers } from './provider-answers.js';
@@ -111,6 +106,24 @@ export function createProvider(options: ProviderOptions): Provider {
   // Koa's own event, which the types do not have.
   (provider as EventEmitter).on('error', failed);
   return provider;
+}
+
+/** What oidc-provider would find at an application's first request. @throws PhsyncError `config-application` */
+export async function checkApplications(options: ProviderOptions): Promise<void> {
+  const { context, applications } = options;
+  // The addresses are not known yet, and not looked at.
+  const provider = createProvider({ ...options, context: { ...context, baseUrl: () => 'https://localhost' } });
+  for (const clientId of applications.listed()) {
+    try {
+      await provider.Client.find(clientId);
+    } catch (cause) {
+      if (!(cause instanceof errors.OIDCProviderError)) throw cause;
+      throw new PhsyncError('config-application', `applications, ${clientId}: ${cause.error_description}`, {
+        cause,
+        facts: { clientId },
+      });
+    }
+  }
 }
 
 function configurationOf(options: ProviderOptions): Configuration {

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Provider from 'oidc-provider';
-import { errors } from 'oidc-provider';
+import { errors } from '../oidc/library.js';
 
 type ProviderInteraction = Awaited<ReturnType<Provider['interactionDetails']>>;
 type ProviderSession = InstanceType<Provider['Session']>;

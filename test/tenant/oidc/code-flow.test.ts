@@ -388,6 +388,21 @@ describe('a refresh token', () => {
   });
 });
 
+describe('a page of another origin (CORS)', () => {
+  const ask = (origin: string) =>
+    tenant.token({ grant_type: 'refresh_token', client_id: 'spa', refresh_token: 'x' }, { headers: { origin } });
+
+  it('may read the answers to its own application, and no other may', async () => {
+    const own = await ask('https://app.example');
+    expect(own.headers['access-control-allow-origin']).toBe('https://app.example');
+    for (const origin of ['https://evil.example', 'https://app.example.evil.example', 'null', 'http://app.example']) {
+      const other = await ask(origin);
+      expect(other.headers, origin).not.toHaveProperty('access-control-allow-origin');
+      expect(other.status).toBe(400);
+    }
+  });
+});
+
 describe('what lies in the database', () => {
   it('opens nothing: neither codes nor tokens nor sessions', async () => {
     const request = await authorizationRequest(spa);
