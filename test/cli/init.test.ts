@@ -90,7 +90,7 @@ describe('phsync init --non-interactive', () => {
     const found = lines.flatMap((line) => /^ *(?:- |#)?(\w+):(?: |$)/.exec(line)?.[1] ?? []);
     const keys = keysOf(describeSchema(agentConfigSchema(configSchemas('/'))));
     const inline =
-      /(auth\.(client|password)|proxy\.|monitor\.|servers\.|Servers\.|cloudFiltered\.)|\.(env|file|credential)$/;
+      /(auth\.(client|password)|proxy\.|monitor\.|asswordWriteback\.|servers\.|Servers\.|cloudFiltered\.)|\.(env|file|credential)$/;
     expect(keys.length).toBeGreaterThan(50);
     expect(keys.filter((key) => !inline.test(key) && !found.includes(key.split('.').at(-1)!))).toEqual([]);
 
@@ -331,6 +331,7 @@ describe('phsync init on a terminal', () => {
         ['Where is tenant.proxy.password', `${DOWN}${DOWN}\r`],
         ['Name of the variable', '\r'],
         ['tenant.healFeature', '\r'],
+        ['passwordWriteback.enabled', 'y'],
         // One domain controller, NTLM, a credential of the service.
         ['directory.domain', 'phs.test\r'],
         ['connectors.name', '\r'],
@@ -355,6 +356,13 @@ describe('phsync init on a terminal', () => {
         ['condition 2', 'mail present false\r'],
         ['condition 3', '\r'],
         ['scope.passwords', `${DOWN}\r`],
+        ['connectors.passwordWriteback.enabled', '\r'],
+        ['passwordWriteback.tls', `${DOWN}\r`],
+        ['passwordWriteback.port', '\r'],
+        ['passwordWriteback.ca', './dc-ca.pem\r'],
+        ['passwordWriteback.auth.user', 'phs.writeback\r'],
+        ['password of the account that sets passwords', `${DOWN}\r`],
+        ['Path of the file', '\r'],
         ['Another domain?', 'y'],
         // Several, and a keytab.
         ['directory.domain', 'emea.phs.test\r'],
@@ -375,6 +383,7 @@ describe('phsync init on a terminal', () => {
         ['directory.timeoutSeconds', '\r'],
         ['scope.include', '\r'],
         ...scope,
+        ['connectors.passwordWriteback.enabled', 'n'],
         ['Another domain?', 'y'],
         // DNS, and a credential cache.
         ['directory.domain', 'apac.phs.test\r'],
@@ -396,6 +405,7 @@ describe('phsync init on a terminal', () => {
         ['directory.timeoutSeconds', '\r'],
         ['scope.include', '\r'],
         ...scope,
+        ['connectors.passwordWriteback.enabled', 'n'],
         ['Another domain?', 'n'],
         ['Write this?', '\r'],
       ],
@@ -409,7 +419,12 @@ describe('phsync init on a terminal', () => {
 
     await loadAgentConfig(join(folder, 'agent.yaml'));
     const { tenant, connectors, ...others } = parse(written());
-    expect(others).toEqual({ stateDir: '/var/lib/phsync', staging: true, monitor: { port: 9464 } });
+    expect(others).toEqual({
+      stateDir: '/var/lib/phsync',
+      staging: true,
+      monitor: { port: 9464 },
+      passwordWriteback: { enabled: true },
+    });
     expect(tenant.proxy).toEqual({
       url: 'http://proxy.phs.test:3128',
       user: 'phsync',
@@ -439,6 +454,11 @@ describe('phsync init on a terminal', () => {
           ],
           passwords: 'PHSFiltered',
         },
+        passwordWriteback: {
+          tls: 'starttls',
+          ca: './dc-ca.pem',
+          auth: { user: 'phs.writeback', password: { file: './writeback-password' } },
+        },
       },
       {
         name: 'emea.phs.test',
@@ -456,6 +476,7 @@ describe('phsync init on a terminal', () => {
           },
         },
         scope: { include: [], exclude: [] },
+        passwordWriteback: { enabled: false },
       },
       {
         name: 'apac.phs.test',
@@ -468,6 +489,7 @@ describe('phsync init on a terminal', () => {
           auth: { mechanism: 'kerberos', credentialCache: 'KEYRING:persistent:990' },
         },
         scope: { include: [], exclude: [] },
+        passwordWriteback: { enabled: false },
       },
     ]);
   });

@@ -13,6 +13,8 @@ const HEAD = [
 /** What keys without a default may look like. */
 const EXAMPLES: Readonly<Record<string, unknown>> = {
   monitor: { port: 9464 },
+  passwordWriteback: { enabled: true },
+  'connectors.passwordWriteback': { tls: 'ldaps', ca: './contoso-ca.pem' },
   'tenant.ca': './tenant-ca.pem',
   'tenant.proxy': { url: 'http://proxy.contoso.com:3128' },
   'connectors.directory.server': 'dc1.contoso.com',

@@ -25,6 +25,7 @@ export interface SecretFile {
 export const DEFAULT_NAMES = {
   clientSecret: { env: 'PHSYNC_AGENT_SECRET', file: 'client-secret' },
   password: { env: 'PHSYNC_AD_PASSWORD', file: 'ad-password' },
+  writebackPassword: { env: 'PHSYNC_WRITEBACK_PASSWORD', file: 'writeback-password' },
   proxyPassword: { env: 'PHSYNC_PROXY_PASSWORD', file: 'proxy-password' },
 } as const;
 export type SecretName = keyof typeof DEFAULT_NAMES;

@@ -8,6 +8,7 @@ import { applyAccount, deduce } from './options.js';
 import { DEFAULT_NAMES, type SecretFile, type SecretName } from './secrets.js';
 
 const CLIENT_SECRET: Path = ['tenant', 'auth', 'clientSecret'];
+const WRITEBACK: Path = ['passwordWriteback', 'enabled'];
 const FIRST: Path = ['connectors', 0];
 
 /** Asks only for what is missing. Secrets that are to be written beside agent.yaml come back. */
@@ -50,6 +51,8 @@ export async function custom(interview: Interview): Promise<SecretFile[]> {
     await interview.rest(['monitor']);
   }
   const files = await tenant(interview);
+  await interview.flag(WRITEBACK);
+  if (getAt(interview.draft, WRITEBACK) === undefined) setAt(interview.draft, ['passwordWriteback'], undefined);
   for (let i = 0; ; i++) {
     files.push(...(await connector(interview, ['connectors', i], i)));
     if (!(await interview.yes('Another domain?', false))) return files;
@@ -94,7 +97,28 @@ async function connector(interview: Interview, at: Path, index: number): Promise
   await interview.list([...at, 'scope', 'exclude']);
   await conditions(interview, [...at, 'scope', 'cloudFiltered']);
   await interview.rest([...at, 'scope']);
+  if (getAt(draft, WRITEBACK) === true) files.push(...(await writeback(interview, at, index)));
   return files;
+}
+
+/** How passwords get back: the account of the directory sets them where no other is named, and it has a password. */
+async function writeback(interview: Interview, at: Path, index: number): Promise<SecretFile[]> {
+  const { draft } = interview;
+  const own: Path = [...at, 'passwordWriteback'];
+  await interview.flag([...own, 'enabled']);
+  if (getAt(draft, [...own, 'enabled']) === false) return [];
+  await interview.rest(own);
+  const optional = getAt(draft, [...at, 'directory', 'auth', 'password']) !== undefined;
+  await interview.text([...own, 'auth', 'user'], { example: 'phs.writeback', optional });
+  if (getAt(draft, [...own, 'auth', 'user']) !== undefined) {
+    const name = DEFAULT_NAMES.writebackPassword.file;
+    const file = index === 0 ? name : `${name}-${index + 1}`;
+    const way = await secretWay(interview, 'Where is the password of the account that sets passwords?', {});
+    return secretBy(interview, way, [...own, 'auth', 'password'], 'writebackPassword', file);
+  }
+  setAt(draft, [...own, 'auth'], undefined);
+  if (Object.keys(getAt(draft, own) ?? {}).length === 0) setAt(draft, own, undefined);
+  return [];
 }
 
 /** `dc1.phs.test`, or `dc1.phs.test=192.0.2.10` where DNS does not say where it is. */
