@@ -21,7 +21,10 @@ const OWNERS: Readonly<Record<string, string>> = {
   clientSecret: "the agent's client secret at the tenant",
   password: "the directory account's password",
   proxy: "the proxy's password",
+  passwordWriteback: 'the password of the account that sets passwords',
 };
+/** Whatever the keys below are called. */
+const LASTING: ReadonlySet<string> = new Set([OWNERS.proxy!, OWNERS.passwordWriteback!]);
 
 /** The environment variables and credentials that the configuration names, in its order, each once. */
 function secretsIn(value: unknown, owner = 'the secret'): Secret[] {
@@ -30,7 +33,7 @@ function secretsIn(value: unknown, owner = 'the secret'): Secret[] {
   if (typeof env === 'string') return [{ what: owner, kind: 'env', name: env }];
   if (typeof credential === 'string') return [{ what: owner, kind: 'credential', name: credential }];
   const all = Object.entries(value).flatMap(([key, child]) =>
-    secretsIn(child, owner === OWNERS.proxy ? owner : OWNERS[key]),
+    secretsIn(child, LASTING.has(owner) ? owner : OWNERS[key]),
   );
   return [...new Map(all.map((secret) => [`${secret.kind} ${secret.name}`, secret])).values()];
 }
@@ -61,6 +64,14 @@ export function nextSteps(draft: Draft, config: string): Step[] {
       what: "Commands for a domain's administrator that give the account its two rights",
       command: `${handed}phsync permissions --config ${file} --grant-command`,
     },
+    ...(getAt(draft, ['passwordWriteback', 'enabled']) === true
+      ? [
+          {
+            what: 'And those that let the account that sets passwords reset them; who shows the old one needs none',
+            command: `${handed}phsync permissions --config ${file} --grant-command --write-back`,
+          },
+        ]
+      : []),
     { what: 'Is everything there?', command: `${handed}phsync diagnose --config ${file}` },
     {
       what: 'One cycle that sends nothing: who would be synchronized?',
