@@ -194,6 +194,9 @@ describe('objects that are refused', () => {
       ],
       [{ ...user('12', { userPrincipalName: 'g@phs.test' }), syncObjectType: 'Group' }, 'ObjectTypeMismatch'],
       [user('x'.repeat(257), { userPrincipalName: 'long@phs.test' }), 'IdentityDataValidationFailed'],
+      // No XML has NUL; the binary form of the wire could, and PostgreSQL would refuse the whole batch for it.
+      [user('16\0', { userPrincipalName: 'nul@phs.test' }), 'IdentityDataValidationFailed'],
+      [user('17', { userPrincipalName: 'nul@phs.test', displayName: 'a\0b' }), 'IdentityDataValidationFailed'],
       [user('14', { userPrincipalName: 'last@second.EXAMPLE' }), 'Success'],
       [user('15', {}, 'Delete'), 'Success'],
     ];

@@ -39,8 +39,11 @@ export function toUserChange(
     if (object.syncObjectType !== 'User') {
       throw new Refusal('ObjectTypeMismatch', `SyncObjectType ${object.syncObjectType.slice(0, 64)} is not User`);
     }
-    if (sourceAnchor === undefined || sourceAnchor === '' || sourceAnchor.length > MAX_ANCHOR) {
-      throw new Refusal('IdentityDataValidationFailed', `SourceAnchor: expected 1 to ${MAX_ANCHOR} characters`);
+    if (sourceAnchor === undefined || sourceAnchor === '' || !isText(sourceAnchor, MAX_ANCHOR)) {
+      throw new Refusal(
+        'IdentityDataValidationFailed',
+        `SourceAnchor: expected 1 to ${MAX_ANCHOR} characters, none NUL`,
+      );
     }
     if (object.syncOperation === 'Delete') return { kind: 'delete', sourceAnchor };
     return { kind: 'upsert', sourceAnchor, attributes: attributesOf(object.propertyValues, domains) };
@@ -90,6 +93,9 @@ function attributesOf(properties: Properties, domains: ReadonlySet<string>): Use
   };
 }
 
+/** PostgreSQL's text has no NUL, and XML 1.0 neither; the binary form of the wire could carry one. */
+const isText = (value: string, most: number) => value.length <= most && !value.includes('\0');
+
 function invalid(name: string, expected: string): Refusal {
   return new Refusal('IdentityDataValidationFailed', `${name}: expected ${expected}`);
 }
@@ -97,8 +103,9 @@ function invalid(name: string, expected: string): Refusal {
 function text(properties: Properties, name: string): string | null | undefined {
   const value = properties.get(name);
   if (value === undefined || value === null) return value;
-  if (typeof value !== 'string' || value.length > MAX_TEXT)
-    throw invalid(name, `text of at most ${MAX_TEXT} characters`);
+  if (typeof value !== 'string' || !isText(value, MAX_TEXT)) {
+    throw invalid(name, `text of at most ${MAX_TEXT} characters, none NUL`);
+  }
   return value;
 }
 
