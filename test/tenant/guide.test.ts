@@ -227,6 +227,13 @@ describe('the tables', () => {
     ]);
     const rows = rowsOf('Monitoring').filter(([name]) => name!.startsWith('phsync_'));
     expect(rows.map(([name, type, , what]) => [name, type, what]).sort()).toEqual(known.sort());
+    // What alerts ask for is there, and each label that they choose by is one of the metric's.
+    const alerts = blocksOf(chapterOf(page, 'Monitoring')).find(({ text }) => text.startsWith('groups:'))!.text;
+    const asked = [...alerts.matchAll(/(phsync_\w+?)(_bucket)?(?:\{(\w+)[=!])/g)];
+    expect(asked.length).toBeGreaterThan(6);
+    for (const [, name, , label] of asked) {
+      expect(rows.find(([known]) => known === name)?.[2]?.split(', '), `${name} ${label}`).toContain(label);
+    }
   });
 
   it('name features, and permissions that open what is said', () => {
