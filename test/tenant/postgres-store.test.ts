@@ -100,7 +100,7 @@ describePostgres(
                   ...order.slice(0, 5).map((sourceAnchor) => ({ kind: 'delete' as const, sourceAnchor })),
                   ...order
                     .slice(5, 9)
-                    .map((name): UserChange => ({ ...upsert(name, ''), attributes: { surname: 'S' } })),
+                    .map((sourceAnchor) => ({ kind: 'upsert' as const, sourceAnchor, attributes: { surname: 'S' } })),
                 ]);
               }
               // Those who were deleted come back under names of their own.
