@@ -15,7 +15,7 @@ import { credentialText, temporaryDirectory, vectors } from '../harness.js';
 
 const main = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const USERS = 12;
-const GUESSES = 60;
+const GUESSES = 30;
 const [WRONG, LOCKED] = [50126, 50053];
 /** No answer: the process died. */
 const LOST = -1;
