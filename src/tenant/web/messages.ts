@@ -54,8 +54,10 @@ export function passwordRefusal(
           'Passwords of this account are changed within your organization only: on a computer of its network, or by its help desk. Then sign in with the new one.',
       };
     case 'writebackUnavailable':
+      // Where the answer was lost, only the write-back knows that the password may have been changed all the same.
       return {
         message:
+          said ||
           'Your organization’s directory cannot be reached just now, so the password was not changed. Try again in some minutes.',
       };
   }

@@ -100,11 +100,6 @@ export class PostgresBus implements Bus {
     await this.#client?.end().catch(() => undefined);
   }
 
-  /** The listening connection is there, or its first try has failed. */
-  ready(): Promise<void> {
-    return this.#connecting;
-  }
-
   async #connect(): Promise<void> {
     if (this.#closed) return;
     const { pool, log } = this.#options;
