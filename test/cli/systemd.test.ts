@@ -244,7 +244,7 @@ describeWithTools('systemd', { 'systemd-analyze': 'systemd' }, () => {
 /** libseccomp comes with systemd; namespaces and the bounding set are root's to change. */
 const isRoot = process.geteuid?.() === 0;
 describe.skipIf(!isRoot)(isRoot ? 'as root' : 'as root (not root)', () => {
-  describeWithTools('the sandbox', { 'systemd-analyze': 'systemd', python3: 'python3' }, () => {
+  describeWithTools('the sandbox', { 'systemd-analyze': 'systemd', python3: 'python3', curl: 'curl' }, () => {
     const sandbox = fileURLToPath(new URL('sandbox.py', import.meta.url));
     let folder: string;
     let hasher: Hasher;

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { postgresMissing } from '#bench/postgres.js';
 import { packageVersion } from '#src/config/version.js';
 import { synchronizationFlags } from '#src/tenant/graph/organization/synchronization-features.js';
 import { graphRoutes } from '#src/tenant/graph/routes.js';
@@ -18,6 +19,7 @@ import { describeAadsts, isAadstsCode } from '#src/tenant/oidc/oauth-error.js';
 import { SigningKeys } from '#src/tenant/oidc/signing-keys.js';
 import { createPool } from '#src/tenant/store/postgres-database.js';
 import { blocksOf, chapterOf } from '../docs/pages.js';
+import { describeWithTools } from '../native/tools.js';
 import { describePostgres } from '../postgres.js';
 import { startTestTenant, type TestTenant, temporaryDirectory, testHasher } from './harness.js';
 import { addPerson, PASSWORD } from './oidc/people.js';
@@ -67,134 +69,142 @@ async function run(script: string, seconds: number): Promise<string> {
   }
 }
 
-it('the commands of the trial and of the chapters behind it run to their end', { timeout: 170_000 }, async () => {
-  const [port, monitor] = await freePorts(2);
-  const last = ({ text }: { text: string }) => text.includes(`rm -r ${TRIAL}`);
-  const ofTrial = blocks.filter((block) => block.heading !== 'PostgreSQL');
-  expect(ofTrial.filter(last)).toHaveLength(1);
-  const script = [...ofTrial.filter((block) => !last(block)), ...ofTrial.filter(last)]
-    .map(({ text }) => text)
-    .join('\n');
-  const output = await run(
-    alias +
-      script
-        .replaceAll(TRIAL, join(folder, 'trial'))
-        .replaceAll('8443', String(port))
-        .replaceAll('9465', String(monitor))
-        // What the last command takes away, and the test wants to see.
-        .replace(
-          'wait $TENANT',
-          `wait $TENANT\ncp tenant.log agent.log phsync-tenant.service openapi.json admin-password '${folder}'`,
-        ),
-    160,
-  );
-  expect(output).toMatch(/^Bearer\ncurl: \(22\).*400\nAADSTS50126: /m);
-  expect(output).toMatch(/^lab\.test: 25 users in scope looked at, 25 passwords sent/m);
-  expect(output).toMatch(/"id":"lab\.test","passwordValidityPeriodInDays":180/);
-  expect(output).toMatch(/"userPrincipalName":"u0000002@lab\.test","passwordPolicies":"DisablePasswordExpiration"/);
-  expect(output).toMatch(/^AADSTS50055: /m);
-  expect(output).toMatch(/^Federated\n\nBearer$/m);
-  expect(output).toMatch(/"objectType":"group"\}\}\nBearer$/m);
-  expect(output).toMatch(/ 1 user newly at high risk/);
-  expect(output).toMatch(/"riskLevel":"high","riskState":"dismissed"/);
-  expect(output).toMatch(/"activityDisplayName":"Update domain"/);
-  expect(output).toMatch(/^phsync_tenant_sign_ins_total\{flow="password",code="0"\} 4$/m);
-  expect(output).toMatch(/^restored from .*26 users, 26 passwords$/m);
-  expect(output).toMatch(/^RS256 {2}[\w-]+\nES256 {2}[\w-]+\nThey are published now and sign in 24 hours/m);
-  const of = (name: string) => readFileSync(join(folder, name), 'utf8');
-  expect(of('phsync-tenant.service')).toContain('\nDescription=Tenant of password hash synchronization');
-  expect(JSON.parse(of('openapi.json')).openapi).toBe('3.1.0');
-  for (const secret of [of('admin-password'), 'Olive-4vvb7d.1', 'Gr33n-Harbour-Lamp', 'u0000002', 'eyJ']) {
-    expect(of('tenant.log') + of('agent.log')).not.toContain(secret);
+const certificates = mkdtempSync(join(tmpdir(), 'phsync-guide-tls-'));
+const key = join(certificates, 'key.pem');
+const cert = join(certificates, 'cert.pem');
+const other = join(certificates, 'other.pem');
+afterAll(() => rmSync(certificates, { recursive: true, force: true }));
+
+/** Two that sign themselves; `key` is that of `cert`, and PostgreSQL's user may read it. */
+function makeCertificates(): void {
+  for (const file of [other, cert]) {
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+        ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', file],
+      ],
+      { stdio: 'ignore' },
+    );
   }
-  expect(output).not.toMatch(/Olive-4vvb7d|Gr33n-Harbour|eyJ/);
-});
-
-const certificate = mkdtempSync(join(tmpdir(), 'phsync-guide-tls-'));
-const key = join(certificate, 'key.pem');
-const cert = join(certificate, 'cert.pem');
-const other = join(certificate, 'other.pem');
-afterAll(() => rmSync(certificate, { recursive: true, force: true }));
-for (const file of [other, cert]) {
-  execFileSync(
-    'openssl',
-    [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-      ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', file],
-    ],
-    { stdio: 'ignore' },
-  );
+  if (process.getuid?.() === 0 && postgresMissing === undefined)
+    execFileSync('chown', ['-R', 'postgres:', certificates]);
 }
-if (process.getuid?.() === 0) execFileSync('chown', ['-R', 'postgres:', certificate]);
 
-describePostgres(
-  'the chapter on PostgreSQL',
-  (postgres) => {
-    let superuser: string;
-    beforeAll(async () => {
-      const url = new URL(await postgres().createDatabase());
-      url.username = 'postgres';
-      url.pathname = '/postgres';
-      superuser = url.href;
-    });
+describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
+  it('the commands of the trial and of the chapters behind it run to their end', { timeout: 170_000 }, async () => {
+    const [port, monitor] = await freePorts(2);
+    const last = ({ text }: { text: string }) => text.includes(`rm -r ${TRIAL}`);
+    const ofTrial = blocks.filter((block) => block.heading !== 'PostgreSQL');
+    expect(ofTrial.filter(last)).toHaveLength(1);
+    const script = [...ofTrial.filter((block) => !last(block)), ...ofTrial.filter(last)]
+      .map(({ text }) => text)
+      .join('\n');
+    const output = await run(
+      alias +
+        script
+          .replaceAll(TRIAL, join(folder, 'trial'))
+          .replaceAll('8443', String(port))
+          .replaceAll('9465', String(monitor))
+          // What the last command takes away, and the test wants to see.
+          .replace(
+            'wait $TENANT',
+            `wait $TENANT\ncp tenant.log agent.log phsync-tenant.service openapi.json admin-password '${folder}'`,
+          ),
+      160,
+    );
+    expect(output).toMatch(/^Bearer\ncurl: \(22\).*400\nAADSTS50126: /m);
+    expect(output).toMatch(/^lab\.test: 25 users in scope looked at, 25 passwords sent/m);
+    expect(output).toMatch(/"id":"lab\.test","passwordValidityPeriodInDays":180/);
+    expect(output).toMatch(/"userPrincipalName":"u0000002@lab\.test","passwordPolicies":"DisablePasswordExpiration"/);
+    expect(output).toMatch(/^AADSTS50055: /m);
+    expect(output).toMatch(/^Federated\n\nBearer$/m);
+    expect(output).toMatch(/"objectType":"group"\}\}\nBearer$/m);
+    expect(output).toMatch(/ 1 user newly at high risk/);
+    expect(output).toMatch(/"riskLevel":"high","riskState":"dismissed"/);
+    expect(output).toMatch(/"activityDisplayName":"Update domain"/);
+    expect(output).toMatch(/^phsync_tenant_sign_ins_total\{flow="password",code="0"\} 4$/m);
+    expect(output).toMatch(/^restored from .*26 users, 26 passwords$/m);
+    expect(output).toMatch(/^RS256 {2}[\w-]+\nES256 {2}[\w-]+\nThey are published now and sign in 24 hours/m);
+    const of = (name: string) => readFileSync(join(folder, name), 'utf8');
+    expect(of('phsync-tenant.service')).toContain('\nDescription=Tenant of password hash synchronization');
+    expect(JSON.parse(of('openapi.json')).openapi).toBe('3.1.0');
+    for (const secret of [of('admin-password'), 'Olive-4vvb7d.1', 'Gr33n-Harbour-Lamp', 'u0000002', 'eyJ']) {
+      expect(of('tenant.log') + of('agent.log')).not.toContain(secret);
+    }
+    expect(output).not.toMatch(/Olive-4vvb7d|Gr33n-Harbour|eyJ/);
+  });
 
-    it('leads to a tenant on it, over TLS', { timeout: 120_000 }, async () => {
-      const chapter = blocksOf(chapterOf(page, 'PostgreSQL'));
-      const sql = chapter.find(({ language }) => language === 'sql')!.text;
-      const client = new pg.Client({ connectionString: superuser });
-      await client.connect();
-      // The server of the tests has a role of that name.
-      for (const statement of sql.replaceAll('phsync', 'guide').split('\n')) await client.query(statement);
-      const [port] = await freePorts(1);
-      const base = `stateDir: ./postgres-state\nlisten: { port: ${port} }\ndomains: [{ name: contoso.com }]\n`;
-      writeFileSync(join(folder, 'tenant.yaml'), base);
-      const { host } = new URL(superuser);
-      const { text } = chapter.find(({ language }) => language === 'sh')!;
-      const script = text
-        .replace('db.contoso.com:5432', host)
-        .replaceAll('//phsync:', '//guide:')
-        .replace('/phsync?', '/guide?')
-        .replace('/etc/phsync-tenant/db-ca.pem', cert)
-        .replace(
-          /^phsync tenant .*$/m,
-          '$& > out 2> log & PID=$!\nuntil grep -q trust out || ! kill -0 $PID; do sleep 0.2; done\ncat out log',
+  beforeAll(makeCertificates);
+  describePostgres(
+    'the chapter on PostgreSQL',
+    (postgres) => {
+      let superuser: string;
+      beforeAll(async () => {
+        const url = new URL(await postgres().createDatabase());
+        url.username = 'postgres';
+        url.pathname = '/postgres';
+        superuser = url.href;
+      });
+
+      it('leads to a tenant on it, over TLS', { timeout: 120_000 }, async () => {
+        const chapter = blocksOf(chapterOf(page, 'PostgreSQL'));
+        const sql = chapter.find(({ language }) => language === 'sql')!.text;
+        const client = new pg.Client({ connectionString: superuser });
+        await client.connect();
+        // The server of the tests has a role of that name.
+        for (const statement of sql.replaceAll('phsync', 'guide').split('\n')) await client.query(statement);
+        const [port] = await freePorts(1);
+        const base = `stateDir: ./postgres-state\nlisten: { port: ${port} }\ndomains: [{ name: contoso.com }]\n`;
+        writeFileSync(join(folder, 'tenant.yaml'), base);
+        const { host } = new URL(superuser);
+        const { text } = chapter.find(({ language }) => language === 'sh')!;
+        const script = text
+          .replace('db.contoso.com:5432', host)
+          .replaceAll('//phsync:', '//guide:')
+          .replace('/phsync?', '/guide?')
+          .replace('/etc/phsync-tenant/db-ca.pem', cert)
+          .replace(
+            /^phsync tenant .*$/m,
+            '$& > out 2> log & PID=$!\nuntil grep -q trust out || ! kill -0 $PID; do sleep 0.2; done\ncat out log',
+          );
+        const output = await run(`${alias}cd '${folder}'\n${script}\nkill -TERM $PID\nwait $PID\n`, 100);
+        expect(output).toMatch(/^tenant [0-9a-f-]{36} at https:/m);
+        expect(output).not.toContain('SECURITY WARNING');
+        const { rows } = await client.query(
+          "SELECT datname FROM pg_database JOIN pg_roles r ON datdba = r.oid WHERE rolname = 'guide'",
         );
-      const output = await run(`${alias}cd '${folder}'\n${script}\nkill -TERM $PID\nwait $PID\n`, 100);
-      expect(output).toMatch(/^tenant [0-9a-f-]{36} at https:/m);
-      expect(output).not.toContain('SECURITY WARNING');
-      const { rows } = await client.query(
-        "SELECT datname FROM pg_database JOIN pg_roles r ON datdba = r.oid WHERE rolname = 'guide'",
-      );
-      expect(rows).toEqual([{ datname: 'guide' }]);
-      await client.end();
-    });
+        expect(rows).toEqual([{ datname: 'guide' }]);
+        await client.end();
+      });
 
-    it.each([
-      ['?sslmode=verify-full', 'cert', 'TLS'],
-      ['?sslmode=verify-full', 'other', 'refused'],
-      ['?sslmode=require', 'other', 'refused'],
-      ['?sslmode=prefer', 'other', 'refused'],
-      ['?sslmode=verify-ca', 'other', 'refused'],
-      ['?sslmode=no-verify', 'other', 'TLS'],
-      ['?sslmode=disable', undefined, 'no TLS'],
-      ['', undefined, 'no TLS'],
-    ] as const)('%s with the authority %s: %s', async (mode, authority, expected) => {
-      const files = { cert, other };
-      const more = authority === undefined ? '' : `&sslrootcert=${files[authority]}`;
-      const pool = createPool({ url: `${superuser}${mode}${more}`, maxConnections: 1 });
-      try {
-        const found = await pool
-          .query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')
-          .then(({ rows: [{ ssl }] }) => (ssl ? 'TLS' : 'no TLS'))
-          .catch((error: Error) => (/certificate/.test(error.message) ? 'refused' : error.message));
-        expect(found).toBe(expected);
-      } finally {
-        await pool.end();
-      }
-    });
-  },
-  { settings: { ssl: 'on', ssl_cert_file: `'${cert}'`, ssl_key_file: `'${key}'` } },
-);
+      it.each([
+        ['?sslmode=verify-full', 'cert', 'TLS'],
+        ['?sslmode=verify-full', 'other', 'refused'],
+        ['?sslmode=require', 'other', 'refused'],
+        ['?sslmode=prefer', 'other', 'refused'],
+        ['?sslmode=verify-ca', 'other', 'refused'],
+        ['?sslmode=no-verify', 'other', 'TLS'],
+        ['?sslmode=disable', undefined, 'no TLS'],
+        ['', undefined, 'no TLS'],
+      ] as const)('%s with the authority %s: %s', async (mode, authority, expected) => {
+        const files = { cert, other };
+        const more = authority === undefined ? '' : `&sslrootcert=${files[authority]}`;
+        const pool = createPool({ url: `${superuser}${mode}${more}`, maxConnections: 1 });
+        try {
+          const found = await pool
+            .query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')
+            .then(({ rows: [{ ssl }] }) => (ssl ? 'TLS' : 'no TLS'))
+            .catch((error: Error) => (/certificate/.test(error.message) ? 'refused' : error.message));
+          expect(found).toBe(expected);
+        } finally {
+          await pool.end();
+        }
+      });
+    },
+    { settings: { ssl: 'on', ssl_cert_file: `'${cert}'`, ssl_key_file: `'${key}'` } },
+  );
+});
 
 /** The rows of the chapter's tables, by their columns. */
 const rowsOf = (title: string) =>
