@@ -104,6 +104,15 @@ export function createProviderPages(context: TenantContext): ProviderPages {
     },
     deviceFlow: {
       userCodeInputSource(ctx, _form, _out, error) {
+        const { session } = ctx.oidc;
+        // After an error the form's secret comes too late for a session that is not kept yet: oidc-provider would fail on
+        // it. So the person, whose session has ended, begins with a form of a new one.
+        if (error !== undefined && session !== undefined && session.exp === undefined) {
+          Object.assign(session, { touched: false });
+          ctx.status = 303;
+          ctx.redirect(ctx.oidc.urlFor('code_verification'));
+          return;
+        }
         const code = error !== undefined && 'userCode' in error ? error.userCode : undefined;
         deviceCode(ctx, typeof code === 'string' ? code : undefined, error);
       },
