@@ -105,6 +105,22 @@ describe('a device', () => {
     expect(await poll(device_code)).toBe('authorization_pending');
   });
 
+  it('has a form of a new session, and no failure, where the session has ended or never was', async () => {
+    const { user_code } = await ask();
+    for (const path of ['deviceauth', 'deviceauth/x']) {
+      const stranger = new Browser(tenant.dispatcher);
+      const reply =
+        path === 'deviceauth'
+          ? await stranger.post(url(path), { xsrf: 'x', user_code, confirm: 'yes' })
+          : await stranger.get(url(path));
+      const page = await follow(stranger, tenant, reply);
+      expect(page.status).toBe(200);
+      const next = await stranger.post(actionOf(page), { ...hiddenFields(page.text), user_code });
+      expect(next.text).toContain('on another device?');
+    }
+    expect(tenant.logText()).not.toContain('request failed');
+  });
+
   it('is not found by trying codes: there are too many', async () => {
     const codes = await Promise.all(Array.from({ length: 20 }, ask));
     // 20 letters in 8 places (RFC 8628 6.1): 34 bits, for a quarter of an hour.
