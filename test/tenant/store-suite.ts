@@ -270,6 +270,58 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       expect(user?.credential?.hash).toEqual(batch[3]!.hash);
     });
 
+    it('does the same in a large batch, one by one: stored, older, unknown, deleted, twice', async () => {
+      const names = Array.from({ length: 300 }, (_, i) => `u${i}`);
+      await store.applyUsers(names.map((name) => upsert(name, { userPrincipalName: `${name}@phs.test` })));
+      await store.applyUsers([{ kind: 'delete', sourceAnchor: 'u70' }]);
+      await store.database.run((db) =>
+        db
+          .updateTable('users')
+          .set({ password_policies: 'DisableStrongPassword' })
+          .where('source_anchor', 'in', ['u5', 'u205'])
+          .execute(),
+      );
+      const at = (name: string, time: number) => credential(name, { changeDate: new Date(time) });
+      expect(await store.applyCredentials([at('u3', 2000), at('u203', 2000)], DISABLE)).toEqual(['stored', 'stored']);
+      const expected = (name: string) =>
+        name === 'u70' || name === 'nobody' ? 'unknownUser' : ['u3', 'u203'].includes(name) ? 'olderChange' : 'stored';
+      // Nobody among the first hundred, and one twice among the last.
+      const batch = [...names.slice(0, 20), 'nobody', ...names.slice(20), 'u299', 'u1'];
+      const changes = batch.map((name) => at(name, 1000));
+      expect(await store.applyCredentials(changes, DISABLE)).toEqual(batch.map(expected));
+      const rows = await store.database.run((db) =>
+        db
+          .selectFrom('users')
+          .leftJoin('credentials', 'user_id', 'id')
+          .select(['source_anchor', 'password_policies', 'change_date', 'hash'])
+          .execute(),
+      );
+      for (const { source_anchor: name, password_policies, change_date, hash } of rows) {
+        const was = ['u3', 'u203'].includes(name!) ? 2000 : 1000;
+        expect(change_date, name!).toBe(name === 'u70' ? null : was);
+        const last = changes.filter((change) => change.sourceAnchor === name).at(-1)!;
+        if (name !== 'u70') expect(Buffer.from(last.hash).equals(hash!), name!).toBe(was === 1000);
+        const policy = ['u5', 'u205'].includes(name!)
+          ? 'DisablePasswordExpiration, DisableStrongPassword'
+          : 'DisablePasswordExpiration';
+        expect(password_policies, name!).toBe(name === 'u70' ? null : policy);
+      }
+      const history = await store.database.run((db) =>
+        db
+          .selectFrom('credential_history')
+          .innerJoin('users', 'users.id', 'user_id')
+          .select(['source_anchor', 'change_date', 'actor', 'origin', 'iterations', 'at'])
+          .execute(),
+      );
+      expect(history).toHaveLength(2 + batch.filter((name) => expected(name) === 'stored').length);
+      expect(history.filter((row) => row.source_anchor === 'u299')).toEqual(
+        Array(2).fill({
+          source_anchor: 'u299',
+          ...{ change_date: 1000, actor: 'agent-1', origin: 0, iterations: 1000, at: now.getTime() },
+        }),
+      );
+    });
+
     it('does not know users who are not there', async () => {
       const nobody = credential(undefined);
       const other = credential(undefined, { objectId: '00000000-0000-4000-8000-000000000000' });

@@ -216,7 +216,8 @@ async function restoreFiles(
     const here = await readIfThere(path);
     if (here === text) continue;
     if (here !== undefined && !replace) kept.push(name);
-    else await writePrivate(path, text);
+    // Clients are to read what they trust.
+    else await writePrivate(path, text, name === 'ca.pem' ? 0o644 : 0o600);
   }
   return kept;
 }
