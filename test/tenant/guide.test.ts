@@ -11,12 +11,18 @@ import pg from 'pg';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { postgresMissing } from '#bench/postgres.js';
+import { parseConfig } from '#src/config/load-config.js';
 import { packageVersion } from '#src/config/version.js';
+import { MAX_MESSAGE_BYTES } from '#src/provisioning/soap.js';
+import { tenantSchema } from '#src/tenant/config.js';
+import { LIST_TOP } from '#src/tenant/graph/odata/page.js';
 import { synchronizationFlags } from '#src/tenant/graph/organization/synchronization-features.js';
 import { graphRoutes } from '#src/tenant/graph/routes.js';
 import { Metrics } from '#src/tenant/monitor/metrics.js';
 import { describeAadsts, isAadstsCode } from '#src/tenant/oidc/oauth-error.js';
 import { SigningKeys } from '#src/tenant/oidc/signing-keys.js';
+import { DEFAULT_VALIDITY_DAYS } from '#src/tenant/policies/domains.js';
+import { MAX_ITERATIONS, MIN_ITERATIONS, limits as provisioning } from '#src/tenant/provisioning/limits.js';
 import { createPool } from '#src/tenant/store/postgres-database.js';
 import { blocksOf, chapterOf } from '../docs/pages.js';
 import { describeWithTools } from '../native/tools.js';
@@ -214,6 +220,29 @@ const rowsOf = (title: string) =>
     .map((line) => line.slice(2, -2).split(' | '));
 
 describe('the tables', () => {
+  it('have the limits and defaults that are in force', () => {
+    const yaml = 'stateDir: ./s\nlisten: { port: 0 }\ndomains: [{ name: contoso.com }]\n';
+    const { rateLimit, signIn, retention, passwordWriteback } = parseConfig(yaml, '/etc/tenant.yaml', tenantSchema);
+    const limits = chapterOf(page, 'Limits');
+    expect(limits).toContain(
+      `| ${rateLimit.token} for tokens, ${rateLimit.graph} to Graph, ${rateLimit.pages} for everything else`,
+    );
+    expect(limits).toContain(
+      `in an agent's request | ${provisioning.objectsPerBatch} each, ${MAX_MESSAGE_BYTES / 2 ** 20} MiB |`,
+    );
+    expect(provisioning.credentialsPerBatch).toBe(provisioning.objectsPerBatch);
+    expect(limits).toContain(`| ${MIN_ITERATIONS} to ${MAX_ITERATIONS.toLocaleString('en')} |`);
+    expect(limits).toContain(`| ${LIST_TOP.byDefault} unless \`$top\` says otherwise, at most ${LIST_TOP.most} |`);
+    const rules = rowsOf('Rules, and where each is switched');
+    const of = (words: string) => rules.find(([rule]) => rule!.includes(words))![2];
+    expect(of('smart lockout')).toBe(`${signIn.lockoutThreshold}, ${signIn.lockoutSeconds}`);
+    expect(of('days until')).toBe(String(DEFAULT_VALIDITY_DAYS));
+    expect([retention.signIns, retention.audit, retention.deletedUsers]).toEqual([30, 30, 30]);
+    expect(chapterOf(page, 'Behind a proxy')).toContain(
+      `passwordWriteback.timeoutSeconds\` (${passwordWriteback.timeoutSeconds})`,
+    );
+  });
+
   it('have every AADSTS number that the tenant says, and no other', async () => {
     const told = rowsOf('What people see').flatMap(([codes]) => codes!.match(/\d+/g) ?? []);
     for (const code of told) expect(isAadstsCode(Number(code)), code).toBe(true);
