@@ -44,6 +44,8 @@ interface Cookie {
   readonly value: string;
   readonly path: string;
   readonly persistent: boolean;
+  /** Milliseconds since 1970. */
+  readonly expires: number | undefined;
 }
 
 /** Keeps cookies by their paths, as a browser does, and follows nothing by itself. */
@@ -114,7 +116,13 @@ export class Browser {
     const expires = attribute('expires');
     const key = `${name}\n${path}`;
     if (expires !== undefined && Date.parse(expires) <= Date.now()) this.#cookies.delete(key);
-    else this.#cookies.set(key, { value: value.join('='), path, persistent: expires !== undefined });
+    else
+      this.#cookies.set(key, {
+        value: value.join('='),
+        path,
+        persistent: expires !== undefined,
+        expires: expires === undefined ? undefined : Date.parse(expires),
+      });
   }
 }
 
