@@ -194,10 +194,6 @@ describePostgres(
           })
           .execute();
         await db
-          .insertInto('signing_keys')
-          .values({ kid: 'k', jwk: '{"kty":"RSA"}', created_at: at, active_from: at, retired_at: null })
-          .execute();
-        await db
           .insertInto('writeback_agents')
           .values({ client_id: 'c', instance_id: 'i', public_key: '{}', domains: '[]', seen_at: at })
           .execute();
@@ -249,6 +245,17 @@ describePostgres(
       ['postgres', 'postgres'],
     ])('takes all from %s to %s', { timeout: 60_000 }, async (from, to) => {
       const source = await newPlace(from);
+      const serve = (place: Place) =>
+        startTestTenant({
+          ...{ stateDir: place.stateDir, hasher, config: { domains: [{ name: 'phs.test' }] } },
+          ...(place.url === undefined ? {} : { databaseUrl: place.url }),
+        });
+      // It makes its keys when it starts.
+      const first = await serve(source);
+      const { keys } = (await first.get('/organizations/discovery/v2.0/keys')).json;
+      expect(keys.length).toBeGreaterThan(0);
+      await first.store.database.run((db) => db.deleteFrom('domains').execute());
+      await first.close();
       await withStore(source, async (store) => {
         await addUsers(store, 0, 1500);
         await store.applyUsers([{ kind: 'delete', sourceAnchor: 'u3' }]);
@@ -270,14 +277,12 @@ describePostgres(
       expect(await contents(target)).toEqual(before);
       // A tenant on it signs in with the restored password, and numbers go on behind the restored ones.
       await withStore(target, (store) => addUsers(store, 1500, 1501));
-      const tenant = await startTestTenant({
-        ...{ stateDir: target.stateDir, hasher, config: { domains: [{ name: 'phs.test' }] } },
-        ...(target.url === undefined ? {} : { databaseUrl: target.url }),
-      });
+      const tenant = await serve(target);
       try {
         await tenant.store.database.run((db) =>
           db.updateTable('domains').set({ authentication_type: 'Managed' }).execute(),
         );
+        expect((await tenant.get('/organizations/discovery/v2.0/keys')).json.keys).toEqual(keys);
         for (const name of ['u1', 'u1500']) {
           expect((await tenant.signIn(`${name}@phs.test`, vectors[0]!.password)).status).toBe(200);
         }
