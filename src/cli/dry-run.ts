@@ -4,8 +4,8 @@ import type { CycleReport, CycleRequest } from '../agent/agent.js';
 import type { AgentConfig } from '../agent/config.js';
 import { createAgent } from '../agent/create-agent.js';
 import { oneLine } from '../agent/diagnosis/text.js';
-import { createLog } from '../agent/events/log.js';
 import { copyState, type PlannedChange, plannedChange } from '../agent/rehearsal.js';
+import { createLog } from '../log/log.js';
 import { counted, exitCodes } from './output.js';
 
 /** The document is written as it comes about: a first synchronization has as many entries as there are users. */

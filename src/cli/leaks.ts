@@ -4,10 +4,10 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
-import { pino } from 'pino';
 import { fileErrorText } from '../config/file-error.js';
 import { createHasher } from '../hasher/create-hasher.js';
 import { PhsyncError } from '../hasher/errors.js';
+import { createLog } from '../log/log.js';
 import { createAuditLog } from '../tenant/audit/audit-log.js';
 import { loadTenantConfig } from '../tenant/config.js';
 import { importLeaks, type LeakCounts } from '../tenant/risk/import-leaks.js';
@@ -32,7 +32,7 @@ const PROGRESS_MS = 1000;
 async function run(file: string, options: Options): Promise<void> {
   const config = await loadTenantConfig(options.config);
   const input = await openInput(file);
-  const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const log = createLog(config.logLevel);
   const stop = stopSignal();
   const hasher = createHasher({ allowMd5InFips: config.allowMd5InFips });
   try {

@@ -5,9 +5,9 @@ import { type AgentConfig, loadAgentConfig } from '../agent/config.js';
 import { askAgent } from '../agent/control/client.js';
 import { createAgent } from '../agent/create-agent.js';
 import { connectorOf } from '../agent/diagnosis/object.js';
-import { createLog } from '../agent/events/log.js';
 import type { ObjectReport } from '../agent/sync-object.js';
 import { PhsyncError } from '../hasher/errors.js';
+import { createLog } from '../log/log.js';
 import { exitCodes, printJson } from './output.js';
 import { withConfig } from './required-config.js';
 

@@ -3,8 +3,8 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { Argument, Command } from 'commander';
-import { pino } from 'pino';
 import { createHasher } from '../hasher/create-hasher.js';
+import { createLog } from '../log/log.js';
 import { loadTenantConfig } from '../tenant/config.js';
 import type { RunningTenant } from '../tenant/server.js';
 import { backUp, restore } from '../tenant/store/backup/backup.js';
@@ -30,7 +30,7 @@ async function tenant({ config: file, json = false }: Options): Promise<void> {
   const config = await loadTenantConfig(file);
   // Only here: oidc-provider, which it loads, warns of Node.js 20, and that is no part of `phsync --help`.
   const { startTenant } = await import('../tenant/server.js');
-  const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const logger = createLog(config.logLevel);
   const hasher = createHasher({ ...config.hasher, allowMd5InFips: config.allowMd5InFips });
   // Before the start: whoever reads the ready line may send the signal at once.
   const stop = stopSignal();

@@ -9,6 +9,7 @@ import { Outcome } from '#src/agent/state/rows.js';
 import { sourceAnchorOf } from '#src/agent/user-properties.js';
 import { PhsyncError } from '#src/hasher/errors.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
+import { setFeatures } from '../tenant/features.js';
 import { altered, connector, TestClock, TestSite } from './site.js';
 
 let site: TestSite;
@@ -412,10 +413,10 @@ describe('a cycle that cannot end', () => {
   test('is refused where the feature is off in the tenant', async () => {
     const lab = site.lab();
     const features = await site.tenant.store.dirSyncFeatures();
-    await site.tenant.store.setDirSyncFeatures(features & ~DirSyncFeature.PasswordHashSync);
+    await setFeatures(site.tenant.store, features & ~DirSyncFeature.PasswordHashSync);
     await expect(site.sync(site.agent(lab))).rejects.toMatchObject({ code: 'tenant-feature-off' });
     expect(await site.tenant.store.counts()).toMatchObject({ users: 0, credentials: 0 });
-    await site.tenant.store.setDirSyncFeatures(features);
+    await setFeatures(site.tenant.store, features);
     expect(await site.sync(site.agent(lab))).toMatchObject({ credentialsSent: 600 });
   });
 

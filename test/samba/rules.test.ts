@@ -14,6 +14,7 @@ import { loadAgentConfig } from '#src/agent/config.js';
 import { type CreatedAgent, createAgent } from '#src/agent/create-agent.js';
 import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
+import { setFeatures } from '../tenant/features.js';
 import { AGENT, startTestTenant, type TestTenant, testHasher } from '../tenant/harness.js';
 import { describeDc, facts, modify, setPasswords, special } from './dc.js';
 import { secrets } from './harness.js';
@@ -61,11 +62,11 @@ describeDc('the rules of synchronized passwords', () => {
   const user = async (name: string) => (await tenant.store.findSignInUser(upnOf(name)))!;
   const policies = async (name: string) => (await user(name)).passwordPolicies;
   async function withFeatures(features: number, work: () => Promise<void>): Promise<void> {
-    await tenant.store.setDirSyncFeatures(features);
+    await setFeatures(tenant.store, features);
     try {
       await work();
     } finally {
-      await tenant.store.setDirSyncFeatures(OFF);
+      await setFeatures(tenant.store, OFF);
     }
   }
   async function daysLater(days: number, work: () => Promise<void>): Promise<void> {

@@ -16,6 +16,7 @@ import { stringify } from 'yaml';
 import type { CheckResult } from '#src/agent/diagnosis/check.js';
 import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
+import { setFeatures } from '../tenant/features.js';
 import { AGENT, startTestTenant, type TestTenant, testHasher } from '../tenant/harness.js';
 import { describeDc, facts, modify, special } from './dc.js';
 import { secrets } from './harness.js';
@@ -188,7 +189,7 @@ describeDc('password write-back', () => {
       hasher,
       config: { passwordWriteback: { timeoutSeconds: 5 }, domains: [{ name: facts().dnsDomain }] },
     });
-    await tenant.store.setDirSyncFeatures(FEATURES | DirSyncFeature.PasswordWriteBack);
+    await setFeatures(tenant.store, FEATURES | DirSyncFeature.PasswordWriteBack);
     configure();
     agent = new AgentProcess(config());
     await agent.until('"msg":"cycle done"');
@@ -348,10 +349,10 @@ describeDc('password write-back', () => {
   });
 
   it('with the feature off nothing is written back, and the agent waits for it', async () => {
-    await tenant.store.setDirSyncFeatures(FEATURES);
+    await setFeatures(tenant.store, FEATURES);
     expect(await change('wb.ann', OLD, 'Ann.Second.2')).toMatchObject({ reason: 'writebackOff' });
     expect(logsOn('wb.ann', OLD)).toBe(true);
-    await tenant.store.setDirSyncFeatures(FEATURES | DirSyncFeature.PasswordWriteBack);
+    await setFeatures(tenant.store, FEATURES | DirSyncFeature.PasswordWriteBack);
   });
 
   it('an agent that is killed in the middle leaves the person without an answer, and the domain without the password', async () => {

@@ -11,7 +11,8 @@ import { configSchemas } from '#src/config/schemas.js';
 import { createHasher } from '#src/hasher/create-hasher.js';
 import type { Hasher } from '#src/hasher/types.js';
 import { tenantSchema } from '#src/tenant/config.js';
-import { type RunningTenant, startTenant, type Timeouts } from '#src/tenant/server.js';
+import type { Timeouts } from '#src/tenant/http-server.js';
+import { type RunningTenant, startTenant } from '#src/tenant/server.js';
 import type { SignInHasher } from '#src/tenant/sign-in/password-check.js';
 
 export const AGENT = { clientId: 'agent-1', secret: 'correct horse battery staple' } as const;

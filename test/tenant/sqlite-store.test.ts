@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SqliteStore } from '#src/tenant/store/sqlite-store.js';
+import { setFeatures } from './features.js';
 import { temporaryDirectory } from './harness.js';
 import { storeSuite } from './store-suite.js';
 
@@ -48,7 +49,7 @@ describe('the SQLite file', () => {
     await writeFile(file, '');
     await chmod(file, 0o666);
     const store = new SqliteStore(file, { initialFeatures: 1 });
-    await store.setDirSyncFeatures(2);
+    await setFeatures(store, 2);
     const files = (await readdir(directory.path)).filter((name) => name.startsWith('modes.sqlite'));
     expect(files.sort()).toEqual(['modes.sqlite', 'modes.sqlite-shm', 'modes.sqlite-wal']);
     for (const name of files) expect((await stat(join(directory.path, name))).mode & 0o777).toBe(0o600);
@@ -88,9 +89,9 @@ describe('the SQLite file', () => {
     const store = new SqliteStore(file, { initialFeatures: 1 });
     const other = new Database(file);
     other.exec('BEGIN IMMEDIATE');
-    await expect(store.setDirSyncFeatures(3)).rejects.toMatchObject({ code: 'store-busy' });
+    await expect(setFeatures(store, 3)).rejects.toMatchObject({ code: 'store-busy' });
     other.exec('ROLLBACK');
-    await store.setDirSyncFeatures(3);
+    await setFeatures(store, 3);
     expect(await store.dirSyncFeatures()).toBe(3);
     other.close();
     await store.close();

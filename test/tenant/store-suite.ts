@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CredentialChange, TenantStore, UserAttributes, UserChange } from '#src/tenant/store/store.js';
+import { setFeatures } from './features.js';
 
 /** As a tenant does by default. */
 const DISABLE = { disableExpiration: true, actor: 'agent-1' } as const;
@@ -343,7 +344,7 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       const objectId = await storeUser('a', { userPrincipalName: 'a@phs.test' });
       const change = credential('a');
       await store.applyCredentials([change], DISABLE);
-      await store.setDirSyncFeatures(16385);
+      await setFeatures(store, 16385);
       store = await opened.reopen();
       expect(store.tenantId).toBe(tenantId);
       expect(await store.dirSyncFeatures()).toBe(16385);

@@ -1,10 +1,10 @@
 /** The sink of the agent's events: each a line of the log at once, and in batches a row of the state, kept for seven days. */
 
 import type { Level, Logger } from 'pino';
+import { scrub } from '../../log/scrub.js';
 import type { Clock } from '../clock.js';
 import type { EventStore } from '../state/events.js';
 import { EVENTS, type EventFields, type EventLevel, type EventNumber, type EventSink } from './event.js';
-import { scrub } from './scrub.js';
 
 export interface EventLogOptions {
   readonly log: Logger;

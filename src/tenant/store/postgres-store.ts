@@ -81,10 +81,6 @@ export class PostgresStore implements TenantStore {
     return row!.dirsync_features;
   }
 
-  async setDirSyncFeatures(features: number): Promise<void> {
-    await this.#one(statements.setFeatures, [features, this.#now().getTime()]);
-  }
-
   async applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]> {
     if (changes.length === 0) return [];
     return this.database.access((access) => applyUsers(access, changes, this.#now().getTime()));

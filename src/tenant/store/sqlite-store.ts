@@ -156,14 +156,6 @@ export class SqliteStore implements TenantStore {
     return this.database.read(() => this.database.reader.prepare(sql).pluck().get() as number);
   }
 
-  async setDirSyncFeatures(features: number): Promise<void> {
-    const sql =
-      'UPDATE tenant SET dirsync_features = ?, password_sync_since = CASE WHEN ? THEN coalesce(password_sync_since, ?) END';
-    await this.database.exclusively(() =>
-      this.database.connection.prepare(sql).run(features, features & 1, this.#now().getTime()),
-    );
-  }
-
   async applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]> {
     const now = this.#now().getTime();
     return this.database.exclusively(() => {

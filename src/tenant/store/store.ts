@@ -104,7 +104,6 @@ export interface TenantStore {
   readonly database: TenantDatabase;
   /** DirSyncFeatures of the company. */
   dirSyncFeatures(): Promise<number>;
-  setDirSyncFeatures(features: number): Promise<void>;
   /**
    * Creates, updates, deletes users. A deleted one comes back, as the same object, when its anchor is upserted again.
    * Names may change hands within a batch, in any order.

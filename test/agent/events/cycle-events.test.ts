@@ -3,10 +3,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EventFields, EventSink } from '#src/agent/events/event.js';
 import { EventLog } from '#src/agent/events/event-log.js';
-import { createLog } from '#src/agent/events/log.js';
 import { LabSource } from '#src/agent/sources/lab-source.js';
 import { sourceAnchorOf } from '#src/agent/user-properties.js';
 import { PhsyncError } from '#src/hasher/errors.js';
+import { createLog } from '#src/log/log.js';
 import { CredentialResult } from '#src/provisioning/types.js';
 import { altered, connector, DOMAIN, TestClock, TestSite } from '../site.js';
 import { fieldsByNumber } from './page.js';

@@ -7,11 +7,11 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Clock } from '#src/agent/clock.js';
 import { EventLog } from '#src/agent/events/event-log.js';
-import { createLog } from '#src/agent/events/log.js';
 import { EventStore } from '#src/agent/state/events.js';
 import { KEPT_MS } from '#src/agent/state/history.js';
 import { migrations } from '#src/agent/state/migrations.js';
 import { openStateStore, type StateStore } from '#src/agent/state/store.js';
+import { createLog } from '#src/log/log.js';
 import { openDatabase } from '#src/state/database.js';
 
 const NT_HASH = '8846f7eaee8fb117ad06bdd830b7586c';

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EventLog } from '#src/agent/events/event-log.js';
 import { HEARTBEAT_MS, type HeartbeatOptions, keepHeartbeat } from '#src/agent/events/heartbeat.js';
-import { createLog } from '#src/agent/events/log.js';
+import { createLog } from '#src/log/log.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import { altered, TestClock, TestSite } from '../site.js';
 

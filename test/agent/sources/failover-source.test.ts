@@ -3,10 +3,10 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '#src/agent/clock.js';
 import { noEvents } from '#src/agent/events/event.js';
-import { createLog } from '#src/agent/events/log.js';
 import { openFailoverSource } from '#src/agent/sources/failover-source.js';
 import { LabDirectory, LabSource } from '#src/agent/sources/lab-source.js';
 import { PhsyncError } from '#src/hasher/errors.js';
+import { createLog } from '#src/log/log.js';
 
 test.each(['dc-connection-lost', 'source-closed'])(
   'a page that fails with %s after an object found the next domain controller goes on there, and opens no other',

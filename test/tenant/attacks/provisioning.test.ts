@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeReply } from '#src/provisioning/client-codec.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
+import { setFeatures } from '../features.js';
 import { startTestTenant, type TestTenant, temporaryDirectory, testHasher, vectors } from '../harness.js';
 import { WireAgent } from '../write-back/wire-agent.js';
 import { credential, message, post } from './wire.js';
@@ -150,18 +151,18 @@ describe('an agent of another tenant, of the same client id and secret', () => {
     expect(await signsIn(FIRST)).toBe(false);
     expect((await tenant.store.findSignInUser(`${name}@phs.test`))?.displayName).not.toBe('Taken over');
     expect(await tenant.store.dirSyncFeatures()).toBe(DirSyncFeature.PasswordHashSync);
-    await other.store.setDirSyncFeatures(DirSyncFeature.PasswordHashSync);
+    await setFeatures(other.store, DirSyncFeature.PasswordHashSync);
   });
 
   it('takes no password that goes back on premises, and answers for none', async () => {
-    await tenant.store.setDirSyncFeatures(DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
+    await setFeatures(tenant.store, DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
     const foreign = await other.agentToken();
     const agent = await WireAgent.make(tenant);
     expect((await agent.poll({ token: foreign })).status).toBe(401);
     const answer = { instance: agent.instance, outcome: { status: 'done' } };
     expect((await agent.post(`${randomUUID()}/result`, answer, { token: foreign })).status).toBe(401);
     expect((await agent.post(`${randomUUID()}/result`, answer)).status).toBe(410);
-    await tenant.store.setDirSyncFeatures(DirSyncFeature.PasswordHashSync);
+    await setFeatures(tenant.store, DirSyncFeature.PasswordHashSync);
   });
 
   it('gets no token by the tenant’s other names, nor by its own tenant’s id', async () => {

@@ -14,6 +14,7 @@ import { DirSyncFeature } from '#src/provisioning/types.js';
 import { importLeaks } from '#src/tenant/risk/import-leaks.js';
 import { RiskStore } from '#src/tenant/risk/risk-store.js';
 import { backUp } from '#src/tenant/store/backup/backup.js';
+import { setFeatures } from '../features.js';
 import { AGENT, startTestTenant, type TestTenant, temporaryDirectory, testHasher, vectors } from '../harness.js';
 import { addPerson, Browser, PASSWORD, signInAt } from '../oidc/people.js';
 import { describeStores, type StoreSite } from '../stores.js';
@@ -205,7 +206,7 @@ describeStores('a story with secrets', (newSite) => {
     expect((await tenant.signIn('bea@phs.test', chosen)).status).toBe(200);
 
     // Back on premises: once taken, once refused.
-    await tenant.store.setDirSyncFeatures(DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
+    await setFeatures(tenant.store, DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
     const agent = await WireAgent.make(tenant);
     for (const outcome of [{ status: 'refused', reason: 'history' }, { status: 'done' }] as const) {
       const taking = agent.take();

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { importJWK, SignJWT } from 'jose';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setFeatures } from '../features.js';
 import {
   AGENT,
   PROVISIONING_SCOPE,
@@ -28,7 +29,7 @@ beforeAll(async () => {
   directory = await temporaryDirectory();
   tenant = await startTestTenant({ stateDir: directory.path, hasher });
   anna = await addPerson(tenant, 'anna');
-  await tenant.store.setDirSyncFeatures(3);
+  await setFeatures(tenant.store, 3);
 });
 afterAll(async () => {
   await tenant.close();

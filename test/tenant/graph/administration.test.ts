@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { createProvisioningClient } from '#src/provisioning/client.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import { synchronizationFlags } from '#src/tenant/graph/organization/synchronization-features.js';
+import { setFeatures } from '../features.js';
 import { AGENT } from '../harness.js';
 import { applicationWith, describeGraph, type GraphTenant, provision, refusal } from './graph-tenant.js';
 
@@ -78,7 +79,7 @@ function synchronization(tenant: Tenant) {
       .api(path())
       .patch({ features: { groupWriteBackEnabled: true } });
     const wire = 0x8000 | DirSyncFeature.PasswordHashSync | DirSyncFeature.EnableSoftMatchOnUpn;
-    await tenant().store.setDirSyncFeatures(wire);
+    await setFeatures(tenant().store, wire);
     await admin()
       .api(path())
       .patch({ features: { blockSoftMatchEnabled: true } });

@@ -8,6 +8,7 @@ import type { AuditEntry } from '#src/tenant/audit/types.js';
 import { type ImportLeaksOptions, importLeaks } from '#src/tenant/risk/import-leaks.js';
 import { RiskStore } from '#src/tenant/risk/risk-store.js';
 import type { SqliteStore } from '#src/tenant/store/sqlite-store.js';
+import { setFeatures } from '../features.js';
 import { temporaryDirectory, testHasher, vectors } from '../harness.js';
 import { openSqlite } from '../open-sqlite.js';
 
@@ -135,10 +136,10 @@ describe('leaks import', () => {
   });
 
   it('checks nothing while password hash synchronization is off, and counts anew from when it is on again', async () => {
-    await store.setDirSyncFeatures(0);
+    await setFeatures(store, 0, now);
     await expect(run([pairOf(0, known[0]!)])).rejects.toMatchObject({ code: 'leaks-sync-off' });
     now = new Date('2026-03-05T00:00:00Z');
-    await store.setDirSyncFeatures(1);
+    await setFeatures(store, 1, now);
     expect(await run([{ ...pairOf(0, known[0]!), found: '2026-03-04T00:00:00Z' }])).toMatchObject({ beforeSync: 1 });
     expect(await run([pairOf(0, known[0]!)])).toMatchObject({ atRisk: 1 });
   });

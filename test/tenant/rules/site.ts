@@ -5,6 +5,7 @@ import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import type { CredentialChange, CredentialOutcome, SignInUser, UserAttributes } from '#src/tenant/store/store.js';
 import type { Tables } from '#src/tenant/store/tables.js';
+import { setFeatures } from '../features.js';
 import { startTestTenant, type TestTenant } from '../harness.js';
 import type { StoreSite } from '../stores.js';
 
@@ -105,7 +106,7 @@ export class RuleSite {
   }
 
   async features(features: number): Promise<void> {
-    await this.tenant.store.setDirSyncFeatures(features);
+    await setFeatures(this.tenant.store, features);
   }
 
   async user(name: string): Promise<SignInUser> {

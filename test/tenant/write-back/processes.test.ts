@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import { describePostgres } from '../../postgres.js';
+import { setFeatures } from '../features.js';
 import { startTestTenant, type TestTenant, temporaryDirectory, testHasher } from '../harness.js';
 import { killAgents, WireAgent } from './wire-agent.js';
 
@@ -28,7 +29,7 @@ describePostgres(
       const config = { passwordWriteback: { timeoutSeconds: 10 } };
       one = await startTestTenant({ stateDir: directory.path, databaseUrl, hasher, config });
       two = await startTestTenant({ stateDir: directory.path, databaseUrl, hasher, config });
-      await one.store.setDirSyncFeatures(DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
+      await setFeatures(one.store, DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
       await one.store.applyUsers([
         {
           kind: 'upsert',

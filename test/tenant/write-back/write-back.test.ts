@@ -9,6 +9,7 @@ import type { WriteOutcome } from '#src/provisioning/write-back.js';
 import type { SignInUser } from '#src/tenant/store/store.js';
 import { Broker } from '#src/tenant/write-back/broker.js';
 import { noBus } from '#src/tenant/write-back/bus.js';
+import { setFeatures } from '../features.js';
 import { startTestTenant, type TestTenant, temporaryDirectory, testHasher, vectors } from '../harness.js';
 import { killAgents, WireAgent } from './wire-agent.js';
 
@@ -43,7 +44,7 @@ beforeAll(async () => {
   ]);
   user = (await tenant.store.findSignInUser('ann@phs.test'))!;
 });
-beforeEach(() => tenant.store.setDirSyncFeatures(ON));
+beforeEach(() => setFeatures(tenant.store, ON));
 afterEach(async () => {
   killAgents();
   await polls(0);
@@ -188,11 +189,11 @@ describe('a password on its way on premises', () => {
 
 describe('who may poll', () => {
   it('nobody while the feature PasswordWriteBack is off', async () => {
-    await tenant.store.setDirSyncFeatures(DirSyncFeature.PasswordHashSync);
+    await setFeatures(tenant.store, DirSyncFeature.PasswordHashSync);
     expect(await tenant.writeback.isOn()).toBe(false);
     const agent = await WireAgent.make(tenant);
     expect(await agent.poll()).toMatchObject({ status: 403, json: { error: 'feature_off' } });
-    await tenant.store.setDirSyncFeatures(ON);
+    await setFeatures(tenant.store, ON);
     expect(await tenant.writeback.isOn()).toBe(true);
   });
 
@@ -285,7 +286,7 @@ it('a tenant that stops ends polls and waits', async () => {
   const stopping = await temporaryDirectory();
   const other = await startTestTenant({ stateDir: stopping.path, hasher });
   try {
-    await other.store.setDirSyncFeatures(ON);
+    await setFeatures(other.store, ON);
     await other.store.applyUsers([
       {
         kind: 'upsert',

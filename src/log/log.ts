@@ -1,4 +1,4 @@
-/** The agent's log: JSON lines through pino, with ISO times, level names, and without anything that looks like a secret. */
+/** The log of agent and tenant: JSON lines through pino, with ISO times, level names, and without anything that looks like a secret. */
 
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 import { REDACTED, scrub } from './scrub.js';
