@@ -1,6 +1,7 @@
 /** The tenant server on each of its databases: what the wire stores signs in; a database that is away is said to be. */
 
 import { readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
@@ -90,7 +91,14 @@ describePostgres('a PostgreSQL that goes away', (postgres) => {
     try {
       await client.provisionAzureADSyncObjects([user('a', 'ann@phs.test')]);
       await client.provisionCredentials([credential('a', '2026-01-02T00:00:00Z')]);
-      await postgres().crash();
+      const underWay = tenant.store.database.transaction(async (db) => {
+        await db.selectFrom('users').selectAll().execute();
+        await postgres().crash();
+        // Its connection ends while no query is on it: an event that nobody listens to would end the process.
+        await setImmediate();
+        await db.selectFrom('users').selectAll().execute();
+      });
+      await expect(underWay).rejects.toMatchObject({ code: 'store-busy' });
       await expect(tenant.store.applyUsers([{ kind: 'delete', sourceAnchor: 'a' }])).rejects.toMatchObject({
         code: 'store-busy',
       });

@@ -122,8 +122,10 @@ export function createPool({ url, maxConnections }: PostgresOptions): pg.Pool {
     application_name: 'phsync tenant',
     ...LIMITS,
   });
-  // An idle connection that breaks is replaced by the next query, which would end the process otherwise.
+  // A connection that breaks fails the query that is on it, or the next one. Its event without a listener would end the
+  // process; the pool listens on idle connections only.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
