@@ -180,6 +180,15 @@ function suite(theTenant: () => GraphTenant) {
     }
   });
 
+  it('resets no password where the rest of the request is refused', async () => {
+    const passwordProfile = { password: 'Another.Long-Secret.7', forceChangePasswordNextSignIn: false };
+    for (const userPrincipalName of ['alice@phs.test', 'robert@elsewhere.test']) {
+      const error = await refusal(admin().api('/users/robert@phs.test').patch({ userPrincipalName, passwordProfile }));
+      expect(error.statusCode).toBe(400);
+      expect((await tenant.signIn('robert@phs.test', PASSWORD)).status).toBe(200);
+    }
+  });
+
   it('deletes a user, and is asked for again in vain', async () => {
     await admin().api('/users/robert@phs.test').delete();
     expect(await refusal(admin().api('/users/robert@phs.test').get())).toMatchObject({

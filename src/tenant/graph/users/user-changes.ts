@@ -162,8 +162,12 @@ export const userChangeRoutes = [
       const { body, services } = call;
       const { passwordProfile } = body;
       demandFor(call);
-      const { object_id } = await services.database.run((queries) => findChangeable(call, queries));
-      // First what may be refused for its own reasons: then nothing is changed.
+      // All that can be refused is looked at first: the password is a change of its own, and would stay.
+      const { object_id } = await services.database.run(async (queries) => {
+        const row = await findChangeable(call, queries);
+        await columnsFor(body, row, queries);
+        return row;
+      });
       if (passwordProfile?.password !== undefined) {
         const outcome = await services.passwords.reset({
           objectId: object_id,
