@@ -68,7 +68,7 @@ export const PASSWORD_REFUSALS = [
 ] as const;
 export type PasswordRefusal = (typeof PASSWORD_REFUSALS)[number];
 
-/** Why nothing could be set. */
+/** Why nothing could be set; with `noAnswer` it may have been all the same. */
 export const WRITE_FAILURES = [
   'noUser',
   'ambiguousUser',
@@ -79,6 +79,8 @@ export const WRITE_FAILURES = [
   'directory',
   'sealed',
   'late',
+  /** The connection broke, or time was up, when the domain controller had been asked to set it. */
+  'noAnswer',
   'failed',
 ] as const;
 export type WriteFailure = (typeof WRITE_FAILURES)[number];

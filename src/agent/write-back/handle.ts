@@ -198,5 +198,6 @@ const EVENT_OF: Readonly<Record<Refusal['reason'], EventNumber>> = {
   directory: 33009,
   sealed: 32004,
   late: 32003,
+  noAnswer: 33001,
   failed: 33001,
 };

@@ -47,8 +47,8 @@ const ATTRIBUTES = [
 ];
 
 /**
- * @throws PhsyncError `ldap-…` where no domain controller let the account in, or the connection broke: then nothing is
- *   known of the password
+ * @throws PhsyncError `ldap-…` where no domain controller let the account in, or the connection broke before the password
+ *   was sent
  */
 export async function setPassword(
   guid: string,
@@ -77,7 +77,10 @@ export async function setPassword(
       return { status: 'done', dn: object.dn, server, changedAt: timeOf(after?.pwdLastSet) };
     }
     const refusal = refusalOf(failure);
-    if (refusal === undefined) throw failure;
+    if (refusal === undefined) {
+      const { message } = explainFailure(failure, ldap, 'request');
+      return refuse(object.dn, server, 'noAnswer', `${message}; whether the password is set is not known`);
+    }
     const told = explain(refusal, {
       ...(await policyOf(client, ldap.domain, refusal)),
       length: charactersOf(newPassword),
@@ -139,7 +142,7 @@ async function offersPolicyHints(client: Client): Promise<boolean> {
   return [searchEntries[0]?.supportedControl ?? []].flat().includes(PolicyHintsControl.type);
 }
 
-/** Undefined: done. What the domain controller said against it, otherwise. */
+/** Undefined: done. What the domain controller said against it, otherwise, or why it did not come to say anything. */
 async function modify(
   client: Client,
   dn: string,
@@ -152,8 +155,7 @@ async function modify(
     await client.modify(dn, passwordChanges(newValue, oldValue), hints ? new PolicyHintsControl() : []);
     return undefined;
   } catch (error) {
-    if (error instanceof ResultCodeError) return error;
-    throw error;
+    return error as Error;
   } finally {
     oldValue?.fill(0);
     newValue.fill(0);

@@ -14,6 +14,9 @@ const REFUSALS: Readonly<Record<PasswordRefusal, string>> = {
   tooYoung: 'Your password was changed too short a time ago to be changed again.',
 };
 
+export const NO_ANSWER =
+  "Your organization's directory did not say in time whether it changed your password. Try to sign in with the new password first, and with the old one if that fails.";
+
 const FAILURES: Readonly<Record<WriteFailure, string>> = {
   noUser: `Your account was not found in your organization's directory. ${ADMINISTRATOR}`,
   ambiguousUser: `Your account stands in your organization's directory more than once. ${ADMINISTRATOR}`,
@@ -24,6 +27,7 @@ const FAILURES: Readonly<Record<WriteFailure, string>> = {
   directory: "Your organization's directory cannot be reached. Your password was not changed; try again later.",
   sealed: 'Your password was not changed. Try again.',
   late: 'Your password was not changed in time. Try again.',
+  noAnswer: NO_ANSWER,
   failed: `Your organization's directory did not change your password. Try again later, or ask your administrator.`,
 };
 
@@ -47,8 +51,6 @@ export const failureText = (reason: WriteFailure): string => FAILURES[reason];
 export const NO_AGENT =
   "Passwords cannot be changed at the moment: no connection to your organization's directory. Try again later.";
 export const NOT_TAKEN = 'Your password was not changed in time. Try again later.';
-export const NO_ANSWER =
-  "Your organization's directory did not say in time whether it changed your password. Try to sign in with the new password first, and with the old one if that fails.";
 export const BUSY = 'Your password was not changed: too many people change theirs at the moment. Try again later.';
 export const NOT_ON_PREMISES = `Your account has no counterpart in your organization's directory. ${ADMINISTRATOR}`;
 export const TOO_LONG = 'Choose a shorter password.';
