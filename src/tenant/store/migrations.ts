@@ -230,22 +230,26 @@ const rooms = `
 /** Graph's riskDetail by the new password's origin. */
 const riskDetail = (origin: string) =>
   `CASE ${origin} WHEN 0 THEN 'userChangedPasswordOnPremises' WHEN 1 THEN 'adminGeneratedTemporaryPassword' ELSE 'userPerformedSecuredPasswordChange' END`;
+const isNew = 'NEW.changed_at <> OLD.changed_at OR NEW.origin <> OLD.origin';
 const endRisk = `
     UPDATE risky_users SET risk_level = 'none', risk_state = 'remediated', updated_at = NEW.updated_at,
       risk_detail = ${riskDetail('NEW.origin')}
     WHERE user_id = NEW.user_id AND risk_state IN ('atRisk', 'confirmedCompromised');
 `;
-/** A new password ends the risk that leaked credentials brought, whichever way it came. The same one anew does not. */
+/**
+ * A new password ends the risk that leaked credentials brought, whichever way it came, and whatever its time: that is a
+ * domain controller's or the tenant's, and clocks differ. The same one anew does not.
+ */
 const passwordEndsRisk: Readonly<Record<Dialect, string>> = {
   sqlite: `
-  CREATE TRIGGER password_ends_risk AFTER UPDATE ON credentials WHEN NEW.changed_at > OLD.changed_at
+  CREATE TRIGGER password_ends_risk AFTER UPDATE ON credentials WHEN ${isNew}
   BEGIN ${endRisk} END;
   `,
   postgres: `
   CREATE FUNCTION password_ends_risk() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN ${endRisk} RETURN NULL; END $$;
   CREATE TRIGGER password_ends_risk AFTER UPDATE ON credentials
-    FOR EACH ROW WHEN (NEW.changed_at > OLD.changed_at) EXECUTE FUNCTION password_ends_risk();
+    FOR EACH ROW WHEN (${isNew}) EXECUTE FUNCTION password_ends_risk();
   `,
 };
 

@@ -5,6 +5,7 @@ import { Readable, Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AuditEntry } from '#src/tenant/audit/types.js';
+import { storeReset } from '#src/tenant/passwords/cloud-credentials.js';
 import { type ImportLeaksOptions, importLeaks } from '#src/tenant/risk/import-leaks.js';
 import { RiskStore } from '#src/tenant/risk/risk-store.js';
 import type { SqliteStore } from '#src/tenant/store/sqlite-store.js';
@@ -154,6 +155,19 @@ describe('leaks import', () => {
     ]);
     expect(await run([pairOf(0, known[0]!)])).toMatchObject({ checked: 1, atRisk: 0 });
     expect(await run([pairOf(0, known[1]!)])).toMatchObject({ atRisk: 1 });
+  });
+
+  it('a password that an administrator resets clears it, also where the domain controller that set the leaked one is ahead', async () => {
+    await sync([{ i: 0, vector: known[1]! }], new Date(now.getTime() + 60_000));
+    expect(await run([pairOf(0, known[1]!)])).toMatchObject({ atRisk: 1 });
+    const ntHash = hasher.ntHash('An0ther.Secret');
+    const credential = await hasher.derive(ntHash);
+    await store.database.transaction((queries) =>
+      storeReset(queries, { userId: 1, credential, forceChange: false, actor: 'admin', at: now }),
+    );
+    expect(await risks()).toMatchObject([
+      { risk_level: 'none', risk_state: 'remediated', risk_detail: 'adminGeneratedTemporaryPassword' },
+    ]);
   });
 
   it('does not put a user at risk whose password changes while the leaked one is hashed', async () => {
