@@ -178,10 +178,14 @@ describeWithChromium('signing in with Chromium', () => {
     it('can be given by keyboard alone', async () => {
       await addPerson('emil');
       const { page } = await newVisitor();
+      // The page gives the focus when it is drawn, which on a busy machine comes after it was loaded.
+      const focus = (purpose: string) => page.locator(`input[autocomplete=${purpose}]:focus`).waitFor();
       await begin(page);
+      await focus('username');
       await page.keyboard.type('emil@phs.test');
       await page.keyboard.press('Enter');
       await page.waitForURL(/\/password$/);
+      await focus('current-password');
       await page.keyboard.type(PASSWORD);
       await page.keyboard.press('Tab');
       await page.keyboard.press('Space');
