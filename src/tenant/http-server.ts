@@ -4,6 +4,7 @@ import type { Server } from 'node:https';
 import formbody from '@fastify/formbody';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { PhsyncError } from '../hasher/errors.js';
+import { BUSY_ANSWER, BUSY_RETRY_AFTER, isBusy } from './busy.js';
 import type { TenantConfig } from './config.js';
 import type { TenantContext } from './context.js';
 import type { ServerTls } from './tls/server-tls.js';
@@ -81,12 +82,7 @@ export function createServer(
     done();
   });
   server.setErrorHandler((error: FastifyError | PhsyncError, _request, reply) => {
-    if (error instanceof PhsyncError && (error.code === 'store-busy' || error.code === 'hasher-busy')) {
-      return reply
-        .code(503)
-        .header('retry-after', '1')
-        .send({ error: 'temporarily_unavailable', error_description: 'Try again.' });
-    }
+    if (isBusy(error)) return reply.code(503).header('retry-after', BUSY_RETRY_AFTER).send(BUSY_ANSWER);
     const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500;
     if (status === 429) return reply.code(status).send(error);
     if (status < 500) return reply.code(status).send({ error: 'invalid_request', error_description: error.message });

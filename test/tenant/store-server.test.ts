@@ -91,6 +91,8 @@ describePostgres('a PostgreSQL that goes away', (postgres) => {
     try {
       await client.provisionAzureADSyncObjects([user('a', 'ann@phs.test')]);
       await client.provisionCredentials([credential('a', '2026-01-02T00:00:00Z')]);
+      const { json } = await tenant.signIn('ann@phs.test', vectors[0]!.password, { scope: 'openid offline_access' });
+      const refresh = { grant_type: 'refresh_token', client_id: 'app', refresh_token: json.refresh_token };
       const underWay = tenant.store.database.transaction(async (db) => {
         await db.selectFrom('users').selectAll().execute();
         await postgres().crash();
@@ -105,12 +107,15 @@ describePostgres('a PostgreSQL that goes away', (postgres) => {
       await expect(
         tenant.store.database.run((db) => db.selectFrom('users').selectAll().execute()),
       ).rejects.toMatchObject({ code: 'store-busy' });
-      expect(await tenant.signIn('ann@phs.test', vectors[0]!.password)).toMatchObject({ status: 503 });
+      const busy = { status: 503, json: { error: 'temporarily_unavailable' }, headers: { 'retry-after': '1' } };
+      expect(await tenant.signIn('ann@phs.test', vectors[0]!.password)).toMatchObject(busy);
+      expect(await tenant.token(refresh)).toMatchObject(busy);
       await expect(client.provisionCredentials([credential('a', '2026-01-02T00:00:00Z')])).rejects.toMatchObject({
         facts: { errorCode: '81' },
       });
       await postgres().start();
       expect((await tenant.signIn('ann@phs.test', vectors[0]!.password)).status).toBe(200);
+      expect((await tenant.token(refresh)).status).toBe(200);
       expect(tenant.logText()).not.toContain(postgres().password);
     } finally {
       await postgres().start();

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { PhsyncError } from '../../hasher/errors.js';
+import { isBusy } from '../busy.js';
 import { type AccessTokens, type Caller, type CallerCheck, GRAPH_RESOURCE } from '../oidc/caller.js';
 import { userPrincipalNameKey } from '../store/store.js';
 import { readBody } from './body.js';
@@ -193,7 +193,7 @@ const unauthenticated = (message: string, challenge: string) =>
 
 function toGraphError(error: Error, { log }: GraphServices): GraphError {
   if (error instanceof GraphError) return error;
-  if (error instanceof PhsyncError && error.code === 'store-busy') {
+  if (isBusy(error)) {
     return new GraphError(503, 'serviceNotAvailable', 'The service is temporarily unavailable.', {
       'retry-after': String(RETRY_AFTER),
     });

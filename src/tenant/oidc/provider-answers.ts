@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context, Next } from 'koa';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { BUSY_ANSWER, BUSY_RETRY_AFTER, isBusy } from '../busy.js';
 import type { TenantContext } from '../context.js';
 import { type AadstsCode, describeAadsts, oauthError } from './oauth-error.js';
 import { scopeOutside } from './provider-scopes.js';
@@ -93,6 +94,7 @@ export function aadstsOf(failure: Failure, ctx: KoaContextWithOIDC): Told {
 /** Listens for the provider's errors, and writes its answers anew. */
 export function shapeAnswers(provider: Provider, context: TenantContext): void {
   const failures = new WeakMap<object, Failure>();
+  const faults = new WeakMap<object, Error>();
   const remember = (ctx: KoaContextWithOIDC, failure: Failure) => {
     failures.set(ctx, failure);
     const { correlationId } = factsOf(ctx);
@@ -108,13 +110,20 @@ export function shapeAnswers(provider: Provider, context: TenantContext): void {
   provider.on('device_authorization.error', remember);
   provider.on('end_session.error', remember);
 
+  provider.on('server_error', (ctx, error) => {
+    faults.set(ctx, error);
+    context.log.error({ err: error }, 'request failed');
+  });
+
   provider.use(async (plain: Context, next: Next) => {
     const ctx = plain as unknown as KoaContextWithOIDC;
     const { correlationId, scope, wantsClientInfo } = factsOf(ctx);
     ctx.set('client-request-id', correlationId);
     await next();
     const failure = failures.get(ctx);
-    if (failure !== undefined) shapeFailure(ctx, failure, context);
+    const fault = faults.get(ctx);
+    if (fault !== undefined) shapeFault(ctx, fault);
+    else if (failure !== undefined) shapeFailure(ctx, failure, context);
     else if (isObject(ctx.body)) {
       const route: string | undefined = ctx.oidc?.route;
       if (route === 'token') ctx.body = tokenAnswer(ctx, ctx.body, context, scope, wantsClientInfo);
@@ -128,6 +137,14 @@ export function shapeAnswers(provider: Provider, context: TenantContext): void {
 
 const isObject = (body: unknown): body is Record<string, unknown> =>
   typeof body === 'object' && body !== null && Object.getPrototypeOf(body) === Object.prototype;
+
+/** A fault of ours. Where the person is sent back to the application, that is told. */
+function shapeFault(ctx: KoaContextWithOIDC, fault: Error): void {
+  if (ctx.status < 500 || !isBusy(fault)) return;
+  ctx.status = 503;
+  ctx.set('retry-after', BUSY_RETRY_AFTER);
+  if (isObject(ctx.body)) ctx.body = BUSY_ANSWER;
+}
 
 function shapeFailure(ctx: KoaContextWithOIDC, failure: Failure, context: TenantContext): void {
   const { code, subject = '' } = aadstsOf(failure, ctx);

@@ -99,12 +99,10 @@ export function createProvider(options: ProviderOptions): Provider {
       return applications.checkSecret(this.clientId, secret);
     },
   });
-  const failed = (err: unknown) => context.log.error({ err }, 'request failed');
   shapeAnswers(provider, context);
   if (options.pages.middleware !== undefined) provider.use(options.pages.middleware);
-  provider.on('server_error', (_ctx, error) => failed(error));
   // Koa's own event, which the types do not have.
-  (provider as EventEmitter).on('error', failed);
+  (provider as EventEmitter).on('error', (err) => context.log.error({ err }, 'request failed'));
   return provider;
 }
 

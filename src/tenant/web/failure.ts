@@ -1,7 +1,8 @@
 /** What a person sees where a request failed before there was a page: a busy store, a limit, a fault of ours. */
 
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { PhsyncError } from '../../hasher/errors.js';
+import type { PhsyncError } from '../../hasher/errors.js';
+import { BUSY_ANSWER, BUSY_RETRY_AFTER, isBusy } from '../busy.js';
 import type { TenantContext } from '../context.js';
 import { correlationIdOf } from '../oidc/oauth-error.js';
 import type { Page } from './page.js';
@@ -13,7 +14,7 @@ export function failurePage(context: TenantContext) {
     const correlationId = correlationIdOf(request.headers);
     const [name, status] = kindOf(error);
     if (status >= 500 && name === 'server_error') context.log.error({ err: error, correlationId }, 'request failed');
-    if (status === 503) reply.header('retry-after', '1');
+    if (status === 503) reply.header('retry-after', BUSY_RETRY_AFTER);
     return sendPage(
       reply,
       errorPage(
@@ -29,9 +30,7 @@ export function sendPage(reply: FastifyReply, { status, headers, body }: Page): 
 }
 
 function kindOf(error: FastifyError | PhsyncError): readonly [string, number] {
-  if (error instanceof PhsyncError && (error.code === 'store-busy' || error.code === 'hasher-busy')) {
-    return ['temporarily_unavailable', 503];
-  }
+  if (isBusy(error)) return [BUSY_ANSWER.error, 503];
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500;
   if (status === 429) return ['too_many_requests', status];
   return status < 500 ? ['invalid_request', status] : ['server_error', 500];
