@@ -280,6 +280,17 @@ describe('the company', () => {
     expect((await tenant.store.findSignInUser('a@phs.test'))?.passwordPolicies).toBeNull();
   });
 
+  it('"You should only use this feature when SSPR and Password Writeback are enabled on the tenant": else the log warns', async () => {
+    const { PasswordHashSync, PasswordWriteBack, EnableUserForcePasswordChangeOnLogon: temporary } = DirSyncFeature;
+    const warnings = () => tenant.logText().match(/"level":40.*passwordWritebackEnabled is off/g)?.length ?? 0;
+    await client.setCompanyDirsyncFeatures(PasswordHashSync | temporary | PasswordWriteBack);
+    expect(warnings()).toBe(0);
+    await client.setCompanyDirsyncFeatures(PasswordHashSync | temporary);
+    // Once, and not whenever an agent says the same again.
+    await client.setCompanyDirsyncFeatures(PasswordHashSync | temporary);
+    expect(warnings()).toBe(1);
+  });
+
   it('refuses features that are no bit set, and batches above its limits', async () => {
     await expect(client.setCompanyDirsyncFeatures(-1)).rejects.toMatchObject({ code: 'provisioning-fault' });
     const many = Array.from({ length: 2001 }, (_, i) => i);

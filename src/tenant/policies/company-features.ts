@@ -44,3 +44,16 @@ export async function changeCompanyFeatures(
     .execute();
   return { before, after };
 }
+
+const TEMPORARY =
+  'userForcePasswordChangeOnLogonEnabled is on while passwordWritebackEnabled is off: who has a temporary password ' +
+  'cannot change it at sign-in, but on premises only';
+
+/** Temporary passwords without a way back on premises: told when a change brings it about. */
+export function warningOf(before: CompanyFeatures, after: CompanyFeatures): string | undefined {
+  return isRisky(after) && !isRisky(before) ? TEMPORARY : undefined;
+}
+
+const isRisky = ({ dirsync_features: features }: CompanyFeatures): boolean =>
+  (features & DirSyncFeature.EnableUserForcePasswordChangeOnLogon) !== 0 &&
+  (features & DirSyncFeature.PasswordWriteBack) === 0;

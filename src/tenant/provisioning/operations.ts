@@ -10,7 +10,12 @@ import {
 } from '../../provisioning/types.js';
 import { createAuditLog } from '../audit/audit-log.js';
 import type { TenantContext } from '../context.js';
-import { type CompanyFeatures, changeCompanyFeatures, readCompanyFeatures } from '../policies/company-features.js';
+import {
+  type CompanyFeatures,
+  changeCompanyFeatures,
+  readCompanyFeatures,
+  warningOf,
+} from '../policies/company-features.js';
 import type { UserChange } from '../store/store.js';
 import { provisionCredentials } from './credentials.js';
 import { limits } from './limits.js';
@@ -118,13 +123,13 @@ async function setCompanyDirsyncFeatures(
   }
   const { database } = store;
   const audit = createAuditLog(database, now);
-  await database.transaction(async (queries) => {
-    const { before } = await changeCompanyFeatures(queries, database.dialect, {
+  const warning = await database.transaction(async (queries) => {
+    const { before, after } = await changeCompanyFeatures(queries, database.dialect, {
       now: now(),
       change: (stored) => ({ ...stored, dirsync_features: dirsyncFeatures }),
     });
     // An agent says it at every start.
-    if (before.dirsync_features === dirsyncFeatures) return;
+    if (before.dirsync_features === dirsyncFeatures) return undefined;
     await audit.record(
       {
         actor: { kind: 'app', id: actor },
@@ -136,8 +141,10 @@ async function setCompanyDirsyncFeatures(
       },
       queries,
     );
+    return warningOf(before, after);
   });
   log.info({ dirsyncFeatures }, 'company features set');
+  if (warning !== undefined) log.warn({ dirsyncFeatures }, warning);
   return { result: undefined };
 }
 

@@ -1,7 +1,12 @@
 /** `/directory/onPremisesSynchronization`: the company's features and the accidental deletion prevention. */
 
 import { z } from 'zod';
-import { type CompanyFeatures, changeCompanyFeatures, readCompanyFeatures } from '../../policies/company-features.js';
+import {
+  type CompanyFeatures,
+  changeCompanyFeatures,
+  readCompanyFeatures,
+  warningOf,
+} from '../../policies/company-features.js';
 import type { Queries } from '../../store/database.js';
 import { badRequest, notFound } from '../error.js';
 import { entityReply } from '../odata/page.js';
@@ -109,23 +114,14 @@ export const synchronizationRoutes = [
       const { services } = call;
       const { before, after } = await services.database.transaction((queries) => change(call, queries));
       services.log.info({ dirsyncFeatures: after.dirsync_features }, 'company features set');
-      if (!isRisky(after) || isRisky(before)) return noContent;
-      services.log.warn({ dirsyncFeatures: after.dirsync_features }, TEMPORARY);
+      const warning = warningOf(before, after);
+      if (warning === undefined) return noContent;
+      services.log.warn({ dirsyncFeatures: after.dirsync_features }, warning);
       // RFC 7234 5.5: 299 is a miscellaneous persistent warning.
-      return { ...noContent, headers: { warning: `299 - "${TEMPORARY}"` } };
+      return { ...noContent, headers: { warning: `299 - "${warning}"` } };
     },
   }),
 ];
-
-const TEMPORARY =
-  'userForcePasswordChangeOnLogonEnabled is on while passwordWritebackEnabled is off: what a user changes at sign-in ' +
-  'does not reach Active Directory, and the next synchronization may undo it';
-
-/** Temporary passwords without a way back on premises: told when a change brings it about. */
-function isRisky(row: CompanyFeatures): boolean {
-  const { userForcePasswordChangeOnLogonEnabled, passwordWritebackEnabled } = flagsOf(row);
-  return userForcePasswordChangeOnLogonEnabled && !passwordWritebackEnabled;
-}
 
 const toJson = ({ services, query }: GraphCall<unknown>, row: CompanyFeatures) =>
   synchronization.toJson({ ...row, tenantId: services.context.store.tenantId }, query.select);
