@@ -80,10 +80,16 @@ export interface RunningTenant {
  *   `token-key`, or `listen` when the address cannot be had.
  */
 export async function startTenant(config: TenantConfig, deps: TenantDependencies): Promise<RunningTenant> {
-  // The last that was opened is closed first, also where the start fails half-way.
   const opened: (() => unknown)[] = [];
+  // The last that was opened is closed first; what fails to close keeps nothing else open.
   const closeAll = async () => {
-    for (let close = opened.pop(); close !== undefined; close = opened.pop()) await close();
+    for (let close = opened.pop(); close !== undefined; close = opened.pop()) {
+      try {
+        await close();
+      } catch (err) {
+        deps.logger.error({ err }, 'part of the tenant did not close');
+      }
+    }
   };
   try {
     const tenant = await open(config, deps, (close) => opened.push(close));
