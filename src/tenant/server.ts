@@ -11,6 +11,7 @@ import { createAuditLog } from './audit/audit-log.js';
 import type { AuditLog } from './audit/types.js';
 import type { TenantConfig } from './config.js';
 import type { TenantContext } from './context.js';
+import { unknownPermission } from './graph/known-permissions.js';
 import { registerGraph } from './graph/plugin.js';
 import { createServer, type HttpsServer, hostInUrl, listen, TIMEOUTS, type Timeouts } from './http-server.js';
 import { Metrics } from './monitor/metrics.js';
@@ -20,6 +21,7 @@ import { FORMER_KEY_FILE } from './oidc/signing-keys.js';
 import { createPasswordChanges } from './passwords/password-changes.js';
 import type { PasswordChanges } from './passwords/types.js';
 import { seedDomains } from './policies/domains.js';
+import { domainOf } from './policies/realm.js';
 import { PROVISIONING_PATH, registerProvisioningEndpoint } from './provisioning/endpoint.js';
 import { INITIAL_FEATURES } from './provisioning/operations.js';
 import { registerRateLimit } from './rate-limit.js';
@@ -29,7 +31,7 @@ import { openStateDir } from './state-dir.js';
 import { withStateLock } from './state-lock.js';
 import { openStore } from './store/open-store.js';
 import { startPurgeTimer } from './store/purge-timer.js';
-import type { TenantStore } from './store/store.js';
+import { type TenantStore, userPrincipalNameKey } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
 import { createProviderPages } from './web/provider-pages.js';
 import { Seal } from './web/seal.js';
@@ -207,6 +209,7 @@ async function open(
     keepMeSignedIn: config.signIn.keepMeSignedIn,
     seal: await Seal.open(store.database),
   });
+  warnOfSlips(config, context);
   registerGraph(server, {
     context,
     accessTokens: oidc.accessTokens,
@@ -247,6 +250,22 @@ async function open(
     audit,
     writeback,
   };
+}
+
+/** What is no error, and most likely not what was meant: it would show as a bare 403 much later. */
+function warnOfSlips({ applications = [], administrators }: TenantConfig, { domains, log }: TenantContext): void {
+  for (const { clientId, delegated, permissions } of applications) {
+    for (const permission of [...delegated, ...permissions]) {
+      const unknown = unknownPermission(permission);
+      if (unknown === undefined) continue;
+      const hint = unknown.nearest === '' ? {} : { didYouMean: unknown.nearest };
+      log.warn({ clientId, permission, ...hint }, 'tenant.yaml gives a permission that no call here asks for');
+    }
+  }
+  for (const administrator of administrators) {
+    if (domains.has(domainOf(userPrincipalNameKey(administrator)))) continue;
+    log.warn({ administrator }, 'tenant.yaml names an administrator who is of no domain of this tenant');
+  }
 }
 
 async function closeServer(server: HttpsServer): Promise<void> {

@@ -87,6 +87,7 @@ function registerRoutes(graph: FastifyInstance, { accessTokens }: GraphOptions, 
   });
   graph.setErrorHandler((error: Error, request, reply) => {
     const { status, code, message, headers } = toGraphError(error, services);
+    if (status === 401 || status === 403) logRefusal(request, stateOf(request), { status, message }, services);
     reply
       .code(status)
       .headers({ ...headers })
@@ -219,6 +220,23 @@ function toGraphError(error: Error, { log }: GraphServices): GraphError {
   }
   log.error({ err: error }, 'graph request failed');
   return new GraphError(500, 'InternalServerError', 'The service failed on this request.');
+}
+
+/** The caller learns little, as with Graph; who runs the tenant finds the answer's request-id here. */
+function logRefusal(
+  request: FastifyRequest,
+  { requestId, caller }: RequestState,
+  refusal: object,
+  { log }: GraphServices,
+): void {
+  const { permissions, url } = request.routeOptions.config;
+  const { clientId, objectId, kind } = caller ?? {};
+  const has = caller && [...(kind === 'user' ? caller.scopes : caller.roles)];
+  const wanted = caller && (kind === 'user' ? permissions?.delegated : permissions?.application);
+  log.info(
+    { requestId, method: request.method, route: url, ...refusal, clientId, objectId, has, wanted },
+    'graph refused',
+  );
 }
 
 /** 405 instead of 404 where another method is offered. */

@@ -1,7 +1,6 @@
 /** Resource owner password credentials (RFC 6749 4.3), the shortest way from a password to tokens. */
 
 import type { Provider } from 'oidc-provider';
-import type { TenantContext } from '../context.js';
 import type { SignIn } from '../sign-in/types.js';
 import type { Accounts } from './accounts.js';
 import type { Application } from './applications.js';
@@ -18,7 +17,6 @@ const DEFAULT_SCOPE = 'openid profile';
 const METHODS = ['pwd'] as const;
 
 export interface PasswordGrantOptions {
-  readonly context: TenantContext;
   readonly accounts: Accounts;
   readonly tokens: Tokens;
   readonly signIn: SignIn;
@@ -37,7 +35,7 @@ export interface PasswordGrantRequest {
 
 export async function passwordGrant(
   { form, application, tenant, address, correlationId }: PasswordGrantRequest,
-  { context, accounts, tokens, signIn, provider }: PasswordGrantOptions,
+  { accounts, tokens, signIn, provider }: PasswordGrantOptions,
 ): Promise<Answer> {
   const { clientId } = application;
   const username = form.get('username');
@@ -55,10 +53,6 @@ export async function passwordGrant(
     flow: 'password',
     correlationId,
   });
-  // The object id, never what was typed: people type passwords into the name's field.
-  const objectId = 'user' in outcome ? outcome.user?.objectId : undefined;
-  const refusal = outcome.status === 'refused' ? outcome.code : undefined;
-  context.log.info({ status: outcome.status, code: refusal, objectId, clientId }, 'sign-in');
   // The password was not looked at, and this grant cannot send anyone elsewhere.
   if (outcome.status === 'federated') return { code: 50126, subject: tenant };
   if (outcome.status === 'refused') return { code: outcome.code, subject: tenant };

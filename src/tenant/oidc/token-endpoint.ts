@@ -12,6 +12,7 @@ import { type PasswordGrantOptions, passwordGrant } from './password-grant.js';
 import { endpointPaths } from './provider.js';
 
 export interface TokenEndpointOptions extends PasswordGrantOptions {
+  readonly context: TenantContext;
   readonly applications: Applications;
   readonly handOver: HandOver;
 }

@@ -73,6 +73,10 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
 
   const record = (entry: SignInEntry) => {
     signInLog.record(entry);
+    const { errorCode: code, flow, clientId, correlationId, user } = entry;
+    const status = code === 0 ? 'signedIn' : 'refused';
+    // The object id, never what was typed: people type passwords into the name's field.
+    log.info({ status, code, flow, objectId: user?.objectId, clientId, correlationId }, 'sign-in');
     deps.onAttempt?.(entry.flow as SignInAttempt['flow'], entry.errorCode);
   };
 
