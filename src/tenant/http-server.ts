@@ -73,6 +73,16 @@ export function createServer(
     for (const [name, value] of Object.entries(SAFETY_HEADERS)) reply.raw.setHeader(name, value);
     done();
   });
+  // The connection of a request that was under way would stay open, as long as its client likes.
+  let closing = false;
+  server.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
+  server.addHook('onSend', (_request, reply, _payload, done) => {
+    if (closing) reply.header('connection', 'close');
+    done();
+  });
   // Method, route and status only: URLs, headers and bodies can hold names and secrets.
   server.addHook('onResponse', (request, reply, done) => {
     const { url } = request.routeOptions;

@@ -91,7 +91,7 @@ export class SignInLog {
   /** What the database refuses for what it is would hold up all that comes behind it: it is lost, and that is told. */
   async #insert(entries: readonly (SignInEntry & { readonly at: number })[]): Promise<void> {
     try {
-      await this.#database.run((queries) => queries.insertInto('sign_ins').values(entries.map(toRow)).execute());
+      await this.#database.append('sign_ins', entries.map(toRow));
     } catch (err) {
       if (!(err instanceof PhsyncError) || err.code !== 'store-failed') throw err;
       this.#lost += entries.length;

@@ -1,6 +1,6 @@
 /** The tenant's database as its rooms see it: kysely over SQLite or PostgreSQL, one statement or one transaction at a time. */
 
-import type { Kysely } from 'kysely';
+import type { Insertable, Kysely } from 'kysely';
 import type { Tables } from './tables.js';
 
 export type Queries = Kysely<Tables>;
@@ -19,5 +19,7 @@ export interface TenantDatabase {
    * `work` must not wait for anything but its own queries.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /** All of the rows or none, without kysely's texts of thousands of parameters: for logs. Their keys are the same. */
+  append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void>;
   close(): Promise<void>;
 }

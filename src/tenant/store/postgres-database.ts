@@ -1,6 +1,6 @@
 /** PostgreSQL under the tenant: a pool of connections; several tenant processes may share one database. */
 
-import { Kysely, PostgresDialect } from 'kysely';
+import { type Insertable, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { Queries, TenantDatabase } from './database.js';
@@ -63,6 +63,10 @@ export class PostgresDatabase implements TenantDatabase {
 
   run<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     return translated(() => work(this.#queries));
+  }
+
+  async append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void> {
+    if (rows.length > 0) await this.run((queries) => queries.insertInto(table).values(rows).execute());
   }
 
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {

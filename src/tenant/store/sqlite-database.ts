@@ -1,7 +1,7 @@
 /** SQLite under the tenant: one connection that writes, in turn, and better-sqlite3's own statements for what must be fast. */
 
 import type Database from 'better-sqlite3';
-import { Kysely, SqliteDialect, sql } from 'kysely';
+import { type Insertable, Kysely, SqliteDialect, sql } from 'kysely';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { sqlite } from '../../state/sqlite.js';
@@ -34,6 +34,7 @@ export class SqliteDatabase implements TenantDatabase {
   /** Reads beside any transaction, and sees what is committed. */
   readonly reader: Database.Database;
   readonly #queries: Queries;
+  readonly #appends = new Map<keyof Tables, Database.Statement>();
 
   /** @throws PhsyncError `store-open`, `store-newer` or `store-sqlite`. */
   constructor(file: string) {
@@ -73,6 +74,21 @@ export class SqliteDatabase implements TenantDatabase {
     return translated(() =>
       this.#queries.connection().execute(async () => this.connection.transaction(work).immediate()),
     );
+  }
+
+  async append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void> {
+    const [first] = rows;
+    if (first === undefined) return;
+    const names = Object.keys(first);
+    await this.exclusively(() => {
+      let statement = this.#appends.get(table);
+      if (statement === undefined) {
+        const values = names.map((name) => `@${name}`).join(', ');
+        statement = this.connection.prepare(`INSERT INTO ${table} (${names.join(', ')}) VALUES (${values})`);
+        this.#appends.set(table, statement);
+      }
+      for (const row of rows) statement.run(row);
+    });
   }
 
   /** A statement of `reader`. */

@@ -215,11 +215,11 @@ describeStores('sign-in', (newSite) => {
     const store = await where.open({ now: site.clock.now });
     let failure: PhsyncError | undefined;
     const database: TenantDatabase = Object.create(store.database, {
-      run: {
-        value: <T>(work: (queries: Queries) => Promise<T>) => {
+      append: {
+        value: (...rows: Parameters<TenantDatabase['append']>) => {
           const planted = failure;
           failure = undefined;
-          return planted === undefined ? store.database.run(work) : Promise.reject(planted);
+          return planted === undefined ? store.database.append(...rows) : Promise.reject(planted);
         },
       },
     });
