@@ -33,7 +33,8 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])?$/i;
 /** Nobody is to send credentials over a network in the clear by leaving a word out. What is no URL is refused later. */
 function checkEncryption(text: string): void {
   if (!URL.canParse(text)) return;
-  const { hostname, searchParams } = new URL(text);
+  const { protocol, hostname, searchParams } = new URL(text);
+  if (!/^postgres(ql)?:$/.test(protocol)) return;
   // A socket's directory stands in `host`.
   if (LOOPBACK.test(hostname) || searchParams.has('sslmode') || searchParams.has('ssl')) return;
   throw new PhsyncError(
