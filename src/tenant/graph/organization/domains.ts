@@ -2,6 +2,7 @@
 
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
+import { NEVER_EXPIRES } from '../../policies/domains.js';
 import type { Queries } from '../../store/database.js';
 import type { DomainsTable } from '../../store/tables.js';
 import { badRequest, notFound } from '../error.js';
@@ -17,8 +18,6 @@ const write: Permissions = {
   application: ['Domain.ReadWrite.All'],
 };
 
-/** passwordValidityPeriodInDays of passwords that never expire. */
-const NEVER = 2_147_483_647;
 /** Of a period that ends, in Entra. */
 const [LEAST_DAYS, MOST_DAYS] = [14, 730];
 
@@ -42,8 +41,8 @@ const domain = new Resource<DomainRow>('domain', {
   passwordHashFallback: { of: (row) => row.password_hash_fallback === 1, schema: flag, onSelect: true },
 });
 
-const days = z.int().refine((value) => value === NEVER || (value >= LEAST_DAYS && value <= MOST_DAYS), {
-  error: `expected ${LEAST_DAYS} to ${MOST_DAYS}, or ${NEVER} for never`,
+const days = z.int().refine((value) => value === NEVER_EXPIRES || (value >= LEAST_DAYS && value <= MOST_DAYS), {
+  error: `expected ${LEAST_DAYS} to ${MOST_DAYS}, or ${NEVER_EXPIRES} for never`,
 });
 
 const changes = z

@@ -1,6 +1,8 @@
 /** Graph's passwordPolicies: `None`, or DisablePasswordExpiration and DisableStrongPassword, alone or together. */
 
-const NAMES = ['DisablePasswordExpiration', 'DisableStrongPassword'] as const;
+import { DISABLE_PASSWORD_EXPIRATION, DISABLE_STRONG_PASSWORD } from '../../policies/expiry.js';
+
+const NAMES = [DISABLE_PASSWORD_EXPIRATION, DISABLE_STRONG_PASSWORD] as const;
 
 /** As it is kept, or undefined where it is none. */
 export function canonicalPasswordPolicies(text: string | null): string | null | undefined {
