@@ -19,10 +19,10 @@ type OAuthErrorName =
 interface Definition {
   readonly error: OAuthErrorName;
   readonly status: 400 | 401;
-  readonly text: (subject: string) => string;
+  readonly text: (subject: string, address: string) => string;
 }
 
-/** By AADSTS number. `subject` is what the request named: a parameter, a client, a tenant. */
+/** By AADSTS number. `subject` is what the request named: a parameter, a client, a tenant; `address` a redirect URI. */
 const definitions = {
   50034: {
     error: 'invalid_grant',
@@ -83,8 +83,8 @@ const definitions = {
   50011: {
     error: 'invalid_request',
     status: 400,
-    text: (client) =>
-      `The redirect URI specified in the request does not match the redirect URIs configured for the application '${client}'.`,
+    text: (client, address) =>
+      `The redirect URI '${address}' specified in the request does not match the redirect URIs configured for the application '${client}'.`,
   },
   50058: {
     error: 'login_required',
@@ -184,6 +184,7 @@ export interface OAuthErrorBody {
 
 /** Longer than any name that can be right; what is echoed is cut here. */
 const MAX_ECHO = 128;
+const MAX_ECHO_ADDRESS = 512;
 
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -197,8 +198,8 @@ export function correlationIdOf(headers: Readonly<Record<string, string | string
 const timestampOf = (now: Date) => `${now.toISOString().slice(0, 19).replace('T', ' ')}Z`;
 
 /** What AADSTS says for this number, by the words that stand before the trace id. */
-export function describeAadsts(code: AadstsCode, subject = ''): string {
-  return `AADSTS${code}: ${definitions[code].text(subject.slice(0, MAX_ECHO))}`;
+export function describeAadsts(code: AadstsCode, subject = '', address = ''): string {
+  return `AADSTS${code}: ${definitions[code].text(subject.slice(0, MAX_ECHO), address.slice(0, MAX_ECHO_ADDRESS))}`;
 }
 
 export function isAadstsCode(code: number): code is AadstsCode {

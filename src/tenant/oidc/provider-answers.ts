@@ -43,9 +43,13 @@ interface Failure {
   readonly scope?: string | undefined;
 }
 
+const MAX_LOGGED_ADDRESS = 256;
+
 interface Told {
   readonly code: AadstsCode;
   readonly subject?: string;
+  /** The redirect URI that came. */
+  readonly address?: string;
 }
 
 /** For what oidc-provider tells by its own names only, in `error_detail` and `error_description`. */
@@ -88,7 +92,19 @@ export function aadstsOf(failure: Failure, ctx: KoaContextWithOIDC): Told {
   const code = byDetail.find(([text]) => text.test(detail) || text.test(description))?.[1] ?? byError[error];
   const name = /^missing required parameters? '?([a-z_]+)/.exec(description)?.[1];
   if (code === undefined && name !== undefined) return { code: 900144, subject: name };
+  if (code === 50011) return { code, subject: clientId, address: String(ctx.oidc?.params?.redirect_uri ?? '') };
   return { code: code ?? 90013, subject: clientId };
+}
+
+/** What whoever registers applications compares, to the letter; of queries and passwords only that there are some. */
+function redirectUris({ code, address = '' }: Told, { client }: KoaContextWithOIDC['oidc']): object {
+  if (code !== 50011) return {};
+  const shown = (uri: string) =>
+    uri
+      .slice(0, MAX_LOGGED_ADDRESS)
+      .replace(/([?#]).*$/s, '$1…')
+      .replace(/\/\/[^/]*@/, '//…@');
+  return { redirectUri: shown(address), registered: (client?.redirectUris ?? []).map(shown) };
 }
 
 /** Listens for the provider's errors, and writes its answers anew. */
@@ -98,10 +114,12 @@ export function shapeAnswers(provider: Provider, context: TenantContext): void {
   const remember = (ctx: KoaContextWithOIDC, failure: Failure) => {
     failures.set(ctx, failure);
     const { correlationId } = factsOf(ctx);
-    const { code } = aadstsOf(failure, ctx);
+    const told = aadstsOf(failure, ctx);
     const { route, client } = ctx.oidc;
+    const { error, error_detail: detail } = failure;
+    const uris = redirectUris(told, ctx.oidc);
     context.log.info(
-      { route, code, error: failure.error, detail: failure.error_detail, clientId: client?.clientId, correlationId },
+      { route, code: told.code, error, detail, clientId: client?.clientId, ...uris, correlationId },
       'request refused',
     );
   };
@@ -147,7 +165,7 @@ function shapeFault(ctx: KoaContextWithOIDC, fault: Error): void {
 }
 
 function shapeFailure(ctx: KoaContextWithOIDC, failure: Failure, context: TenantContext): void {
-  const { code, subject = '' } = aadstsOf(failure, ctx);
+  const { code, subject = '', address } = aadstsOf(failure, ctx);
   const { correlationId } = factsOf(ctx);
   if (isObject(ctx.body)) {
     const { status, body } = oauthError(code, {
@@ -167,7 +185,7 @@ function shapeFailure(ctx: KoaContextWithOIDC, failure: Failure, context: Tenant
   const inFragment = target.hash.includes('error=');
   const params = inFragment ? new URLSearchParams(target.hash.slice(1)) : target.searchParams;
   if (!params.has('error')) return;
-  params.set('error_description', describeAadsts(code, subject));
+  params.set('error_description', describeAadsts(code, subject, address));
   params.set('error_uri', `${context.baseUrl()}/error?code=${code}`);
   if (inFragment) target.hash = params.toString();
   ctx.set('location', target.href);

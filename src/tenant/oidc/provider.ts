@@ -239,9 +239,11 @@ function configurationOf(options: ProviderOptions): Configuration {
       ? {}
       : {
           renderError: (ctx, out, error) => {
-            const { code, subject } = aadstsOf(out, ctx);
+            const { code, subject, address } = aadstsOf(out, ctx);
             const described =
-              out.error === 'server_error' ? out : { ...out, error_description: describeAadsts(code, subject) };
+              out.error === 'server_error'
+                ? out
+                : { ...out, error_description: describeAadsts(code, subject, address) };
             return renderError(ctx, described, error);
           },
         }),

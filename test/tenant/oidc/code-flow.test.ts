@@ -287,6 +287,25 @@ describe('the address to go back to', () => {
     expect(text).not.toMatch(/(href|src|action|content)="[^"]*evil\.example/);
   });
 
+  it('is told on the page as it came, and in the log beside those that are registered', async () => {
+    const redirect_uri = 'https://user:word@app.example/<b>call"back</b>?code=Secret-1';
+    const { text } = await browser.get((await authorizationRequest(spa, { redirect_uri })).url);
+    expect(text).toContain(
+      '&#39;https://user:word@app.example/&lt;b&gt;call&quot;back&lt;/b&gt;?code=Secret-1&#39; specified in the request',
+    );
+    const entry = tenant
+      .logText()
+      .split('\n')
+      .findLast((line) => line.includes('"code":50011'));
+    expect(JSON.parse(entry!)).toMatchObject({
+      msg: 'request refused',
+      clientId: 'spa',
+      redirectUri: 'https://…@app.example/<b>call"back</b>?…',
+      registered: [REDIRECT],
+    });
+    expect(tenant.logText()).not.toMatch(/Secret-1|user:word/);
+  });
+
   it('is one, given once, and by a known client', async () => {
     const { url } = await authorizationRequest(spa);
     const twice = `${url}&redirect_uri=${encodeURIComponent('https://evil.example/')}`;
