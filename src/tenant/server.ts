@@ -216,6 +216,7 @@ async function open(
     audit,
     passwords,
     realms: signIn.realms,
+    applicationName: (id) => config.applications?.find(({ clientId }) => clientId === id)?.displayName,
     administrators: config.administrators,
   });
   server.get('/health', async () => {

@@ -36,7 +36,7 @@ interface RequestState extends RequestIds {
 }
 
 export function registerGraph(server: FastifyInstance, options: GraphOptions): void {
-  const { context, audit, passwords, realms } = options;
+  const { context, audit, passwords, realms, applicationName } = options;
   const { store, now, log } = context;
   const administrators = new Set(options.administrators.map(userPrincipalNameKey));
   const services: GraphServices = {
@@ -44,6 +44,7 @@ export function registerGraph(server: FastifyInstance, options: GraphOptions): v
     audit,
     passwords,
     realms,
+    applicationName,
     isAdministrator: (nameKey) => administrators.has(nameKey),
     database: store.database,
     skipTokens: new SkipTokens(once(() => digestKey(services))),

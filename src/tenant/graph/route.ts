@@ -18,6 +18,8 @@ export interface GraphDependencies {
   readonly passwords: Pick<PasswordChanges, 'reset'>;
   /** Told of every change that bears on where people sign in. */
   readonly realms: Pick<Realms, 'refresh'>;
+  /** Of an application's client id, as people see it; undefined where none has it. */
+  readonly applicationName: (clientId: string) => string | undefined;
 }
 
 /** What handlers share. */

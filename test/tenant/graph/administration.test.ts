@@ -7,7 +7,15 @@ import { DirSyncFeature } from '#src/provisioning/types.js';
 import { synchronizationFlags } from '#src/tenant/graph/organization/synchronization-features.js';
 import { setFeatures } from '../features.js';
 import { AGENT } from '../harness.js';
-import { applicationWith, describeGraph, type GraphTenant, provision, refusal } from './graph-tenant.js';
+import {
+  ADMINISTRATOR,
+  applicationWith,
+  describeGraph,
+  type GraphTenant,
+  MAKERS,
+  provision,
+  refusal,
+} from './graph-tenant.js';
 
 const PASSWORD = 'Correct-Horse-7-Battery';
 const config = {
@@ -489,6 +497,7 @@ function logs(tenant: Tenant) {
       { timeout: 10_000, interval: 50 },
     );
     expect(value.map(({ status }: { status: { errorCode: number } }) => status.errorCode)).toEqual([0, 50126, 0]);
+    expect(value[1].status.failureReason).toBe('Error validating credentials due to invalid username or password.');
     expect(value[0]).toMatchObject({ userDisplayName: 'Logged', appId: 'app', ipAddress: '127.0.0.1' });
     const times = value.map(({ createdDateTime }: { createdDateTime: string }) => createdDateTime);
     expect(times).toEqual([...times].sort().reverse());
@@ -527,6 +536,18 @@ function logs(tenant: Tenant) {
     });
     const byUser = await filtered('directoryAudits', `initiatedBy/user/id eq '${tenant().administratorId}'`);
     expect(byUser.value.length).toBeGreaterThan(0);
+    // Who it was has a name in both kinds, now; an application's is the configuration's, or its id.
+    expect(byUser.value[0].initiatedBy).toEqual({
+      user: {
+        id: tenant().administratorId,
+        displayName: 'Administrator',
+        userPrincipalName: ADMINISTRATOR.name,
+      },
+      app: null,
+    });
+    expect(validity.initiatedBy.app.displayName).toBe(applicationWith(['Domain.ReadWrite.All']));
+    const named = await filtered('directoryAudits', `initiatedBy/app/appId eq '${applicationWith(MAKERS)}'`);
+    expect(named.value[0].initiatedBy.app).toEqual({ appId: applicationWith(MAKERS), displayName: 'User maker' });
     const byTarget = await filtered('directoryAudits', "targetResources/any(t: t/id eq 'fed.test')");
     expect(byTarget.value.length).toBeGreaterThan(0);
     for (const { targetResources } of byTarget.value) expect(targetResources[0].id).toBe('fed.test');

@@ -33,8 +33,9 @@ const PERMISSIONS = [
   ...new Set(graphRoutes.flatMap(({ permissions }) => [...permissions.delegated, ...permissions.application])),
 ];
 /** Applications that have several. */
+export const MAKERS = ['User.ReadWrite.All', 'RoleManagement.ReadWrite.Directory'];
 const COMBINATIONS = [
-  ['User.ReadWrite.All', 'RoleManagement.ReadWrite.Directory'],
+  MAKERS,
   ['User.ReadWrite.All', 'User-PasswordProfile.ReadWrite.All'],
   ['IdentityRiskyUser.ReadWrite.All', 'IdentityRiskEvent.Read.All'],
 ];
@@ -73,6 +74,7 @@ const applications = [
     clientId: applicationWith(permissions),
     clientSecret: { env: 'AGENT_SECRET' },
     permissions,
+    ...(permissions === MAKERS ? { displayName: 'User maker' } : {}),
   })),
 ];
 
@@ -123,7 +125,7 @@ export async function startGraphTenant(
     });
   };
   const made = await call('POST', '/users', {
-    token: await bearer('app', ['User.ReadWrite.All', 'RoleManagement.ReadWrite.Directory']),
+    token: await bearer('app', MAKERS),
     body: {
       accountEnabled: true,
       displayName: 'Administrator',

@@ -8,16 +8,24 @@ import { notFound } from '../error.js';
 import type { Condition, FilterTable } from '../odata/filter.js';
 import { entityReply, iso, LIST_TOP, pageOf, startOf } from '../odata/page.js';
 import { collectionOf, Resource, text, textOrNull, time } from '../odata/resource.js';
-import { route } from '../route.js';
+import { type GraphServices, route } from '../route.js';
 import { readLogs } from './sign-ins.js';
 
-type AuditRow = Selectable<AuditEventsTable>;
+/** Beside it the names that who did it has now: a user's also after the deletion, until the row is dropped. */
+interface AuditRow extends Selectable<AuditEventsTable> {
+  readonly display_name: string | null;
+  readonly user_principal_name: string | null;
+}
+/** An application has its name from the configuration. */
+interface NamedAuditRow extends AuditRow {
+  readonly applicationName: string;
+}
 
 const identity = z.object({ id: textOrNull, displayName: textOrNull, userPrincipalName: textOrNull });
 const appIdentity = z.object({ appId: textOrNull, displayName: textOrNull });
 const modifiedProperty = z.object({ displayName: text, oldValue: textOrNull, newValue: textOrNull });
 
-const directoryAudit = new Resource<AuditRow>('directoryAudit', {
+const directoryAudit = new Resource<NamedAuditRow>('directoryAudit', {
   id: { of: (row) => row.audit_id, schema: text },
   activityDateTime: { of: (row) => iso(row.at), schema: time },
   activityDisplayName: { of: (row) => row.activity, schema: text },
@@ -28,9 +36,9 @@ const directoryAudit = new Resource<AuditRow>('directoryAudit', {
   loggedByService: { of: () => 'Core Directory', schema: text },
   operationType: { of: ({ activity }) => activity.split(' ', 1)[0], schema: text },
   initiatedBy: {
-    of: ({ actor_kind, actor_id }) => ({
-      user: actor_kind === 'user' ? { id: actor_id, displayName: null, userPrincipalName: null } : null,
-      app: actor_kind === 'user' ? null : { appId: actor_id, displayName: actor_kind === 'system' ? actor_id : null },
+    of: ({ actor_kind, actor_id: id, display_name: displayName, user_principal_name: userPrincipalName, ...row }) => ({
+      user: actor_kind === 'user' ? { id, displayName, userPrincipalName } : null,
+      app: actor_kind === 'user' ? null : { appId: id, displayName: row.applicationName },
     }),
     schema: z.object({ user: identity.nullable(), app: appIdentity.nullable() }),
   },
@@ -100,7 +108,7 @@ export const directoryAuditRoutes = [
       );
       return pageOf(call, FRAGMENT, rows, {
         positionOf: (row) => [row.at, row.id],
-        toResource: (row) => directoryAudit.toJson(row, select),
+        toResource: (row) => directoryAudit.toJson(named(row, call.services), select),
       });
     },
   }),
@@ -116,13 +124,28 @@ export const directoryAuditRoutes = [
     async handle(call) {
       const id = call.params.id!;
       const row = await call.services.database.run((queries) =>
-        queries.selectFrom('audit_events').selectAll().where('audit_id', '=', id.toLowerCase()).executeTakeFirst(),
+        withNames(queries).where('audit_id', '=', id.toLowerCase()).executeTakeFirst(),
       );
       if (row === undefined) throw notFound(id);
-      return entityReply(call, FRAGMENT, directoryAudit.toJson(row, call.query.select));
+      return entityReply(call, FRAGMENT, directoryAudit.toJson(named(row, call.services), call.query.select));
     },
   }),
 ];
+
+const named = (row: AuditRow, { applicationName }: GraphServices): NamedAuditRow => ({
+  ...row,
+  applicationName: applicationName(row.actor_id) ?? row.actor_id,
+});
+
+const withNames = (queries: Queries) =>
+  queries
+    .selectFrom('audit_events')
+    .selectAll('audit_events')
+    .select(({ selectFrom }) => {
+      const name = (column: 'display_name' | 'user_principal_name') =>
+        selectFrom('users').whereRef('users.object_id', '=', 'audit_events.actor_id').select(column).as(column);
+      return [name('display_name'), name('user_principal_name')];
+    });
 
 const COMPARISON = { eq: '=', ge: '>=', gt: '>', le: '<=', lt: '<' } as const;
 const columns = {
@@ -139,7 +162,7 @@ export function selectAudits(
   conditions: readonly Condition[],
   { start, limit }: { start: readonly (string | number)[] | undefined; limit: number },
 ) {
-  let query = queries.selectFrom('audit_events').selectAll();
+  let query = withNames(queries);
   for (const { path, operator, values } of conditions) {
     const [value] = values;
     if (path === 'activityDateTime') {

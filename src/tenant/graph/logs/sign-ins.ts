@@ -2,6 +2,7 @@
 
 import { type Selectable, sql } from 'kysely';
 import { z } from 'zod';
+import { describeAadsts, isAadstsCode } from '../../oidc/oauth-error.js';
 import type { Queries } from '../../store/database.js';
 import type { SignInsTable } from '../../store/tables.js';
 import { notFound } from '../error.js';
@@ -16,17 +17,14 @@ export const readLogs = both('AuditLog.Read.All');
 
 type SignInRow = Selectable<SignInsTable> & { readonly display_name: string | null };
 
-/** Of status.failureReason; the number says the rest. */
-const REASONS: Readonly<Record<number, string>> = {
-  0: 'Other.',
-  50034: 'The user account does not exist in the directory.',
-  50053: 'The account is locked: too many sign-in attempts with an incorrect user ID or password.',
-  50055: 'The password is expired.',
-  50056: 'The password does not exist in the directory for this user.',
-  50057: 'The user account is disabled.',
-  50126: 'Invalid username or password.',
-  50135: 'Password change is required due to account risk.',
-};
+/** status.failureReason: what AADSTS says for the number, of a row's application. */
+function failureReason({ error_code: code, client_id }: SignInRow): string {
+  // As Entra has it for who signed in.
+  if (code === 0) return 'Other.';
+  if (!isAadstsCode(code)) return `AADSTS${code}`;
+  const subject = code === 50034 ? 'organization' : client_id;
+  return describeAadsts(code, subject).replace(/^AADSTS\d+: /, '');
+}
 
 const signIn = new Resource<SignInRow>('signIn', {
   id: { of: (row) => row.sign_in_id, schema: text },
@@ -44,11 +42,7 @@ const signIn = new Resource<SignInRow>('signIn', {
   conditionalAccessStatus: { of: () => 'notApplied', schema: text },
   isInteractive: { of: ({ flow }) => flow !== 'refresh', schema: flag },
   status: {
-    of: ({ error_code }) => ({
-      errorCode: error_code,
-      failureReason: REASONS[error_code] ?? `AADSTS${error_code}`,
-      additionalDetails: null,
-    }),
+    of: (row) => ({ errorCode: row.error_code, failureReason: failureReason(row), additionalDetails: null }),
     schema: z.object({ errorCode: z.int(), failureReason: text, additionalDetails: textOrNull }),
   },
   // phsync's own: which way, and whether from where the user had signed in before.
