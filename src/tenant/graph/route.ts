@@ -15,7 +15,7 @@ import type { Permissions } from './permissions.js';
 export interface GraphDependencies {
   readonly context: TenantContext;
   readonly audit: AuditLog;
-  readonly passwords: Pick<PasswordChanges, 'reset'>;
+  readonly passwords: Pick<PasswordChanges, 'reset' | 'hindrance'>;
   /** Told of every change that bears on where people sign in. */
   readonly realms: Pick<Realms, 'refresh'>;
   /** Of an application's client id, as people see it; undefined where none has it. */
@@ -78,3 +78,6 @@ export const route = <Body = undefined>(definition: GraphRoute<Body>): GraphRout
   definition as unknown as GraphRoute;
 
 export const noContent: GraphReply = { status: 204 };
+
+/** Done, with a warning (RFC 7234 5.5: 299 is a miscellaneous persistent one). */
+export const warned = (warning: string): GraphReply => ({ ...noContent, headers: { warning: `299 - "${warning}"` } });

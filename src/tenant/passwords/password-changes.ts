@@ -58,6 +58,10 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     return message === undefined ? undefined : { status: 'refused', reason: 'complexity', message };
   }
 
+  // The rules on premises override those of the cloud for synchronized users: there the domain controller judges.
+  const hindrance: PasswordChanges['hindrance'] = async ({ synchronized }) =>
+    synchronized && !(await writeback.isOn()) ? 'writebackOff' : undefined;
+
   async function change(request: Parameters<PasswordChanges['change']>[0]): Promise<PasswordChange> {
     const { oldPassword, newPassword, clientId, address, correlationId } = request;
     const { userPrincipalName } = request.user;
@@ -71,8 +75,8 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     if (!user.accountEnabled) return refused('disabled');
     if (newPassword === oldPassword) return refused('sameAsOld');
     if (newPassword.length > LONGEST) return weakness(user, newPassword)!;
-    // The rules on premises override those of the cloud for synchronized users: there the domain controller judges.
-    if (user.synchronized && !(await writeback.isOn())) return refused('writebackOff');
+    const hindered = await hindrance(user);
+    if (hindered !== undefined) return refused(hindered);
     const weak = user.synchronized ? undefined : weakness(user, newPassword);
     if (weak !== undefined) return weak;
 
@@ -194,7 +198,7 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     return { kind: row === undefined ? 'app' : 'user', id };
   }
 
-  return { change, reset };
+  return { hindrance, change, reset };
 }
 
 type ResetUser = Pick<

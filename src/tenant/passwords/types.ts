@@ -27,6 +27,8 @@ export type PasswordChange =
   | { readonly status: 'refused'; readonly reason: PasswordRefusal; readonly message: string };
 
 export interface PasswordChanges {
+  /** Why the owner cannot change it here, whatever the new one would be; undefined: it can be tried. */
+  hindrance(user: Pick<SignInUser, 'synchronized'>): Promise<Extract<PasswordRefusal, 'writebackOff'> | undefined>;
   /**
    * By the owner, who shows the old one: is verified again (lockout counts), written back first where the user is
    * synchronized, then stored, so that the new one is valid at once.

@@ -16,6 +16,12 @@ export const messages = {
   newMissing: 'Enter a new password.',
   confirmMissing: 'Enter the new password once more.',
   confirmDiffers: 'The two new passwords are not the same.',
+  notChangedHere: {
+    temporary:
+      'Your password is temporary, or this is your first sign-in: you have to choose one that only you know. That is not possible on this page. Change it on a computer of your organization’s network, or ask its help desk how. Then sign in here with the new one.',
+    expired:
+      'Your password has expired, and a new one cannot be set on this page. Change it on a computer of your organization’s network, or ask its help desk how. Then sign in here with the new one.',
+  },
 } as const;
 
 /** Longer texts come from nobody who means well; they go through a cookie. */

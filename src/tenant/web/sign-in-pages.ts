@@ -12,7 +12,7 @@ import { messages, passwordRefusal } from './messages.js';
 import { isFromHere } from './origin.js';
 import type { Page } from './page.js';
 import { changePage } from './pages/change.js';
-import { donePage, federatedPage, foreignFormPage, isRefusedCode, refusedPage, timedOutPage } from './pages/outcome.js';
+import { donePage, federatedPage, foreignFormPage, isRefused, refusedPage, timedOutPage } from './pages/outcome.js';
 import type { FormContext, Support } from './pages/parts.js';
 import { accountPage, MAX_NAME, namePage, passwordPage } from './pages/sign-in.js';
 import { readStep, type Step, writeStep } from './step.js';
@@ -99,6 +99,11 @@ export function registerSignInPages(server: FastifyInstance, options: SignInPage
 
 /** 303: what follows a form is fetched by GET, so that Back and Reload never send a password again. */
 const redirect = (reply: FastifyReply, to: string) => reply.header('cache-control', 'no-store').redirect(to, 303);
+
+const notChangedHere = (name: string, change: NonNullable<Step['change']>, correlationId: string): Answer => ({
+  to: '/refused',
+  step: { name, failure: { message: messages.notChangedHere[change], code: 50055, correlationId } },
+});
 
 class SignInFlow {
   readonly #options: SignInPagesOptions;
@@ -207,8 +212,8 @@ class SignInFlow {
   }
 
   showRefused({ context, step: { failure }, correlationId }: Visit): Answer {
-    if (!isRefusedCode(failure?.code)) return { to: '/name' };
-    return { page: refusedPage(context, failure.code, this.#support(failure, correlationId)) };
+    if (!isRefused(failure)) return { to: '/name' };
+    return { page: refusedPage(context, failure, this.#support(failure, correlationId)) };
   }
 
   showDone({ interaction, context }: Visit): Answer {
@@ -253,11 +258,11 @@ class SignInFlow {
     return { to: '/done' };
   }
 
-  #refused(
+  async #refused(
     name: string,
     outcome: Exclude<SignInOutcome, { status: 'signedIn' }>,
     { correlationId, keep }: { readonly correlationId: string; readonly keep: boolean },
-  ): Answer {
+  ): Promise<Answer> {
     if (outcome.status === 'federated') return { to: '/federated', step: { name } };
     const { code } = outcome;
     switch (code) {
@@ -268,8 +273,13 @@ class SignInFlow {
         };
       case 50053:
         return { to: '/password', step: { name, failure: { message: messages.locked, code, correlationId } } };
-      case 50055:
-        return { to: '/change', step: { name, keep, change: outcome.change ?? 'expired' } };
+      case 50055: {
+        const { user, change = 'expired' } = outcome;
+        // Before anyone has thought of a new password that cannot be set here.
+        return user !== undefined && (await this.#options.passwords.hindrance(user)) !== undefined
+          ? notChangedHere(name, change, correlationId)
+          : { to: '/change', step: { name, keep, change } };
+      }
       case 50057:
       case 50135:
         return { to: '/refused', step: { name, failure: { message: '', code, correlationId } } };
@@ -306,6 +316,8 @@ class SignInFlow {
       correlationId,
     });
     if (outcome.status === 'refused') {
+      // Switched off since the form was shown.
+      if (outcome.reason === 'writebackOff') return notChangedHere(name, reason, correlationId);
       return again({ ...passwordRefusal(outcome.reason, outcome.message), correlationId });
     }
     // Not past what else may stand against it, and not past the sign-in log.

@@ -22,7 +22,7 @@ export interface SignInPagesOptions {
   /** Asked for with each request: it may be made late, and anew. */
   readonly provider: () => Provider | Promise<Provider>;
   readonly signIn: SignIn;
-  readonly passwords: Pick<PasswordChanges, 'change'>;
+  readonly passwords: Pick<PasswordChanges, 'change' | 'hindrance'>;
   /** Whether people are offered *Keep me signed in*. */
   readonly keepMeSignedIn: boolean;
   /** Signs what forms and cookies carry. */

@@ -2,6 +2,8 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { sidFromText } from '#src/protocol/dtyp/sid.js';
+import { DirSyncFeature } from '#src/provisioning/types.js';
+import { setFeatures } from '../features.js';
 import { describeGraph, type GraphTenant, provision, refusal } from './graph-tenant.js';
 
 const PASSWORD = 'Correct-Horse-7-Battery';
@@ -168,6 +170,27 @@ function suite(theTenant: () => GraphTenant) {
       .api('/users/bob@phs.test')
       .patch({ passwordProfile: { forceChangePasswordNextSignIn: false } });
     expect((await tenant.signIn('bob@phs.test', PASSWORD)).status).toBe(200);
+  });
+
+  it('"You should only use this feature when SSPR and Password Writeback are enabled on the tenant": warns who forces a synchronized user', async () => {
+    const token = await tenant.bearer('user', ['User-PasswordProfile.ReadWrite.All']);
+    const patch = async (user: string, passwordProfile: object) => {
+      const reply = await tenant.call('PATCH', `/users/${user}`, { token, body: { passwordProfile } });
+      expect(reply.status).toBe(204);
+      return reply.headers.warning;
+    };
+    const warning = expect.stringMatching(/^299 - "passwordWritebackEnabled is off: /);
+    const password = 'Cloudy.Day.Reset.9';
+    expect(await patch(synchronized, { forceChangePasswordNextSignIn: true })).toEqual(warning);
+    expect(await patch(synchronized, { password })).toEqual(warning);
+    expect(await patch('bob@phs.test', { password: PASSWORD, forceChangePasswordNextSignIn: true })).toBeUndefined();
+    await setFeatures(tenant.store, DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
+    expect(await patch(synchronized, { forceChangePasswordNextSignIn: true })).toBeUndefined();
+    await setFeatures(tenant.store, DirSyncFeature.PasswordHashSync);
+    expect(
+      await patch(synchronized, { password: alice.password, forceChangePasswordNextSignIn: false }),
+    ).toBeUndefined();
+    expect(await patch('bob@phs.test', { forceChangePasswordNextSignIn: false })).toBeUndefined();
   });
 
   it('renames a user of the cloud, to a free name of a domain of the tenant', async () => {

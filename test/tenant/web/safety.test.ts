@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
+import { DirSyncFeature } from '#src/provisioning/types.js';
 import { html } from '#src/tenant/web/html.js';
 import { isFromHere } from '#src/tenant/web/origin.js';
 import { pageHeaders } from '#src/tenant/web/page.js';
@@ -38,6 +39,7 @@ beforeAll(async () => {
   party = await RelyingParty.start(site.tenant);
   await site.addUser('anna', { displayName: 'Anna' });
   await site.sync('anna', { password: PASSWORD });
+  await site.features(DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
   await site.addUser('temp');
   await site.sync('temp', { password: PASSWORD, forceChange: true });
   await site.addUser('risk');

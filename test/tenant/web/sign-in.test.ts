@@ -274,14 +274,11 @@ describeWithChromium('signing in with Chromium', () => {
     it('of a synchronized user: "the user will receive the expected prompt … to update their password", which goes on premises first; what the policy there says is said here', async () => {
       await site.addUser('hugo', { dnsDomainName: 'phs.test' });
       await site.sync('hugo', { password: PASSWORD, forceChange: true });
+      await site.features(DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
       const { page } = await newVisitor();
       await begin(page);
       await giveName(page, 'hugo@phs.test');
       await givePassword(page, PASSWORD);
-      await giveNewPassword(page, PASSWORD, NEW);
-      expect(await page.getByRole('alert').innerText()).toContain('changed within your organization only');
-
-      await site.features(DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
       const agent = await WireAgent.make(site.tenant);
       const refused = agent.take().then(({ id }) =>
         agent.result(id, {
@@ -302,6 +299,40 @@ describeWithChromium('signing in with Chromium', () => {
       await done;
       await backAtApplication(page, party);
       expect(party.take().claims).toMatchObject({ preferred_username: 'hugo@phs.test' });
+    });
+
+    it('of a synchronized user, without write-back: "You should only use this feature when SSPR and Password Writeback are enabled on the tenant." What to do is said at once, and no form is shown', async () => {
+      await site.features(
+        DirSyncFeature.PasswordHashSync | DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers,
+      );
+      for (const name of ['ilse', 'jens']) await site.addUser(name, { dnsDomainName: 'phs.test' });
+      await site.sync('ilse', { password: PASSWORD, forceChange: true });
+      await site.sync('jens', { password: PASSWORD, changeDate: new Date(Date.now() - 91 * DAY) });
+      for (const [name, reason] of [
+        ['ilse', 'Your password is temporary'],
+        ['jens', 'Your password has expired'],
+      ] as const) {
+        const { page, complaints } = await newVisitor();
+        await begin(page);
+        await giveName(page, `${name}@phs.test`);
+        await givePassword(page, PASSWORD);
+        const text = await textOf(page);
+        expect(text).toContain(reason);
+        expect(text).toContain('Change it on a computer of your organization’s network');
+        expect(await page.content()).toContain('50055');
+        expect(await page.locator('input[type=password]').count()).toBe(0);
+        expect(complaints).toEqual([]);
+      }
+      // Switched off while the form is shown: the same page, not the form once more.
+      await site.features(DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
+      const { page } = await newVisitor();
+      await begin(page);
+      await giveName(page, 'ilse@phs.test');
+      await givePassword(page, PASSWORD);
+      await site.features(DirSyncFeature.PasswordHashSync);
+      await giveNewPassword(page, PASSWORD, NEW);
+      expect(await textOf(page)).toContain('Change it on a computer of your organization’s network');
+      expect(await page.locator('input[type=password]').count()).toBe(0);
     });
   });
 

@@ -12,7 +12,7 @@ import { badRequest, notFound } from '../error.js';
 import { entityReply } from '../odata/page.js';
 import { collectionOf, flag, guid, Resource, text } from '../odata/resource.js';
 import { delegatedOnly } from '../permissions.js';
-import { type GraphCall, noContent, route } from '../route.js';
+import { type GraphCall, noContent, route, warned } from '../route.js';
 import { flagsOf, type SynchronizationFlag, synchronizationFlags, withFlags } from './synchronization-features.js';
 
 const WRITE = 'OnPremDirectorySynchronization.ReadWrite.All';
@@ -117,8 +117,7 @@ export const synchronizationRoutes = [
       const warning = warningOf(before, after);
       if (warning === undefined) return noContent;
       services.log.warn({ dirsyncFeatures: after.dirsync_features }, warning);
-      // RFC 7234 5.5: 299 is a miscellaneous persistent warning.
-      return { ...noContent, headers: { warning: `299 - "${warning}"` } };
+      return warned(warning);
     },
   }),
 ];

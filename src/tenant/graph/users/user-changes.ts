@@ -11,7 +11,7 @@ import type { UsersTable } from '../../store/tables.js';
 import { badRequest, conflict, mastered, notFound } from '../error.js';
 import { entityReply } from '../odata/page.js';
 import { both, demand, type Permissions } from '../permissions.js';
-import { type GraphCall, noContent, route } from '../route.js';
+import { type GraphCall, noContent, route, warned } from '../route.js';
 import { canonicalPasswordPolicies } from './password-policies.js';
 import { type UserRow, user } from './user.js';
 import { domainForName, domainOf, findUser, isNameTaken, isUniqueViolation } from './user-store.js';
@@ -93,6 +93,13 @@ const columns = {
   mail: 'mail',
 } as const;
 
+const FORCED_IN_VAIN =
+  'passwordWritebackEnabled is off: this synchronized user must change the password and cannot at sign-in, but on premises only';
+
+/** A new password is temporary where nothing else is said; without one, nothing is forced that is not asked for. */
+const isForced = ({ password, forceChangePasswordNextSignIn }: NonNullable<UserChanges['passwordProfile']>) =>
+  forceChangePasswordNextSignIn ?? password !== undefined;
+
 export const userChangeRoutes = [
   route<z.output<typeof newUser>>({
     method: 'POST',
@@ -154,7 +161,7 @@ export const userChangeRoutes = [
     operationId: 'user.update',
     tag: 'users',
     summary:
-      'Changes a user: names of users of the cloud, accountEnabled, passwordPolicies, and the password (a reset).',
+      'Changes a user: names of users of the cloud, accountEnabled, passwordPolicies, and the password (a reset). A change that is forced on a synchronized user without write-back is answered with a Warning header.',
     permissions: patchUsers,
     body: userChanges,
     reply: { status: 204, description: 'Changed.' },
@@ -163,16 +170,17 @@ export const userChangeRoutes = [
       const { passwordProfile } = body;
       demandFor(call);
       // All that can be refused is looked at first: the password is a change of its own, and would stay.
-      const { object_id } = await services.database.run(async (queries) => {
+      const { object_id, source_anchor } = await services.database.run(async (queries) => {
         const row = await findChangeable(call, queries);
         await columnsFor(body, row, queries);
         return row;
       });
+      const forced = passwordProfile !== undefined && isForced(passwordProfile);
       if (passwordProfile?.password !== undefined) {
         const outcome = await services.passwords.reset({
           objectId: object_id,
           newPassword: passwordProfile.password,
-          forceChangeNextSignIn: passwordProfile.forceChangePasswordNextSignIn ?? true,
+          forceChangeNextSignIn: forced,
           actor: call.actor.id,
         });
         if (outcome.status === 'refused') throw badRequest(outcome.message);
@@ -182,7 +190,9 @@ export const userChangeRoutes = [
         .catch((error) => {
           throw isUniqueViolation(error) ? conflict('userPrincipalName') : error;
         });
-      return noContent;
+      if (!forced || !(await services.passwords.hindrance({ synchronized: source_anchor !== null }))) return noContent;
+      services.log.warn({ objectId: object_id }, FORCED_IN_VAIN);
+      return warned(FORCED_IN_VAIN);
     },
   }),
   route({

@@ -28,6 +28,7 @@ export function federatedPage({ brand }: PageContext, url: string): Page {
 }
 
 const REFUSED = {
+  50055: { title: 'Your password has to be changed', text: undefined },
   50057: {
     title: 'Your account is turned off',
     text: 'An administrator has disabled this account. Ask your organization’s help desk if you think that is a mistake.',
@@ -39,13 +40,19 @@ const REFUSED = {
   },
 } as const;
 
-export type RefusedCode = keyof typeof REFUSED;
+/** `message`: what to do, where the number alone does not say it. */
+export interface Refused {
+  readonly code: keyof typeof REFUSED;
+  readonly message: string;
+}
 
-export const isRefusedCode = (code: unknown): code is RefusedCode => Object.hasOwn(REFUSED, String(code));
+export const isRefused = (
+  failure: { readonly code?: number | undefined; readonly message: string } | undefined,
+): failure is Refused => Object.hasOwn(REFUSED, String(failure?.code));
 
 /** The password was right and does not let its owner in. */
-export function refusedPage({ brand, base }: FormContext, code: RefusedCode, details: Support): Page {
-  const { title, text } = REFUSED[code];
+export function refusedPage({ brand, base }: FormContext, { code, message }: Refused, details: Support): Page {
+  const { title, text = message } = REFUSED[code];
   return renderPage({
     title: `Error: ${title}`,
     brand,
