@@ -35,6 +35,7 @@
         'native/addon.cc',
         'native/cpu_features.cc',
         'native/dispatch.cc',
+        'native/envelopes.cc',
         'native/hash_batch.cc',
         'native/measure.cc',
         'native/orgid_batch.cc',

@@ -247,15 +247,9 @@ void derive(const Napi::CallbackInfo& info) {
   wipe_stack();
 }
 
-void open_and_derive(const Napi::CallbackInfo& info) {
-  const Plan& plan = chosen_plan(info);
-  const std::vector<Slice> session_keys = slices(info, 1, "sessionKeys", "sessionKeyOffsets");
-  const View<uint8_t> envelopes = bytes(info, 3, "envelopes");
-  const View<uint32_t> rids = words(info, 4, "rids");
-  const View<uint8_t> salts = bytes(info, 5, "salts");
-  const uint32_t iterations = integer(info, 6, "iterations", 1, kMaxIterations);
-  const View<uint8_t> digests = bytes(info, 7, "digests");
-  const View<uint8_t> status = bytes(info, 8, "status");
+/// Arguments 1 and 2.
+std::vector<Slice> session_keys_of(const Napi::CallbackInfo& info) {
+  std::vector<Slice> session_keys = slices(info, 1, "sessionKeys", "sessionKeyOffsets");
   if (session_keys.empty() || session_keys.size() > kMaxSessionKeys) {
     throw_range(info, "sessionKeyOffsets must describe 1 to " + std::to_string(kMaxSessionKeys) + " keys, got " +
                           std::to_string(session_keys.size()));
@@ -266,6 +260,18 @@ void open_and_derive(const Napi::CallbackInfo& info) {
                             " bytes, got " + std::to_string(session_keys[i].size));
     }
   }
+  return session_keys;
+}
+
+void open_and_derive(const Napi::CallbackInfo& info) {
+  const Plan& plan = chosen_plan(info);
+  const std::vector<Slice> session_keys = session_keys_of(info);
+  const View<uint8_t> envelopes = bytes(info, 3, "envelopes");
+  const View<uint32_t> rids = words(info, 4, "rids");
+  const View<uint8_t> salts = bytes(info, 5, "salts");
+  const uint32_t iterations = integer(info, 6, "iterations", 1, kMaxIterations);
+  const View<uint8_t> digests = bytes(info, 7, "digests");
+  const View<uint8_t> status = bytes(info, 8, "status");
   const size_t count = rids.size;
   check_size(info, "envelopes", envelopes.size, count, kEnvelopeSize);
   check_size(info, "salts", salts.size, count, kSaltSize);
@@ -273,6 +279,29 @@ void open_and_derive(const Napi::CallbackInfo& info) {
   check_size(info, "status", status.size, count, 1);
   open_and_derive_batch(plan, session_keys.data(), session_keys.size(), envelopes.data, rids.data, salts.data, count,
                         iterations, digests.data, status.data);
+  wipe_stack();
+}
+
+void open(const Napi::CallbackInfo& info) {
+  const Plan& plan = chosen_plan(info);
+  const std::vector<Slice> session_keys = session_keys_of(info);
+  const std::vector<Slice> envelopes = slices(info, 3, "envelopes", "envelopeOffsets");
+  const size_t count = envelopes.size();
+  const bool rid_layer = !info[5].IsNull();
+  const View<uint32_t> rids = rid_layer ? words(info, 5, "rids") : View<uint32_t>{nullptr, count};
+  const View<uint8_t> data = bytes(info, 6, "data");
+  const View<uint8_t> status = bytes(info, 7, "status");
+  check_same_count(info, "rids", rids.size, count);
+  check_size(info, "status", status.size, count, 1);
+  const uint8_t* first = bytes(info, 3, "envelopes").data;
+  const size_t end = count == 0 ? 0 : static_cast<size_t>(envelopes.back().data - first) + envelopes.back().size;
+  if (data.size < end) {
+    throw_range(info, "data must hold at least the " + std::to_string(end) + " bytes of the envelopes, got " +
+                          std::to_string(data.size));
+  }
+  std::vector<OpenItem> items(count);
+  for (size_t i = 0; i < count; i++) items[i] = {envelopes[i], data.data + (envelopes[i].data - first)};
+  open_batch(plan, session_keys.data(), session_keys.size(), items.data(), rids.data, count, status.data);
   wipe_stack();
 }
 
@@ -284,6 +313,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["pbkdf2Batch"] = Napi::Function::New<pbkdf2>(env, "pbkdf2Batch");
   exports["deriveBatch"] = Napi::Function::New<derive>(env, "deriveBatch");
   exports["openAndDeriveBatch"] = Napi::Function::New<open_and_derive>(env, "openAndDeriveBatch");
+  exports["openBatch"] = Napi::Function::New<open>(env, "openBatch");
   return exports;
 }
 

@@ -1,5 +1,4 @@
-// The envelope layers (MS-DRSR 4.1.10.6.13, MS-SAMR 2.2.11.1) and the OrgId hash; items that open are packed into full
-// lanes before the expensive part.
+// From envelopes to OrgId hashes; items that open are packed into full lanes before the expensive part.
 #include "orgid_batch.h"
 
 #include <string.h>
@@ -7,9 +6,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "crc32.h"
-#include "rc4.h"
-#include "rid_des.h"
 #include "secure_zero.h"
 
 namespace phsync {
@@ -65,64 +61,32 @@ struct OpenScratch {
   uint32_t index[2 * kSliceJobs];
   size_t opened;
 
-  /// Items of the slice that no session key has opened yet.
-  uint32_t closed[kSliceJobs];
-  HashJob jobs[kSliceJobs];
-  uint8_t keys[kSliceJobs][kRc4KeySize];
-  uint8_t plain[kRc4Lanes][kRc4TextSize];
-  Rc4Lanes rc4;
-  RidKeys rid_keys[kRidLanes];
+  EnvelopeJob jobs[kSliceJobs];
+  EnvelopeScratch envelopes;
 };
 
-/// Tries one session key on the closed items; returns how many stay closed.
-size_t open_with(const Plan& plan, OpenScratch& scratch, const Slice& session_key, const uint8_t* envelopes,
-                 const uint32_t* rids, size_t closed, uint8_t* status) {
-  for (size_t i = 0; i < closed; i++) {
-    const uint8_t* envelope = envelopes + size_t{scratch.closed[i]} * kEnvelopeSize;
-    scratch.jobs[i] = {session_key.data, session_key.size, envelope, 16, scratch.keys[i], nullptr};
-  }
-  md5_batch(plan, scratch.jobs, closed);
+/// Opens up to kSliceJobs items from `begin` on and keeps the NT hashes of those that open.
+void open_slice(const Plan& plan, OpenScratch& scratch, const Slice* session_keys, size_t session_key_count,
+                const uint8_t* envelopes, const uint32_t* rids, size_t begin, size_t end, uint8_t* status) {
   const size_t first = scratch.opened;
-  size_t still_closed = 0;
-  for (size_t begin = 0; begin < closed; begin += kRc4Lanes) {
-    const size_t n = std::min(kRc4Lanes, closed - begin);
-    const uint8_t* keys[kRc4Lanes];
-    const uint8_t* in[kRc4Lanes];
-    uint8_t* out[kRc4Lanes];
-    for (size_t lane = 0; lane < kRc4Lanes; lane++) {
-      // Idle lanes repeat the last item.
-      const size_t i = begin + std::min(lane, n - 1);
-      keys[lane] = scratch.keys[i];
-      in[lane] = envelopes + size_t{scratch.closed[i]} * kEnvelopeSize + 16;
-      out[lane] = scratch.plain[lane];
-    }
-    rc4_decrypt_x4(scratch.rc4, keys, in, out);
-    for (size_t lane = 0; lane < n; lane++) {
-      const uint32_t item = scratch.closed[begin + lane];
-      const uint8_t* plain = scratch.plain[lane];
-      const uint32_t sum = static_cast<uint32_t>(plain[0]) | static_cast<uint32_t>(plain[1]) << 8 |
-                           static_cast<uint32_t>(plain[2]) << 16 | static_cast<uint32_t>(plain[3]) << 24;
-      if (crc32(plain + 4, kNtHashSize) != sum) {
-        scratch.closed[still_closed++] = item;
-        continue;
-      }
-      status[item] = kStatusOk;
-      scratch.index[scratch.opened] = item;
-      memcpy(scratch.nt_hashes[scratch.opened], plain + 4, kNtHashSize);
-      scratch.opened++;
-    }
+  size_t count = 0;
+  for (size_t item = begin; item < end; item++) {
+    if (status[item] == kStatusLength) continue;
+    status[item] = kStatusRid;
+    if (rids[item] == 0) continue;
+    scratch.index[first + count] = static_cast<uint32_t>(item);
+    scratch.jobs[count] = {envelopes + item * kEnvelopeSize, kNtHashSize, scratch.nt_hashes[first + count], rids[item],
+                           kStatusChecksum};
+    count++;
   }
-  for (size_t begin = first; begin < scratch.opened; begin += kRidLanes) {
-    uint32_t lane_rids[kRidLanes];
-    uint8_t* hashes[kRidLanes];
-    for (size_t lane = 0; lane < kRidLanes; lane++) {
-      const size_t i = std::min(begin + lane, scratch.opened - 1);
-      lane_rids[lane] = rids[scratch.index[i]];
-      hashes[lane] = scratch.nt_hashes[i];
-    }
-    rid_des_decrypt_x2(scratch.rid_keys, lane_rids, hashes, hashes);
+  open_envelopes(plan, scratch.envelopes, session_keys, session_key_count, scratch.jobs, count);
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t item = scratch.index[first + i];
+    status[item] = scratch.jobs[i].status;
+    if (status[item] != kStatusOk) continue;
+    scratch.index[scratch.opened] = item;
+    memmove(scratch.nt_hashes[scratch.opened++], scratch.nt_hashes[first + i], kNtHashSize);
   }
-  return still_closed;
 }
 
 }  // namespace
@@ -153,16 +117,8 @@ void open_and_derive_batch(const Plan& plan, const Slice* session_keys, size_t s
   };
   for (size_t begin = 0; begin < count; begin += slice) {
     const size_t end = std::min(begin + slice, count);
-    size_t closed = 0;
-    for (size_t item = begin; item < end; item++) {
-      memset(digests + item * kDigestSize, 0, kDigestSize);
-      if (status[item] == kStatusLength) continue;
-      status[item] = rids[item] == 0 ? kStatusRid : kStatusChecksum;
-      if (rids[item] != 0) scratch->closed[closed++] = static_cast<uint32_t>(item);
-    }
-    for (size_t key = 0; key < session_key_count && closed != 0; key++) {
-      closed = open_with(plan, *scratch, session_keys[key], envelopes, rids, closed, status);
-    }
+    memset(digests + begin * kDigestSize, 0, (end - begin) * kDigestSize);
+    open_slice(plan, *scratch, session_keys, session_key_count, envelopes, rids, begin, end, status);
     if (scratch->opened >= slice) derive(slice);
   }
   derive(scratch->opened);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "envelopes.h"
 #include "hash_batch.h"
 #include "plan.h"
 
@@ -12,13 +13,8 @@ namespace phsync {
 
 constexpr size_t kNtHashSize = 16;
 constexpr size_t kSaltSize = 10;
-constexpr size_t kEnvelopeSize = 36;
+constexpr size_t kEnvelopeSize = kEnvelopeOverhead + kNtHashSize;
 constexpr uint32_t kMaxIterations = 999999;
-constexpr size_t kMaxSessionKeySize = 64;
-constexpr size_t kMaxSessionKeys = 64;
-
-/// EnvelopeStatus of the TypeScript side.
-enum Status : uint8_t { kStatusOk = 0, kStatusLength = 1, kStatusChecksum = 2, kStatusRid = 3 };
 
 /// count × 16 bytes of NT hashes and count × 10 of salts to count × 32 of digests.
 void derive_batch(const Plan& plan, const uint8_t* nt_hashes, const uint8_t* salts, size_t count,

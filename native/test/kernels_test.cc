@@ -250,15 +250,35 @@ void layers() {
   // RFC 6229, 128-bit key 0x0102…10: the first 16 bytes of keystream.
   uint8_t key[16];
   for (size_t i = 0; i < sizeof key; i++) key[i] = static_cast<uint8_t>(i + 1);
-  const uint8_t zero[kRc4TextSize] = {};
-  uint8_t text[kRc4Lanes][kRc4TextSize];
+  const std::vector<uint8_t> zero(4112);
+  std::vector<uint8_t> text[kRc4Lanes];
+  for (std::vector<uint8_t>& lane : text) lane.resize(zero.size());
   const uint8_t* keys[] = {key, key, key, key};
-  const uint8_t* in[] = {zero, zero, zero, zero};
-  uint8_t* out[] = {text[0], text[1], text[2], text[3]};
   Rc4Lanes states;
-  rc4_decrypt_x4(states, keys, in, out);
-  const std::vector<uint8_t> stream = unhex("9ac7cc9a609d1ef7b2932899cde41b97");
-  for (const auto& lane : text) check(memcmp(lane, stream.data(), stream.size()) == 0, "RFC 6229 keystream");
+  rc4_start_x4(states, keys);
+  // The lanes go together over two cuts, then each alone.
+  const size_t cuts[] = {0, 4, 245, zero.size()};
+  for (size_t cut = 0; cut < 2; cut++) {
+    const uint8_t* in[kRc4Lanes];
+    uint8_t* out[kRc4Lanes];
+    for (size_t lane = 0; lane < kRc4Lanes; lane++) {
+      in[lane] = zero.data() + cuts[cut];
+      out[lane] = text[lane].data() + cuts[cut];
+    }
+    rc4_next_x4(states, in, out, cuts[cut + 1] - cuts[cut]);
+  }
+  for (size_t lane = 0; lane < kRc4Lanes; lane++) {
+    rc4_rest(states, lane, zero.data() + cuts[2], text[lane].data() + cuts[2], cuts[3] - cuts[2]);
+  }
+  const std::pair<size_t, const char*> streams[] = {{0, "9ac7cc9a609d1ef7b2932899cde41b97"},
+                                                    {16, "5248c4959014126a6e8a84f11d1a9e1c"},
+                                                    {240, "065902e4b620f6cc36c8589f66432f2b"},
+                                                    {4096, "a36a4c301ae8ac13610ccbc12256cacc"}};
+  for (const auto& lane : text) {
+    for (const auto& [at, stream] : streams) {
+      check(memcmp(lane.data() + at, unhex(stream).data(), 16) == 0, "RFC 6229 key stream at " + std::to_string(at));
+    }
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 import { randomFillSync } from 'node:crypto';
 import { secretBytes, secretCopy } from '../crypto/secret-bytes.js';
 import { onAbort } from './abort.js';
+import { joinBytes } from './flat-items.js';
 import type { Scheduler, Source, Task } from './scheduler.js';
 import { type Region, regionSize } from './shared-memory.js';
 import { isLong, nextSlice } from './slices.js';
@@ -19,7 +20,7 @@ import {
   type OpenAndDeriveBatchResult,
   SALT_SIZE,
 } from './types.js';
-import type { DeriveSlice, OpenSlice, Slice } from './worker.js';
+import type { DeriveSlice, OpenSlice } from './worker.js';
 
 export interface Engine {
   readonly scheduler: Scheduler;
@@ -29,7 +30,7 @@ export interface Engine {
 }
 
 /** What a batch is made of. */
-export interface Batch<S extends Slice> {
+export interface Batch<S extends object> {
   readonly jobs: number;
   /** Iterations of PBKDF2 that one job takes, at least 1: they decide how long slices are. */
   readonly iterations: number;
@@ -48,7 +49,7 @@ export interface Batch<S extends Slice> {
 /** How a batch ended; undefined: well. */
 type Failure = { readonly reason: unknown } | undefined;
 
-class BatchSource<S extends Slice> implements Source {
+class BatchSource<S extends object> implements Source {
   readonly #engine: Engine;
   readonly #batch: Batch<S>;
   readonly #settle: (failure: Failure) => void;
@@ -129,7 +130,7 @@ class BatchSource<S extends Slice> implements Source {
  *
  * @throws {PhsyncError} `hasher-busy`, `hasher-closed`, `hasher-worker`, `hasher-native`.
  */
-export async function runBatch<S extends Slice>(engine: Engine, batch: Batch<S>, signal?: AbortSignal): Promise<void> {
+export async function runBatch<S extends object>(engine: Engine, batch: Batch<S>, signal?: AbortSignal): Promise<void> {
   if (batch.jobs === 0) return;
   const { scheduler } = engine;
   try {
@@ -183,24 +184,6 @@ export async function runDeriveBatch(engine: Engine, n: number, input: DeriveBat
   return { digests, salts, iterations };
 }
 
-interface Joined {
-  readonly bytes: Uint8Array;
-  /** One more than there are items. */
-  readonly offsets: Uint32Array;
-}
-
-function joinSessionKeys(keys: readonly Uint8Array[]): Joined {
-  const offsets = new Uint32Array(keys.length + 1);
-  keys.forEach((key, i) => {
-    offsets[i + 1] = offsets[i]! + key.length;
-  });
-  const bytes = secretBytes(offsets.at(-1)!);
-  keys.forEach((key, i) => {
-    bytes.set(key, offsets[i]!);
-  });
-  return { bytes, offsets };
-}
-
 /** The envelopes flat; one of another length leaves its place empty and its status at `length`. */
 function flattenEnvelopes(given: OpenAndDeriveBatchInput['envelopes'], status: Uint8Array): Uint8Array {
   if (!Array.isArray(given)) return secretCopy(given as Uint8Array);
@@ -222,7 +205,7 @@ export async function runOpenAndDeriveBatch(
   const envelopes = flattenEnvelopes(input.envelopes, status);
   const rids = new Uint32Array(input.rids);
   const salts = ownSalts(input.salts, n);
-  const sessionKeys = joinSessionKeys(input.sessionKeys);
+  const sessionKeys = joinBytes(input.sessionKeys);
   const digests = new Uint8Array(n * DIGEST_SIZE);
   const keySize = sessionKeys.bytes.length + sessionKeys.offsets.byteLength;
   const jobSize = ENVELOPE_SIZE + rids.BYTES_PER_ELEMENT + SALT_SIZE + DIGEST_SIZE + status.BYTES_PER_ELEMENT;

@@ -23,7 +23,7 @@ import { ntHash } from './nt-hash.js';
 import { checkNtHashBatch, runNtHashBatch } from './nt-hash-batch.js';
 import { checkPbkdf2Batch, checkPbkdf2Work, runPbkdf2Batch } from './pbkdf2-batch.js';
 import { Pbkdf2Calls } from './pbkdf2-calls.js';
-import { closedError, Pool } from './pool.js';
+import { closedError, Pool, type Workshop } from './pool.js';
 import { Scheduler } from './scheduler.js';
 import { type Selection, selectBackend } from './select-backend.js';
 import {
@@ -46,6 +46,7 @@ import {
   type VerifyOptions,
 } from './types.js';
 
+const WORKSHOP: Workshop = { owner: 'hasher', worker: ['hasher', 'worker.js'] };
 const MAX_THREADS = 1024;
 const DEFAULT_IDLE_TIMEOUT = 60_000;
 /** The longest time that Node's timers take; a longer one would be 1 ms. */
@@ -96,7 +97,11 @@ class PooledHasher implements Hasher {
   constructor({ info, choice, lanes }: Selection, { threads, idleTimeout, maxQueue, allowMd5InFips }: Settings) {
     this.#allowMd5InFips = allowMd5InFips;
     this.info = { ...info, threads };
-    this.#engine = { scheduler: new Scheduler(new Pool(threads, idleTimeout), maxQueue), kernel: choice, lanes };
+    this.#engine = {
+      scheduler: new Scheduler(new Pool(WORKSHOP, threads, idleTimeout), maxQueue),
+      kernel: choice,
+      lanes,
+    };
     this.#single = new MicroBatcher(this.#engine);
     this.#pbkdf2 = new Pbkdf2Calls(this.#engine);
   }
@@ -203,7 +208,7 @@ class PooledHasher implements Hasher {
   }
 
   #checkOpen(): void {
-    if (this.#engine.scheduler.closed) throw closedError();
+    if (this.#engine.scheduler.closed) throw closedError('hasher');
   }
 }
 

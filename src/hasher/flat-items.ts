@@ -129,6 +129,19 @@ export function copyItems<T>(
   return { bytes, offsets };
 }
 
+/** Byte strings as one, a copy for its owner to wipe; what is missing takes no bytes. */
+export function joinBytes(items: readonly (Uint8Array | undefined)[]): FlatItems {
+  const offsets = new Uint32Array(items.length + 1);
+  items.forEach((item, i) => {
+    offsets[i + 1] = offsets[i]! + (item?.length ?? 0);
+  });
+  const bytes = secretBytes(offsets.at(-1)!);
+  items.forEach((item, i) => {
+    if (item !== undefined) bytes.set(item, offsets[i]!);
+  });
+  return { bytes, offsets };
+}
+
 /** Bytes of shared memory that the items from `from` to `to` take, in two arrays. */
 export const sizeOfItems = ({ offsets }: FlatItems, from: number, to: number): number =>
   offsets[to]! - offsets[from]! + (to - from + 1) * offsets.BYTES_PER_ELEMENT;

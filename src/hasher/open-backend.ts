@@ -16,6 +16,7 @@ function nativeBackend(kernel: KernelChoice): Backend {
     kernel,
     deriveBatch: (...batch) => addon.deriveBatch(kernel, ...batch),
     openAndDeriveBatch: (...batch) => addon.openAndDeriveBatch(kernel, ...batch),
+    openBatch: (...batch) => addon.openBatch(kernel, ...batch),
     md4Batch: (...batch) => addon.md4Batch(kernel, ...batch),
     pbkdf2Batch: (...batch) => addon.pbkdf2Batch(kernel, ...batch),
   };

@@ -54,8 +54,8 @@ export function packageHome(): string {
   return home;
 }
 
-/** The worker's file. */
-export const workerFile = (): string => join(packageHome(), WORKER);
+/** The path of a compiled file of phsync's, by its place below `dist`. */
+export const ownFile = (...place: string[]): string => join(packageHome(), 'dist', ...place);
 
 /** `require` as phsync's own files have it: a bundler does not see through it. */
 export const homeRequire = (): NodeJS.Require => createRequire(join(packageHome(), 'package.json'));

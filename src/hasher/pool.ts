@@ -3,17 +3,27 @@
 import type { Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { PhsyncError } from './errors.js';
-import { homeRequire, workerFile } from './package-home.js';
-import type { PostedSlice, Slice, SliceError } from './worker.js';
+import { homeRequire, ownFile } from './package-home.js';
+import type { SliceError } from './serve.js';
 
 /** Slices that a worker holds at most: the one that it works on and the one after it. */
 export const DEPTH = 2;
 /** How often a slice is begun: workers die of what is outside of them (memory, `terminate`), not of slices. */
 const ATTEMPTS = 3;
 
+/** Whose pool it is: errors are named after it. */
+export type Owner = 'hasher' | 'sealer';
+
+/** What the workers run. */
+export interface Workshop {
+  readonly owner: Owner;
+  /** The worker's compiled file, by its place below `dist`: it exports a `run` of serve.ts. */
+  readonly worker: readonly string[];
+}
+
 /** The error that calls get after `close` and that calls cut off by it get. */
-export function closedError(): PhsyncError {
-  return new PhsyncError('hasher-closed', 'the hasher is closed');
+export function closedError(owner: Owner): PhsyncError {
+  return new PhsyncError(`${owner}-closed`, `the ${owner} is closed`);
 }
 
 type LoadBalancer = NonNullable<NonNullable<ConstructorParameters<typeof Piscina>[0]>['loadBalancer']>;
@@ -29,7 +39,7 @@ function balancer(threads: number): LoadBalancer {
 
 /** One set of workers. */
 interface Crew {
-  readonly piscina: Piscina<PostedSlice, SliceError | undefined>;
+  readonly piscina: Piscina<object, SliceError | undefined>;
   /** Every worker whose thread has not ended yet. */
   readonly threads: Set<Worker>;
   /** Why it could not start, once it is given up. */
@@ -59,6 +69,7 @@ function watch({ piscina, threads }: Crew): void {
 
 export class Pool {
   readonly threads: number;
+  readonly #workshop: Workshop;
   readonly #idleTimeout: number;
   #crew: Crew | undefined;
   /** The crews that were given up. */
@@ -69,9 +80,14 @@ export class Pool {
   /** The workers' view of `closed`. */
   readonly #stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
-  constructor(threads: number, idleTimeout: number) {
+  constructor(workshop: Workshop, threads: number, idleTimeout: number) {
+    this.#workshop = workshop;
     this.threads = threads;
     this.#idleTimeout = idleTimeout;
+  }
+
+  get owner(): Owner {
+    return this.#workshop.owner;
   }
 
   get closed(): boolean {
@@ -80,36 +96,44 @@ export class Pool {
 
   /**
    * Works one slice off in a worker, in another one where that dies over it. When it settles, no thread writes to the
-   * slice's memory any more.
+   * slice's memory any more: every typed array of a slice that holds a secret lies on a SharedArrayBuffer, so that posting
+   * it copies none.
    *
-   * @throws {PhsyncError} `hasher-closed` after or by `close`; `hasher-worker` where the workers died or could not start;
-   * `hasher-files`; `hasher-native` and what else a worker says.
+   * @throws {PhsyncError} `hasher-closed` after or by `close`; `hasher-worker` where the workers died or could not start
+   * (or `sealer-…`, by the pool's owner); `hasher-files`; `hasher-native` and what else a worker says.
    */
-  async run(slice: Slice): Promise<void> {
+  async run(slice: object): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      if (this.#closed !== undefined) throw closedError();
+      if (this.#closed !== undefined) throw closedError(this.owner);
       const crew = (this.#crew ??= this.#start());
       let answer: SliceError | undefined;
       try {
         answer = await this.#ask(crew, slice);
       } catch (error) {
         await crew.ended;
-        if (this.#closed !== undefined) throw closedError();
+        if (this.#closed !== undefined) throw closedError(this.owner);
         if (attempt < ATTEMPTS) continue;
         const cause = crew.failure ?? error;
         const text = cause instanceof Error ? cause.message : String(cause);
-        throw new PhsyncError('hasher-worker', `a hasher's worker failed, ${attempt} times in a row: ${text}`, {
-          cause,
-          facts: { attempts: attempt },
-        });
+        throw new PhsyncError(
+          `${this.owner}-worker`,
+          `a ${this.owner}'s worker failed, ${attempt} times in a row: ${text}`,
+          {
+            cause,
+            facts: { attempts: attempt },
+          },
+        );
       }
-      if (this.#closed !== undefined) throw closedError();
+      if (this.#closed !== undefined) throw closedError(this.owner);
       if (answer === undefined) return;
-      throw new PhsyncError(answer.code ?? 'hasher-worker', `a hasher's worker failed: ${answer.message}`);
+      throw new PhsyncError(
+        answer.code ?? `${this.owner}-worker`,
+        `a ${this.owner}'s worker failed: ${answer.message}`,
+      );
     }
   }
 
-  async #ask({ piscina }: Crew, slice: Slice): Promise<SliceError | undefined> {
+  async #ask({ piscina }: Crew, slice: object): Promise<SliceError | undefined> {
     const answer = piscina.run({ ...slice, stop: this.#stop }, { name: 'run' });
     this.#unanswered.add(answer);
     try {
@@ -122,8 +146,8 @@ export class Pool {
   #start(): Crew {
     // Not an import: piscina starts its workers from a file beside its own, which no bundle has.
     const { Piscina } = homeRequire()('piscina') as typeof import('piscina');
-    const piscina = new Piscina<PostedSlice, SliceError | undefined>({
-      filename: workerFile(),
+    const piscina = new Piscina<object, SliceError | undefined>({
+      filename: ownFile(...this.#workshop.worker),
       minThreads: 0,
       maxThreads: this.threads,
       concurrentTasksPerWorker: DEPTH,

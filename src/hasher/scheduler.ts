@@ -3,7 +3,6 @@
 import { PhsyncError } from './errors.js';
 import { closedError, DEPTH, type Pool } from './pool.js';
 import { type Region, SharedMemory } from './shared-memory.js';
-import type { Slice } from './worker.js';
 
 /** A slice of work, with its own end. */
 export interface Task {
@@ -12,7 +11,7 @@ export interface Task {
   /** Bytes of shared memory that `lay` takes at most, see `regionSize`. */
   readonly size: number;
   /** Lays the inputs into shared memory. */
-  lay(memory: Region): Slice;
+  lay(memory: Region): object;
   /** The outputs are there. The memory is wiped after it. */
   done(): void;
   /** The slice failed; nothing of it is there. */
@@ -70,14 +69,16 @@ export class Scheduler {
   /**
    * Counts in one more call, which `enter`s next, or refuses it.
    *
-   * @throws {PhsyncError} `hasher-busy`, with the facts `maxQueue` and `waiting`; `hasher-closed` after `close`.
+   * @throws {PhsyncError} `hasher-busy`, with the facts `maxQueue` and `waiting`; `hasher-closed` after `close` (or
+   * `sealer-…`, by the pool's owner).
    */
   admit(): void {
-    if (this.#pool.closed) throw closedError();
+    if (this.#pool.closed) throw closedError(this.#pool.owner);
     if (this.#waiting >= this.#maxQueue) {
+      const { owner } = this.#pool;
       throw new PhsyncError(
-        'hasher-busy',
-        `the hasher is busy: ${this.#waiting} calls wait already, and its queue takes ${this.#maxQueue} (maxQueue)`,
+        `${owner}-busy`,
+        `the ${owner} is busy: ${this.#waiting} calls wait already, and its queue takes ${this.#maxQueue} (maxQueue)`,
         { facts: { maxQueue: this.#maxQueue, waiting: this.#waiting } },
       );
     }
@@ -124,7 +125,7 @@ export class Scheduler {
 
   #start(task: Task, long: number): void {
     let region: Region | undefined;
-    let slice: Slice;
+    let slice: object;
     try {
       region = this.#memory.take(task.size);
       slice = task.lay(region);
@@ -159,10 +160,10 @@ export class Scheduler {
     );
   }
 
-  /** Ends the workers. What waits and what they had not finished fails with `hasher-closed`; all memory is wiped. */
+  /** Ends the workers. What waits and what they had not finished fails with `…-closed`; all memory is wiped. */
   async close(): Promise<void> {
     const closed = this.#pool.close();
-    for (const source of this.#sources) source.cut(closedError());
+    for (const source of this.#sources) source.cut(closedError(this.#pool.owner));
     this.#sources.clear();
     this.#waiting = 0;
     await closed;

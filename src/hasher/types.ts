@@ -8,6 +8,8 @@ export const SALT_SIZE = 10;
 export const DIGEST_SIZE = 32;
 /** Bytes of the ENCRYPTED_PAYLOAD of unicodePwd: 16 salt, then RC4 over 4 CRC-32 and 16 data (MS-DRSR 4.1.10.6.13). */
 export const ENVELOPE_SIZE = 36;
+/** Bytes of an ENCRYPTED_PAYLOAD around its data: 16 salt and 4 CRC-32. */
+export const ENVELOPE_OVERHEAD = 20;
 /** Iterations of PBKDF2-HMAC-SHA256 that Entra uses. */
 export const DEFAULT_ITERATIONS = 1000;
 /** Largest iteration count that is accepted anywhere: six digits, as in hashcat's mode 12800. */
@@ -85,7 +87,7 @@ export interface HasherInfo {
 export const EnvelopeStatus = {
   /** It was opened: digest and salt are there. */
   ok: 0,
-  /** The envelope is not 36 bytes long. */
+  /** The envelope is not as long as one has to be: 36 bytes with an NT hash in it. */
   length: 1,
   /** No session key opens it: the CRC-32 never matched. */
   checksum: 2,
@@ -324,6 +326,21 @@ export interface Backend {
     digests: Uint8Array,
     status: Uint8Array,
   ): void;
+  /**
+   * Opens envelopes of any lengths (n + 1 offsets), each under the first session key whose CRC-32 matches. `rids` is null
+   * for attributes without a RID layer; else the data are whole blocks of 16 bytes. Item i's data begin in `data` where its
+   * envelope does in `envelopes` and have ENVELOPE_OVERHEAD bytes less; where its status is not `ok` they are zero. What
+   * stands between them is left as it was. `data` overlaps none of the inputs, and is the caller's to wipe.
+   */
+  openBatch(
+    sessionKeys: Uint8Array,
+    sessionKeyOffsets: Uint32Array,
+    envelopes: Uint8Array,
+    envelopeOffsets: Uint32Array,
+    rids: Uint32Array | null,
+    data: Uint8Array,
+    status: Uint8Array,
+  ): void;
   /** MD4 of each item (n + 1 offsets) to n × 16 bytes. */
   md4Batch(bytes: Uint8Array, offsets: Uint32Array, digests: Uint8Array): void;
   /** PBKDF2-HMAC-SHA256 of each password (n + 1 offsets) with its salt to n × keylen bytes, keylen at least 1. */
@@ -407,6 +424,17 @@ export interface NativeAddon {
     salts: Uint8Array,
     iterations: number,
     digests: Uint8Array,
+    status: Uint8Array,
+  ): void;
+  /** As `Backend.openBatch`. */
+  openBatch(
+    kernel: KernelChoice,
+    sessionKeys: Uint8Array,
+    sessionKeyOffsets: Uint32Array,
+    envelopes: Uint8Array,
+    envelopeOffsets: Uint32Array,
+    rids: Uint32Array | null,
+    data: Uint8Array,
     status: Uint8Array,
   ): void;
 }

@@ -1,18 +1,13 @@
 /** A piscina worker: one slice of a batch at a time, on the synchronous backend, in memory that all threads share. */
 
 import { openBackend } from './open-backend.js';
+import { serve } from './serve.js';
 import { type Backend, type FlatItems, type KernelChoice, NT_HASH_SIZE } from './types.js';
 
 interface SliceBase {
   /** undefined: the fallback. */
   readonly kernel: KernelChoice | undefined;
 }
-
-/** A slice as it is posted. */
-export type PostedSlice = Slice & {
-  /** Not 0 as soon as nobody waits for slices any more: those that come are not begun. */
-  readonly stop: Int32Array;
-};
 
 interface OrgIdSlice extends SliceBase {
   readonly salts: Uint8Array;
@@ -62,13 +57,6 @@ export type Slice = DeriveSlice | OpenSlice | Md4Slice | Pbkdf2Slice;
 
 const backends = new Map<KernelChoice | undefined, Backend>();
 
-/** What a worker answers where a slice cannot be done, by any worker. */
-export interface SliceError {
-  readonly name: string;
-  readonly code: string | undefined;
-  readonly message: string;
-}
-
 function backendOf({ kernel }: Slice): Backend {
   let backend = backends.get(kernel);
   if (backend === undefined) {
@@ -76,32 +64,6 @@ function backendOf({ kernel }: Slice): Backend {
     backends.set(kernel, backend);
   }
   return backend;
-}
-
-function attempt(slice: PostedSlice): SliceError | undefined {
-  if (Atomics.load(slice.stop, 0) !== 0)
-    return { name: 'Error', message: 'the hasher is closed', code: 'hasher-closed' };
-  try {
-    work(backendOf(slice), slice);
-    return undefined;
-  } catch (error) {
-    const { name, message, code } = error as Error & { code?: string };
-    return { name, message, code };
-  }
-}
-
-const nothing = (): void => {};
-let previous: Promise<unknown> = Promise.resolve();
-
-/**
- * Works a slice off; the outputs go into the slice's shared memory. It does not reject: that is how dead workers look.
- * Of two slices that came together the second is begun when the first one's answer is on its way, which it is a
- * microtask after it is known: else both answers would come when both are done, and the worker would wait for new work.
- */
-export function run(slice: PostedSlice): Promise<SliceError | undefined> {
-  const answer = previous.then(() => attempt(slice));
-  previous = answer.then(nothing).then(nothing);
-  return answer;
 }
 
 function work(backend: Backend, slice: Slice): void {
@@ -132,3 +94,6 @@ function work(backend: Backend, slice: Slice): void {
     }
   }
 }
+
+/** Works a slice off; the outputs go into the slice's shared memory. */
+export const run = serve<Slice>('hasher', (slice) => work(backendOf(slice), slice));

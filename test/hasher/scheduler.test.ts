@@ -5,7 +5,7 @@ import { Pool } from '#src/hasher/pool.js';
 import { Scheduler, type Task } from '#src/hasher/scheduler.js';
 import type { Md4Slice } from '#src/hasher/worker.js';
 
-const scheduler = new Scheduler(new Pool(1, 1000), 10);
+const scheduler = new Scheduler(new Pool({ owner: 'hasher', worker: ['hasher', 'worker.js'] }, 1, 1000), 10);
 afterEach(() => scheduler.close());
 
 const slice = (memory: Parameters<Task['lay']>[0]): Md4Slice => ({

@@ -3,7 +3,15 @@
 import { pbkdf2Sync } from 'node:crypto';
 import { md4 } from '../../crypto/md4.js';
 import { secretBytes, secretCopy } from '../../crypto/secret-bytes.js';
-import { type Backend, DIGEST_SIZE, ENVELOPE_SIZE, EnvelopeStatus, NT_HASH_SIZE, SALT_SIZE } from '../types.js';
+import {
+  type Backend,
+  DIGEST_SIZE,
+  ENVELOPE_OVERHEAD,
+  ENVELOPE_SIZE,
+  EnvelopeStatus,
+  NT_HASH_SIZE,
+  SALT_SIZE,
+} from '../types.js';
 import { openEnvelope } from './envelope.js';
 
 const UPPER_HEX = Uint8Array.from(Buffer.from('0123456789ABCDEF', 'latin1'));
@@ -31,6 +39,9 @@ const slot = (bytes: Uint8Array, i: number, size: number): Uint8Array => bytes.s
 const between = (bytes: Uint8Array, offsets: Uint32Array, i: number): Uint8Array =>
   bytes.subarray(offsets[i], offsets[i + 1]);
 
+const all = (bytes: Uint8Array, offsets: Uint32Array): Uint8Array[] =>
+  Array.from({ length: offsets.length - 1 }, (_, i) => between(bytes, offsets, i));
+
 /** The pure-JS backend: same bytes and same statuses as the native one. */
 export const fallback: Backend = {
   name: 'fallback',
@@ -47,9 +58,7 @@ export const fallback: Backend = {
   },
 
   openAndDeriveBatch(sessionKeys, sessionKeyOffsets, envelopes, rids, salts, iterations, digests, status) {
-    const keys = Array.from({ length: sessionKeyOffsets.length - 1 }, (_, k) =>
-      between(sessionKeys, sessionKeyOffsets, k),
-    );
+    const keys = all(sessionKeys, sessionKeyOffsets);
     const ntHashes = secretBytes(rids.length * NT_HASH_SIZE);
     try {
       // All are opened first: between two PBKDF2s the tables of DES are no longer in the first-level cache.
@@ -64,6 +73,16 @@ export const fallback: Backend = {
     } finally {
       ntHashes.fill(0);
       PASSWORD.fill(0);
+    }
+  },
+
+  openBatch(sessionKeys, sessionKeyOffsets, envelopes, envelopeOffsets, rids, data, status) {
+    const keys = all(sessionKeys, sessionKeyOffsets);
+    for (let i = 0; i < status.length; i++) {
+      const from = envelopeOffsets[i]!;
+      const to = Math.max(from, envelopeOffsets[i + 1]! - ENVELOPE_OVERHEAD);
+      const envelope = between(envelopes, envelopeOffsets, i);
+      status[i] = openEnvelope(keys, envelope, rids?.[i], data.subarray(from, to));
     }
   },
 
