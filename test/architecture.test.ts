@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   agent: belowPrograms,
   tenant: belowPrograms,
   'domain-services': belowPrograms,
-  provisioning: [...protocolRooms, 'hasher'],
+  provisioning: [...protocolRooms, 'hasher', 'crypto'],
   'protocol/drsr': ['protocol/rpc', 'protocol/ndr', 'protocol/dtyp', 'protocol/errors.ts', 'crypto'],
   'protocol/epm': ['protocol/rpc', 'protocol/ndr', 'protocol/dtyp', 'protocol/errors.ts'],
   'protocol/samr': ['protocol/rpc', 'protocol/ndr', 'protocol/dtyp', 'protocol/errors.ts', 'crypto'],
