@@ -14,7 +14,7 @@ import { importLeaks, type LeakCounts } from '../tenant/risk/import-leaks.js';
 import type { PairFormat } from '../tenant/risk/pairs.js';
 import { RiskStore } from '../tenant/risk/risk-store.js';
 import { openExistingStore } from './existing-store.js';
-import { counted, printJson } from './output.js';
+import { count, counted, printJson } from './output.js';
 import { withConfig } from './required-config.js';
 import { stopSignal } from './stop-signal.js';
 
@@ -84,18 +84,24 @@ async function openInput(file: string): Promise<Readable> {
 
 const formatOf = (file: string): PairFormat => (/\.(jsonl|ndjson)$/i.test(file) ? 'jsonl' : 'csv');
 
-function summary({ pairs, badLines, unknown, beforeSync, checked, matched, atRisk }: LeakCounts): string {
-  const lines = [
-    [counted(pairs, 'pair'), 'read'],
-    [counted(badLines, 'line'), 'passed over, since they are none'],
-    [counted(beforeSync, 'pair'), 'found before password hash synchronization was switched on'],
-    [counted(unknown, 'pair'), 'of names that no user with a password has'],
-    [counted(checked, 'pair'), 'tried on a credential'],
-    [counted(matched, 'pair'), 'valid now'],
-    [counted(atRisk, 'user'), 'newly at high risk, until the password changes'],
+function summary(counts: LeakCounts): string {
+  const { pairs, badLines, unknown, beforeSync, checked, matched, atRisk } = counts;
+  const done = [
+    [pairs, 'pair', 'read'],
+    [checked, 'pair', 'of names known here, each tried on its credential'],
+    [matched, 'pair', 'matched: the password is good now'],
+    [atRisk, 'user', 'newly at high risk, until the password changes'],
   ] as const;
-  const width = Math.max(...lines.map(([number]) => number.length));
-  return lines.map(([number, what]) => `${number.padStart(width)} ${what}\n`).join('');
+  const skipped = [
+    [unknown, 'pair', 'skipped: no user with a password has the name'],
+    [beforeSync, 'pair', 'skipped: found before password hash synchronization was switched on'],
+    [badLines, 'line', 'skipped: no pair of name and password'],
+  ] as const;
+  const lines = [...done, ...skipped.filter(([number]) => number > 0)];
+  const width = Math.max(...lines.map(([number]) => count(number).length));
+  return lines
+    .map(([number, noun, what]) => `${count(number).padStart(width)} ${noun}${number === 1 ? '' : 's'} ${what}\n`)
+    .join('');
 }
 
 function delimiterOption(text: string): string {

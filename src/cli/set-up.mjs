@@ -1,8 +1,9 @@
 // Sets a checkout up for `npm start`, `npm test` and `npm run bench`: locked install, addon build, TypeScript build,
 // each only when missing or stale. Plain JavaScript without dependencies, since it runs before there are any.
 
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,13 +13,18 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 // stdout belongs to the command that follows (`--json`).
 const say = (text) => process.stderr.write(`set-up: ${text}\n`);
 
+/** npm says nothing while it fetches, and compilers little: a sign of life after so long, and again. */
+const QUIET_MS = 15_000;
+
 /** Runs npm; `advice` is what to say where it fails. */
-function run(args, { mayFail = false, advice } = {}) {
-  const { status, signal } = spawnSync(npm, args, {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    shell: process.platform === 'win32',
-  });
+async function run(args, { mayFail = false, advice } = {}) {
+  const began = Date.now();
+  const child = spawn(npm, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  const sign = setInterval(() => say(`\`npm ${args.join(' ')}\` goes on, ${seconds(began)} so far`), QUIET_MS);
+  const [status, signal] = await once(child, 'close')
+    // There is no npm.
+    .catch(({ code }) => [null, code])
+    .finally(() => clearInterval(sign));
   if (status !== 0 && !mayFail) {
     say(`\`npm ${args.join(' ')}\` failed (${signal ?? `exit ${status}`}); its output stands above`);
     if (advice !== undefined) say(advice);
@@ -57,7 +63,7 @@ const SQLITE_ADVICE =
 const age = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 
-function install() {
+async function install() {
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex');
@@ -66,17 +72,23 @@ function install() {
   const stamp = join(root, 'node_modules', '.phsync-set-up');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   const began = Date.now();
-  say('installing the locked dependencies (npm ci); better-sqlite3 is compiled where no prebuilt can be had');
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  say(
+    `installing the ${Object.keys(packages).length - 1} locked packages (npm ci), which takes a minute or some, by the network; ` +
+      'better-sqlite3 is compiled where no prebuilt can be had',
+  );
   // The addon is built below, where a failure can be told apart from a failed install. The tests' and the compiler's
   // packages are needed whatever NODE_ENV says, and better-sqlite3's script whatever npm's configuration says.
-  run(['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--ignore-scripts']);
-  run(['rebuild', 'better-sqlite3', '--foreground-scripts=false', '--ignore-scripts=false'], { advice: SQLITE_ADVICE });
+  await run(['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--ignore-scripts']);
+  await run(['rebuild', 'better-sqlite3', '--foreground-scripts=false', '--ignore-scripts=false'], {
+    advice: SQLITE_ADVICE,
+  });
   writeFileSync(stamp, wanted);
   say(`dependencies installed in ${seconds(began)}`);
 }
 
 /** Builds an addon; `lacking` is what is to be said where it cannot be. */
-function addon({ what, folder, sources, script, lacking }) {
+async function addon({ what, folder, sources, script, lacking }) {
   const built = join(folder, 'build', 'Release', script === 'build:native' ? 'phsync.node' : 'phsync_gssapi.node');
   const failed = join(folder, 'build', 'failed');
   // The build for Kerberos leaves makefiles in native/node_modules.
@@ -92,7 +104,7 @@ function addon({ what, folder, sources, script, lacking }) {
   const began = Date.now();
   say(`building ${what} (node-gyp)`);
   // Not --silent, by which node-gyp would keep what is missing to itself.
-  if (run(['run', '--loglevel=error', script], { mayFail: true })) {
+  if (await run(['run', '--loglevel=error', script], { mayFail: true })) {
     say(`${what} built in ${seconds(began)}`);
   } else {
     mkdirSync(dirname(failed), { recursive: true });
@@ -101,10 +113,10 @@ function addon({ what, folder, sources, script, lacking }) {
   }
 }
 
-function addons() {
+async function addons() {
   const native = join(root, 'native');
   const gssapi = join(native, 'gssapi');
-  addon({
+  await addon({
     what: 'the native addon',
     folder: root,
     sources: [join(root, 'binding.gyp'), ...readdirSync(native).map((name) => join(native, name))].filter(
@@ -114,7 +126,7 @@ function addons() {
     lacking: 'the pure-JS fallback is used',
   });
   if (process.platform !== 'linux') return;
-  addon({
+  await addon({
     what: 'the addon for Kerberos',
     folder: gssapi,
     sources: [gssapi, join(native, 'secure_zero.h')],
@@ -123,18 +135,18 @@ function addons() {
   });
 }
 
-function typescript() {
+async function typescript() {
   const stamp = join(root, 'dist', '.built');
   const keep = (path) => path.endsWith('.ts') || path.endsWith('tsconfig.json') || path.endsWith('.sql');
   if (age(stamp) > newest([join(root, 'tsconfig.json'), join(root, 'src'), join(root, 'bench')], keep)) return;
   const began = Date.now();
   say('compiling TypeScript (tsc)');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
-  run(['run', '--silent', 'build:ts']);
+  await run(['run', '--silent', 'build:ts']);
   writeFileSync(stamp, '');
   say(`compiled in ${seconds(began)}`);
 }
 
-install();
-addons();
-typescript();
+await install();
+await addons();
+await typescript();

@@ -56,10 +56,8 @@ async function backup({ config: file, out, json = false }: Options, command: Com
       printJson(report);
       return;
     }
-    const rows = Object.values(report.tables).reduce((sum, n) => sum + n, 0);
-    process.stdout.write(
-      `${report.file}: ${tenantText(report)}, ${counted(rows, 'row')}, ${count(report.bytes)} bytes\n`,
-    );
+    process.stdout.write(`wrote ${report.file}, ${count(report.bytes)} bytes: ${tenantText(report)}\n`);
+    process.stdout.write(restText(report));
     process.stdout.write(
       'It holds every credential and the keys that sign tokens' +
         `${report.files.includes('ca-key.pem') ? ' and certificates' : ''}: keep it as you keep the database itself.\n`,
@@ -80,6 +78,9 @@ async function bringBack({ config: file, from, replace = false, json = false }: 
       return;
     }
     process.stdout.write(`restored from ${report.file}, made at ${report.madeAt}: ${tenantText(report)}\n`);
+    process.stdout.write(restText(report));
+    const { store, stateDir } = config;
+    process.stdout.write(`  into ${store.type === 'sqlite' ? `SQLite, ${stateDir}` : 'PostgreSQL (store.url)'}\n`);
     for (const name of report.kept) process.stdout.write(`  ${name} was there and is another: left as it is\n`);
   } finally {
     stop.dispose();
@@ -88,6 +89,19 @@ async function bringBack({ config: file, from, replace = false, json = false }: 
 
 function tenantText({ tenantId, tables }: { tenantId: string; tables: Readonly<Record<string, number>> }): string {
   return `tenant ${tenantId}, ${counted(tables.users ?? 0, 'user')}, ${counted(tables.credentials ?? 0, 'password')}`;
+}
+
+/** What else is in it, by the tables that people know. */
+function restText({ tables, files }: { tables: Readonly<Record<string, number>>; files: readonly string[] }): string {
+  const all = Object.values(tables).reduce((sum, n) => sum + n, 0);
+  const told = [
+    counted(tables.groups ?? 0, 'group'),
+    counted(tables.domains ?? 0, 'domain'),
+    counted(tables.sign_ins ?? 0, 'sign-in'),
+    `${count(tables.audit_events ?? 0)} of the audit log`,
+  ];
+  const more = files.length === 0 ? '' : `; ${files.join(', ')}`;
+  return `  also ${told.join(', ')}; ${counted(all, 'row')} in all${more}\n`;
 }
 
 function missing(option: string, command: Command): never {

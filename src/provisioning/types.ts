@@ -23,6 +23,14 @@ export const DirSyncFeature = {
   BlockCloudObjectTakeoverThroughHardMatch: 1048576,
 } as const;
 
+/** The names of the bits that are set; one without a name by its value. */
+export function dirSyncFeatureNames(features: number): string[] {
+  const names = Object.entries(DirSyncFeature).flatMap(([name, bit]) => ((features & bit) === 0 ? [] : [name]));
+  const known = Object.values(DirSyncFeature).reduce((bits, bit) => bits | bit, 0);
+  const unnamed = Array.from({ length: 31 }, (_, i) => 2 ** i).filter((bit) => (features & ~known & bit) !== 0);
+  return [...names, ...unnamed.map(String)];
+}
+
 export type SyncOperation = 'Add' | 'Set' | 'Delete';
 
 export interface AzureADSyncObject {

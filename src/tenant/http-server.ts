@@ -32,7 +32,10 @@ const SAFETY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
 } as const;
-const NO_SUCH_ADDRESS = { error: 'invalid_request', error_description: 'There is no such address here.' } as const;
+export const NO_SUCH_ADDRESS = {
+  error: 'invalid_request',
+  error_description: 'There is no such address here.',
+} as const;
 
 export type HttpsServer = FastifyInstance<Server>;
 
@@ -110,10 +113,10 @@ export async function listen(server: HttpsServer, { host, port }: TenantConfig['
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
     const reasons: Readonly<Record<string, string>> = {
-      EADDRINUSE: 'another program listens there',
-      EACCES: 'the system does not permit it (ports below 1024 need a privilege)',
-      EADDRNOTAVAIL: 'this machine has no such address',
-      ENOTFOUND: 'the host name is not known',
+      EADDRINUSE: 'another program listens there: choose another listen.port in tenant.yaml',
+      EACCES: 'the system does not permit it (a listen.port below 1024 needs a privilege)',
+      EADDRNOTAVAIL: 'this machine has no such address (listen.host in tenant.yaml)',
+      ENOTFOUND: 'the host name is not known (listen.host in tenant.yaml)',
     };
     throw new PhsyncError('listen', `cannot listen on ${host}, port ${port}: ${reasons[code] ?? code}`, {
       cause,
@@ -122,8 +125,10 @@ export async function listen(server: HttpsServer, { host, port }: TenantConfig['
   }
 }
 
+export const isEveryAddress = (host: string): boolean => host === '0.0.0.0' || host === '::';
+
 /** A name for an address that is listened on. */
 export function hostInUrl(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  if (isEveryAddress(host)) return 'localhost';
   return host.includes(':') ? `[${host}]` : host;
 }

@@ -13,7 +13,15 @@ import type { TenantConfig } from './config.js';
 import type { TenantContext } from './context.js';
 import { unknownPermission } from './graph/known-permissions.js';
 import { registerGraph } from './graph/plugin.js';
-import { createServer, type HttpsServer, hostInUrl, listen, TIMEOUTS, type Timeouts } from './http-server.js';
+import {
+  createServer,
+  type HttpsServer,
+  hostInUrl,
+  isEveryAddress,
+  listen,
+  TIMEOUTS,
+  type Timeouts,
+} from './http-server.js';
 import { Metrics } from './monitor/metrics.js';
 import { startTenantMonitor } from './monitor/monitor.js';
 import { createOidc } from './oidc/oidc.js';
@@ -33,6 +41,7 @@ import { openStore } from './store/open-store.js';
 import { startPurgeTimer } from './store/purge-timer.js';
 import { type TenantStore, userPrincipalNameKey } from './store/store.js';
 import { keepAutoTls, readConfiguredTls, type ServerTls } from './tls/server-tls.js';
+import { registerHomePage } from './web/home.js';
 import { createProviderPages } from './web/provider-pages.js';
 import { Seal } from './web/seal.js';
 import { registerSignInPages } from './web/sign-in-pages.js';
@@ -209,6 +218,7 @@ async function open(
     keepMeSignedIn: config.signIn.keepMeSignedIn,
     seal: await Seal.open(store.database),
   });
+  registerHomePage(server, context);
   warnOfSlips(config, context);
   registerGraph(server, {
     context,
@@ -236,6 +246,12 @@ async function open(
     onClose(() => clearInterval(renewal));
   }
   logger.info({ url: baseUrl, tenantId: store.tenantId }, 'tenant is listening');
+  if (config.publicUrl === undefined && isEveryAddress(config.listen.host)) {
+    logger.warn(
+      { key: 'publicUrl', issuer: baseUrl },
+      'tenant.yaml listens on every address and has no publicUrl: tokens name localhost as their issuer, which other machines cannot reach',
+    );
+  }
 
   return {
     url: baseUrl,

@@ -265,15 +265,23 @@ describePostgres(
       const backup = await phsync(source, 'backup', '--out', out).ended;
       expect(backup).toMatchObject({
         code: 0,
-        stdout: expect.stringContaining('1,500 users, 1,500 passwords'),
+        stdout: expect.stringMatching(
+          /^wrote .*tenant\.backup, [\d,]+ bytes: tenant \S+, 1,500 users, 1,500 passwords$/m,
+        ),
       });
+      expect(backup.stdout).toMatch(
+        /^ {2}also \d+ groups?, \d+ domains?, .*; [\d,]+ rows in all; ca\.pem, ca-key\.pem/m,
+      );
       expect(backup.stdout).toContain('every credential and the keys that sign tokens');
       expect(statSync(out).mode & 0o777).toBe(0o600);
       const before = await contents(source);
       expect(Object.entries(before).filter(([, rows]) => rows.length === 0)).toEqual([]);
 
       const target = await newPlace(to);
-      expect(await phsync(target, 'restore', '--from', out).ended).toMatchObject({ code: 0, stderr: '' });
+      const restored = await phsync(target, 'restore', '--from', out).ended;
+      expect(restored).toMatchObject({ code: 0, stderr: '' });
+      expect(restored.stdout).toMatch(/^restored from .*: tenant \S+, 1,500 users, 1,500 passwords$/m);
+      expect(restored.stdout).toMatch(to === 'sqlite' ? /^ {2}into SQLite, \//m : /^ {2}into PostgreSQL/m);
       expect(await contents(target)).toEqual(before);
       // A tenant on it signs in with the restored password, and numbers go on behind the restored ones.
       await withStore(target, (store) => addUsers(store, 1500, 1501));

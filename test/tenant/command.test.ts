@@ -219,7 +219,12 @@ describe('phsync tenant does not start', () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
-    await refused(yaml(`listen: { port: ${port} }\n`), 3, 'listen', 'another program listens there');
+    await refused(
+      yaml(`listen: { port: ${port} }\n`),
+      3,
+      'listen',
+      `port ${port}: .* choose another listen.port in tenant.yaml`,
+    );
     other.close();
     await writeText(directory.path, 'file', '');
     const text = yaml().replace('./state', './file/state');

@@ -35,6 +35,16 @@ describe('the tenant', () => {
     }
   });
 
+  it('tells a browser at its root what it is for, and a program that nothing is there', async () => {
+    const { get } = await start({ displayName: 'Contoso <&> Sons' });
+    const page = await get('/', { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
+    expect(page).toMatchObject({ status: 200, headers: { 'content-type': 'text/html; charset=utf-8' } });
+    expect(page.headers['content-security-policy']).toContain("default-src 'none'");
+    expect(page.text).toMatch(/<h1>Sign-in service<\/h1>[\s\S]*Open the application/);
+    expect(page.text).toContain('Contoso &lt;&amp;&gt; Sons');
+    expect(await get('/')).toMatchObject({ status: 404, json: { error: 'invalid_request' } });
+  });
+
   it.each(['TLSv1', 'TLSv1.1'] as const)('speaks no %s', async (version) => {
     const { port } = await start();
     const error = await new Promise<NodeJS.ErrnoException>((resolve, reject) => {

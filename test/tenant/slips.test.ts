@@ -41,6 +41,24 @@ const lines = (message: string) =>
     .filter(({ msg }) => msg === message);
 
 describe('the log', () => {
+  it('tells that other machines cannot reach the issuer, where every address is listened on without publicUrl', async () => {
+    const message = /listens on every address and has no publicUrl/;
+    const log = async (config: Readonly<Record<string, unknown>>) => {
+      const { path, remove } = await temporaryDirectory();
+      const other = await startTestTenant({ stateDir: path, hasher, config });
+      await other.close();
+      await remove();
+      return other.logText();
+    };
+    const said = await log({ listen: { host: '0.0.0.0', port: 0 } });
+    expect(said).toMatch(message);
+    expect(said).toMatch(/"key":"publicUrl","issuer":"https:\/\/localhost:\d+"/);
+    expect(await log({ listen: { host: '0.0.0.0', port: 0 }, publicUrl: 'https://login.phs.test' })).not.toMatch(
+      message,
+    );
+    expect(tenant.logText()).not.toMatch(message);
+  });
+
   it('tells of permissions that no call asks for, with the nearest one', () => {
     const found = lines('tenant.yaml gives a permission that no call here asks for');
     expect(found.map(({ permission, didYouMean }) => [permission, didYouMean])).toEqual([

@@ -16,7 +16,7 @@ export const CHECKS = {
   'state-directory': 'State directory',
   'disk-space': 'Free disk space',
   agent: 'Agent',
-  events: 'Errors of the last three hours',
+  events: 'Event log',
   'tenant-reachable': 'Tenant reachable',
   'tenant-tls': "Tenant's certificate",
   'tenant-clock': "Clock against the tenant's",

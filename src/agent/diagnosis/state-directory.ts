@@ -8,7 +8,7 @@ import { askAgent } from '../control/client.js';
 import { EVENTS, type EventNumber } from '../events/event.js';
 import { openStateReader, type StateReader } from '../state/reader.js';
 import { LOCK_FILE } from '../state/store.js';
-import { type CheckResult, failure, known, ok, skipped, timeText, warning } from './check.js';
+import { type CheckResult, counted, failure, known, ok, skipped, timeText, warning } from './check.js';
 
 const MIB = 2 ** 20;
 /** Below, the next large synchronization may fill the disk. */
@@ -154,10 +154,10 @@ const ERRORS = Object.entries(EVENTS).flatMap(([number, { level }]) => (level ==
 function checkEvents(reader: StateReader, now: number): CheckResult {
   const events = reader.events(MOST_EVENTS, { numbers: ERRORS, since: now - LOOK_BACK_MS });
   const [last] = events;
-  if (last === undefined) return ok('events', 'none', { count: 0 });
+  if (last === undefined) return ok('events', 'no error in the last three hours', { count: 0 });
   const { at, number, connector, fields } = last;
   const what = fields.message ?? fields.errorDescription ?? EVENTS[number as EventNumber].text;
-  const text = `${events.length}, the last on ${timeText(at)}: ${number}${connector === undefined ? '' : ` (${connector})`}: ${what}`;
+  const text = `${counted(events.length, 'error')} in the last three hours, the last on ${timeText(at)}: ${number}${connector === undefined ? '' : ` (${connector})`}: ${what}`;
   return ok('events', text, {
     count: events.length,
     last: { at: new Date(at).toISOString(), number, connector, fields },

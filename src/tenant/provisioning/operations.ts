@@ -6,6 +6,7 @@ import {
   type AzureADSyncObjectResult,
   type CompanyConfiguration,
   DirSyncFeature,
+  dirSyncFeatureNames,
   ProvisioningErrorCode,
 } from '../../provisioning/types.js';
 import { createAuditLog } from '../audit/audit-log.js';
@@ -137,14 +138,20 @@ async function setCompanyDirsyncFeatures(
         category: 'DirectoryManagement',
         target: { kind: 'Directory', id: store.tenantId },
         result: 'success',
-        details: { dirSyncFeatures: { old: before.dirsync_features, new: dirsyncFeatures } },
+        details: {
+          dirSyncFeatures: {
+            old: dirSyncFeatureNames(before.dirsync_features),
+            new: dirSyncFeatureNames(dirsyncFeatures),
+          },
+        },
       },
       queries,
     );
     return warningOf(before, after);
   });
-  log.info({ dirsyncFeatures }, 'company features set');
-  if (warning !== undefined) log.warn({ dirsyncFeatures }, warning);
+  const features = { dirsyncFeatures, features: dirSyncFeatureNames(dirsyncFeatures) };
+  log.info(features, 'company features set');
+  if (warning !== undefined) log.warn(features, warning);
   return { result: undefined };
 }
 

@@ -175,6 +175,14 @@ function synchronization(tenant: Tenant) {
         .filter(filter)
         .get();
       expect(acts.value).toMatchObject([{ targetResources: [{ id: tenantId }] }]);
+      const [{ oldValue, newValue }] = acts.value[0].targetResources[0].modifiedProperties;
+      expect(JSON.parse(newValue)).toHaveLength(JSON.parse(oldValue).length + 1);
+      expect(JSON.parse(newValue)).toEqual(expect.arrayContaining([...JSON.parse(oldValue), 'DeviceWriteback']));
+      const line = tenant()
+        .logText()
+        .split('\n')
+        .findLast((text) => text.includes('company features set'))!;
+      expect(JSON.parse(line).features).toEqual(JSON.parse(newValue));
     } finally {
       await client.close();
     }

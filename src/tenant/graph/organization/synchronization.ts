@@ -1,6 +1,7 @@
 /** `/directory/onPremisesSynchronization`: the company's features and the accidental deletion prevention. */
 
 import { z } from 'zod';
+import { dirSyncFeatureNames } from '../../../provisioning/types.js';
 import {
   type CompanyFeatures,
   changeCompanyFeatures,
@@ -113,10 +114,12 @@ export const synchronizationRoutes = [
       checkId(call);
       const { services } = call;
       const { before, after } = await services.database.transaction((queries) => change(call, queries));
-      services.log.info({ dirsyncFeatures: after.dirsync_features }, 'company features set');
+      const dirsyncFeatures = after.dirsync_features;
+      const features = { dirsyncFeatures, features: dirSyncFeatureNames(dirsyncFeatures) };
+      services.log.info(features, 'company features set');
       const warning = warningOf(before, after);
       if (warning === undefined) return noContent;
-      services.log.warn({ dirsyncFeatures: after.dirsync_features }, warning);
+      services.log.warn(features, warning);
       return warned(warning);
     },
   }),
