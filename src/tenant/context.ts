@@ -1,6 +1,7 @@
 /** What the tenant's endpoints share: who the tenant is, where it is reached, its clock and its log. */
 
 import type { Logger } from 'pino';
+import type { AgentDomains } from './agent-domains.js';
 import type { Metrics } from './monitor/metrics.js';
 import type { TenantStore } from './store/store.js';
 
@@ -9,6 +10,8 @@ export interface TenantContext {
   readonly displayName: string;
   /** Lower-case names of the domains that users may have. */
   readonly domains: ReadonlySet<string>;
+  /** Which domains each agent may act for. */
+  readonly agents: AgentDomains;
   /** `https://host:port` without a path; known once the server listens. */
   readonly baseUrl: () => string;
   readonly now: () => Date;

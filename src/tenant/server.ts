@@ -7,6 +7,7 @@ import { resolveSecret } from '../config/secrets.js';
 import { packageVersion } from '../config/version.js';
 import { checkFips } from '../hasher/fips.js';
 import type { Hasher } from '../hasher/types.js';
+import { AgentDomains } from './agent-domains.js';
 import { createAuditLog } from './audit/audit-log.js';
 import type { AuditLog } from './audit/types.js';
 import type { TenantConfig } from './config.js';
@@ -152,6 +153,7 @@ async function open(
     store,
     displayName: config.displayName,
     domains: new Set(domains),
+    agents: new AgentDomains(config.agents),
     // No request is answered before the server listens, and then it is set.
     baseUrl: () => baseUrl ?? '',
     now,
@@ -199,6 +201,7 @@ async function open(
     now,
     log: logger,
     ...config.passwordWriteback,
+    agents: context.agents,
     onOutcome: (outcome, reason) => context.metrics.writeback(outcome, reason),
   });
   context.metrics.watchWriteback(() => writeback.status());
@@ -270,7 +273,17 @@ async function open(
 }
 
 /** What is no error, and most likely not what was meant: it would show as a bare 403 much later. */
-function warnOfSlips({ applications = [], administrators }: TenantConfig, { domains, log }: TenantContext): void {
+function warnOfSlips(
+  { agents, applications = [], administrators }: TenantConfig,
+  { domains, log }: TenantContext,
+): void {
+  for (const { clientId, domains: own } of agents) {
+    if (own === undefined || own.some((domain) => domains.has(domain))) continue;
+    log.warn(
+      { clientId, domains: own },
+      'tenant.yaml lets an agent act for no domain of this tenant: it can make no user',
+    );
+  }
   for (const { clientId, delegated, permissions } of applications) {
     for (const permission of [...delegated, ...permissions]) {
       const unknown = unknownPermission(permission);

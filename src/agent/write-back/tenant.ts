@@ -102,6 +102,13 @@ function refusal(reply: HttpReply, json: unknown, now: number): PhsyncError {
   if (status === 403 && reason === 'feature_off') {
     return new PhsyncError('writeback-feature-off', 'the feature PasswordWriteBack is off in the tenant', { facts });
   }
+  if (status === 403 && reason === 'domain_not_own') {
+    return new PhsyncError(
+      'writeback-domain',
+      'the tenant does not let this agent act for all of its domains: agents[].domains of tenant.yaml must name them',
+      { facts },
+    );
+  }
   if (status === 404) {
     return new PhsyncError('writeback-unknown', 'the tenant has no password write-back (HTTP status 404)', { facts });
   }

@@ -1,7 +1,7 @@
 /** `agents` and `applications` of tenant.yaml: the OAuth 2.0 clients. */
 
 import { z } from 'zod';
-import type { ConfigSchemas } from '../../config/schemas.js';
+import { type ConfigSchemas, domainName } from '../../config/schemas.js';
 import { once } from './once.js';
 
 const clientId = z.string().min(1).max(256).describe('OAuth 2.0 client id');
@@ -18,7 +18,19 @@ const redirectUri = z
 
 export const agentsSchema = (secret: ConfigSchemas['secret']) =>
   z
-    .array(z.strictObject({ clientId, clientSecret: secret.describe("the agent's secret") }))
+    .array(
+      z.strictObject({
+        clientId,
+        clientSecret: secret.describe("the agent's secret"),
+        domains: z
+          .array(domainName)
+          .min(1)
+          .optional()
+          .describe(
+            'the domains that it may act for: those of the user principal names and of the directories that it brings; left out: all',
+          ),
+      }),
+    )
     .default([])
     .superRefine(once('clientId'))
     .describe('the programs that may provision: OAuth 2.0 confidential clients');

@@ -10,7 +10,8 @@ import {
 } from '../../provisioning/types.js';
 import type { CredentialChange, CredentialOptions, CredentialOutcome, TenantStore } from '../store/store.js';
 import { MAX_ITERATIONS, MIN_ITERATIONS } from './limits.js';
-import { objectIdOf } from './objects.js';
+import { NOT_OWN, objectIdOf } from './objects.js';
+import { foreignDomains } from './own-users.js';
 
 const answers: Readonly<Record<CredentialOutcome, readonly [number, string | undefined]>> = {
   stored: [CredentialResult.success, undefined],
@@ -25,21 +26,41 @@ type Reading =
   | { readonly change: CredentialChange }
   | { readonly refusal: readonly [result: number, extendedErrorInformation: string] };
 
-/** One result an item, in order. @throws what the store throws; then nothing of the batch is stored. */
+/** One result an item, in order. `own`: the domains of an agent that may not act for all. @throws what the store throws; then nothing of the batch is stored. */
 export async function provisionCredentials(
   items: readonly SyncCredentialsChangeItem[],
   store: TenantStore,
-  options: CredentialOptions,
+  { own, ...options }: CredentialOptions & { readonly own?: ReadonlySet<string> | undefined },
   now: Date,
 ): Promise<SyncCredentialsChangeResult[]> {
   const latest = now.getTime() + FUTURE;
-  const readings = items.map((item) => readItem(item, latest));
+  const all = items.map((item) => readItem(item, latest));
+  const readings = own === undefined ? all : await refuseForeign(all, store, own);
   const changes = readings.flatMap((reading) => ('change' in reading ? [reading.change] : []));
   const outcomes = (await store.applyCredentials(changes, options)).values();
   return readings.map((reading, i) => {
     const { cloudAnchor, sourceAnchor } = items[i]!;
     const [result, extendedErrorInformation] = 'change' in reading ? answers[outcomes.next().value!] : reading.refusal;
     return { cloudAnchor, sourceAnchor, result, extendedErrorInformation };
+  });
+}
+
+async function refuseForeign(
+  readings: readonly Reading[],
+  { database }: TenantStore,
+  own: ReadonlySet<string>,
+): Promise<Reading[]> {
+  const foreign = await foreignDomains(
+    database,
+    own,
+    readings.flatMap((reading) => ('change' in reading ? [reading.change] : [])),
+  );
+  return readings.map((reading) => {
+    const domain = 'change' in reading ? foreign(reading.change) : undefined;
+    // Not for good: who runs the tenant may let it.
+    return domain === undefined
+      ? reading
+      : { refusal: [CredentialResult.temporaryFailure, `The user is of the domain ${domain}, ${NOT_OWN}.`] };
   });
 }
 

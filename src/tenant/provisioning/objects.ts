@@ -1,6 +1,7 @@
 /** ProvisionAzureADSyncObjects: property values of a User checked and turned into a change of the store. */
 
 import type { AzureADSyncObject, AzureADSyncObjectResult, Properties } from '../../provisioning/types.js';
+import { domainOfName } from '../agent-domains.js';
 import type { UserAttributes, UserChange, UserOutcome } from '../store/store.js';
 
 /** ResultCode: Success, and the names that Entra Connect reports for what it refuses. */
@@ -28,10 +29,11 @@ export function objectIdOf(cloudAnchor: string): string | undefined {
   return CLOUD_ANCHOR.exec(cloudAnchor)?.[1]?.toLowerCase();
 }
 
-/** What to store, or the result that refuses the object. */
+/** What to store, or the result that refuses the object. `own`: the domains of an agent that may not act for all. */
 export function toUserChange(
   object: AzureADSyncObject,
   domains: ReadonlySet<string>,
+  own?: ReadonlySet<string>,
 ): UserChange | AzureADSyncObjectResult {
   const anchor = object.propertyValues.get('SourceAnchor');
   const sourceAnchor = typeof anchor === 'string' ? anchor : undefined;
@@ -46,7 +48,9 @@ export function toUserChange(
       );
     }
     if (object.syncOperation === 'Delete') return { kind: 'delete', sourceAnchor };
-    return { kind: 'upsert', sourceAnchor, attributes: attributesOf(object.propertyValues, domains) };
+    const attributes = attributesOf(object.propertyValues, domains);
+    if (own !== undefined) checkOwn(attributes, own);
+    return { kind: 'upsert', sourceAnchor, attributes };
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
     return {
@@ -56,6 +60,16 @@ export function toUserChange(
       sourceAnchor,
     };
   }
+}
+
+/** The result of a change of a user who is of a domain that is not the agent's. */
+export function toForeignResult(sourceAnchor: string, domain: string): AzureADSyncObjectResult {
+  return {
+    resultCode: 'IdentityDataValidationFailed',
+    resultErrorDescription: `SourceAnchor: its user is of the domain ${domain}, ${NOT_OWN}`,
+    cloudAnchor: undefined,
+    sourceAnchor,
+  };
 }
 
 /** The result of a change that went to the store. */
@@ -73,6 +87,20 @@ export function toObjectResult(sourceAnchor: string, outcome: UserOutcome): Azur
       return result('AttributeValueMustBeUnique', 'userPrincipalName: another user of this tenant has it');
     case 'userPrincipalNameMissing':
       return result('IdentityDataValidationFailed', 'userPrincipalName: a new user needs one');
+  }
+}
+
+/** Of what an agent may not act for. */
+export const NOT_OWN = 'for which this agent may not act (agents[].domains of tenant.yaml)';
+
+function checkOwn({ userPrincipalName: name, dnsDomainName }: UserAttributes, own: ReadonlySet<string>): void {
+  const suffix = name && domainOfName(name);
+  if (suffix && !own.has(suffix)) {
+    throw new Refusal('IdentityDataValidationFailed', `userPrincipalName: of the domain ${suffix}, ${NOT_OWN}`);
+  }
+  if (dnsDomainName && !own.has(dnsDomainName.toLowerCase())) {
+    const domain = dnsDomainName.slice(0, 253);
+    throw new Refusal('IdentityDataValidationFailed', `dnsDomainName: the domain ${domain}, ${NOT_OWN}`);
   }
 }
 

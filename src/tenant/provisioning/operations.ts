@@ -17,10 +17,11 @@ import {
   readCompanyFeatures,
   warningOf,
 } from '../policies/company-features.js';
-import type { UserChange } from '../store/store.js';
+import type { TenantStore, UserChange } from '../store/store.js';
 import { provisionCredentials } from './credentials.js';
 import { limits } from './limits.js';
-import { toObjectResult, toUserChange } from './objects.js';
+import { toForeignResult, toObjectResult, toUserChange } from './objects.js';
+import { foreignDomains } from './own-users.js';
 
 /** A new tenant's features. */
 export const INITIAL_FEATURES = DirSyncFeature.PasswordHashSync;
@@ -58,7 +59,7 @@ export function execute(
     case 'SetCompanyDirsyncFeatures':
       return setCompanyDirsyncFeatures(request.body, context, actor);
     case 'ProvisionAzureADSyncObjects':
-      return provisionObjects(request.body, context);
+      return provisionObjects(request.body, context, actor);
     case 'ProvisionCredentials':
       return provisionAllCredentials(request.body, context, actor);
     case 'GetWindowsCredentialsSyncConfig':
@@ -157,10 +158,13 @@ async function setCompanyDirsyncFeatures(
 
 async function provisionObjects(
   { objects }: RequestBodies['ProvisionAzureADSyncObjects'],
-  { store, domains }: TenantContext,
+  { store, domains, agents }: TenantContext,
+  actor: string,
 ): Promise<Executed<Results['ProvisionAzureADSyncObjects']>> {
   checkBatch('SyncObjects', objects.length, limits.objectsPerBatch);
-  const converted = objects.map((object) => toUserChange(object, domains));
+  const own = agents.of(actor);
+  const all = objects.map((object) => toUserChange(object, domains, own));
+  const converted = own === undefined ? all : await refuseForeign(all, store, own);
   const changes = converted.filter((change): change is UserChange => 'kind' in change);
   const outcomes = (await store.applyUsers(changes)).values();
   let refused = 0;
@@ -172,9 +176,22 @@ async function provisionObjects(
   return { result: { results }, items: objects.length, refused };
 }
 
+async function refuseForeign(
+  converted: readonly (UserChange | AzureADSyncObjectResult)[],
+  { database }: TenantStore,
+  own: ReadonlySet<string>,
+): Promise<(UserChange | AzureADSyncObjectResult)[]> {
+  const changes = converted.filter((change): change is UserChange => 'kind' in change);
+  const foreign = await foreignDomains(database, own, changes);
+  return converted.map((change) => {
+    const domain = 'kind' in change ? foreign(change) : undefined;
+    return domain === undefined ? change : toForeignResult((change as UserChange).sourceAnchor, domain);
+  });
+}
+
 async function provisionAllCredentials(
   { items }: RequestBodies['ProvisionCredentials'],
-  { store, now }: TenantContext,
+  { store, now, agents }: TenantContext,
   actor: string,
 ): Promise<Executed<Results['ProvisionCredentials']>> {
   checkBatch('RequestItems', items.length, limits.credentialsPerBatch);
@@ -187,7 +204,7 @@ async function provisionAllCredentials(
     );
   }
   const disableExpiration = (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) === 0;
-  const results = await provisionCredentials(items, store, { disableExpiration, actor }, now());
+  const results = await provisionCredentials(items, store, { disableExpiration, actor, own: agents.of(actor) }, now());
   return { result: { results }, items: items.length, refused: results.filter(({ result }) => result !== 0).length };
 }
 

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { type Poll, type PublicKey, publicKeySchema } from '../../provisioning/write-back.js';
+import type { AgentDomains } from '../agent-domains.js';
 import type { TenantDatabase } from '../store/database.js';
 
 export interface WritebackAgent {
@@ -26,13 +27,20 @@ export const agentName = (clientId: string, instance: string): string =>
 
 export class WritebackAgents {
   readonly #database: TenantDatabase;
+  readonly #domains: AgentDomains;
   readonly #now: () => number;
   /** What this process has written: agent's name → time, key and domains. */
   readonly #written = new Map<string, { readonly at: number; readonly text: string }>();
 
-  constructor(database: TenantDatabase, now: () => number) {
+  constructor(database: TenantDatabase, domains: AgentDomains, now: () => number) {
     this.#database = database;
+    this.#domains = domains;
     this.#now = now;
+  }
+
+  /** The first of the domains for which it may not have passwords. */
+  foreign(clientId: string, { domains }: Poll): string | undefined {
+    return this.#domains.foreign(clientId, domains);
   }
 
   /** Writes down that the agent polls. True where it had not before. */
@@ -85,7 +93,10 @@ export class WritebackAgents {
   /** Who serves the domain now, who polled last first. */
   async serving(domain: string): Promise<WritebackAgent[]> {
     const all = await this.alive();
-    return all.filter(({ domains }) => domains.includes(domain)).slice(0, MOST);
+    // Looked at again: it may have polled before it was restricted, or at a process that was configured otherwise.
+    return all
+      .filter(({ clientId, domains }) => domains.includes(domain) && !this.#domains.foreign(clientId, [domain]))
+      .slice(0, MOST);
   }
 
   async alive(): Promise<WritebackAgent[]> {

@@ -104,6 +104,15 @@ async function next(request: FastifyRequest, reply: FastifyReply, options: Write
   }
   const clientId = clientIds.get(request)!;
   const { instance, domains } = poll.data;
+  const foreign = writeback.agents.foreign(clientId, poll.data);
+  if (foreign !== undefined) {
+    log.warn(
+      { clientId, domain: foreign },
+      'password write-back: an agent asked for passwords of a domain not its own',
+    );
+    const words = `This agent may not act for the domain ${foreign}: agents[].domains of tenant.yaml does not name it.`;
+    return refuse(reply, 403, 'domain_not_own', words);
+  }
   if (await writeback.agents.seen(clientId, poll.data)) {
     log.info({ clientId, instance, domains }, 'password write-back: an agent has registered');
   }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { DirSyncFeature } from '../../provisioning/types.js';
 import { MAX_PASSWORD, seal, type WriteOutcome, type WriteSubject } from '../../provisioning/write-back.js';
+import type { AgentDomains } from '../agent-domains.js';
 import type { PasswordWriteback } from '../passwords/types.js';
 import type { PostgresDatabase } from '../store/postgres-database.js';
 import type { TenantStore } from '../store/store.js';
@@ -14,6 +15,8 @@ import { BUSY, failureText, NO_AGENT, NO_ANSWER, NOT_ON_PREMISES, NOT_TAKEN, ref
 
 export interface WritebackOptions {
   readonly store: TenantStore;
+  /** Which domains each agent may act for. */
+  readonly agents: AgentDomains;
   readonly now: () => Date;
   readonly log: Logger;
   /** How long a person waits for the domain controller. */
@@ -58,7 +61,14 @@ interface Prepared {
 
 const NUL = /\0/;
 
-export function createWriteback({ store, now, log, timeoutSeconds, onOutcome }: WritebackOptions): Writeback {
+export function createWriteback({
+  store,
+  agents: agentDomains,
+  now,
+  log,
+  timeoutSeconds,
+  onOutcome,
+}: WritebackOptions): Writeback {
   const milliseconds = () => now().getTime();
   const sender = newProcessName();
   const bus: Bus =
@@ -71,7 +81,7 @@ export function createWriteback({ store, now, log, timeoutSeconds, onOutcome }: 
         })
       : noBus;
   const broker = new Broker({ bus, process: sender, now: milliseconds });
-  const agents = new WritebackAgents(store.database, milliseconds);
+  const agents = new WritebackAgents(store.database, agentDomains, milliseconds);
 
   /** What is left of a request once its passwords are sealed; or the answer, where there is nothing to hand over. */
   async function prepare(request: WriteRequest): Promise<Prepared | Written> {
