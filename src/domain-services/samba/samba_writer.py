@@ -1,0 +1,598 @@
+"""Writes users, NT hashes and Kerberos keys into the database of the Samba DC that it runs on, with Samba's own modules.
+
+A helper of phsync's domain-services; nobody else needs to start it. Its one argument is smb.conf's path. It reads requests
+from standard input and answers on standard output: a frame is 4 bytes (big-endian) with the length of a JSON document, the
+document, and then, in requests alone, the secrets that the document announces, one after another. Secrets are on no command
+line, in no environment and in no answer; what an exception has to say of bytes that were handed in is left out.
+
+  {"op": "open", "ou": NAME}                      the domain, and who of its users is ours
+  {"op": "apply", "changes": [...], "dryRun": B}  one transaction, or one for each change where that fails
+"""
+import hashlib
+import hmac
+import json
+import os
+import resource
+import struct
+import sys
+import uuid
+
+import ldb
+from samba import dsdb, param
+from samba.auth import system_session
+from samba.dcerpc import drsblobs, misc, security
+from samba.ndr import ndr_pack, ndr_unpack
+from samba.samdb import SamDB
+
+MAX_DOCUMENT = 32 * 1024 * 1024
+MAX_KEYS = 64 * 1024
+
+# unicodePwd and supplementalCredentials are stored as they come, after checks of their shape.
+BYPASS = f"local_oid:{dsdb.DSDB_CONTROL_BYPASS_PASSWORD_HASH_OID}:1"
+# MS-ADTS 2.2.16, userAccountControl
+ACCOUNTDISABLE, NORMAL_ACCOUNT, DONT_EXPIRE_PASSWORD = 0x2, 0x200, 0x10000
+# RFC 3961, 3962
+DES_CBC_CRC, DES_CBC_MD5, AES128, AES256 = 1, 3, 17, 18
+KEY_LENGTHS = {DES_CBC_CRC: 8, DES_CBC_MD5: 8, AES128: 16, AES256: 32}
+NEWER_KEYS, KERBEROS, PACKAGES = "Primary:Kerberos-Newer-Keys", "Primary:Kerberos", "Packages"
+# The object's id in the tenant, as synchronization tools keep their anchor.
+ANCHOR = "mS-DS-ConsistencyGuid"
+# Says who made the object; synchronization tools leave objects out whose adminDescription begins so, and a managed
+# domain's users must not be synchronized back.
+MARK = "adminDescription"
+MARK_PREFIX = "User_"
+OURS = f"(&(objectClass=user)({ANCHOR}=*)({MARK}={MARK_PREFIX}*))"
+# A domain's SID has three sub-authorities behind 21; RIDs below 1000 are those of built-in accounts and groups.
+FIRST_RID = 1000
+TEXTS = ("userPrincipalName", "displayName", "givenName", "sn", "mail")
+
+
+class Refused(Exception):
+    """Something about one change; its text is ours and may be shown."""
+
+    def __init__(self, code, text):
+        super().__init__(text)
+        self.code = code
+
+
+def described(error):
+    """Code, text and whether another try may help. Only what cannot quote a value that was handed in keeps its text."""
+    if isinstance(error, Refused):
+        return {"code": error.code, "message": str(error)}
+    if isinstance(error, ldb.LdbError):
+        number, text = error.args
+        return {"code": "ldb", "number": number, "message": str(text)[:400]}
+    return {"code": "helper", "message": f"{type(error).__name__} in {where(error)}"}
+
+
+def where(error):
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "?" if trace is None else f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}"
+
+
+def packed_guid(text):
+    return ndr_pack(misc.GUID(text))
+
+
+def same(stored, wanted):
+    """Compares secrets: in constant time."""
+    return stored is not None and hmac.compare_digest(bytes(stored), bytes(wanted))
+
+
+def value(entry, name):
+    element = entry.get(name)
+    return None if element is None or len(element) == 0 else bytes(element[0])
+
+
+# --- supplementalCredentials as Samba's password_hash module stores it
+
+
+def des_filler(seed):
+    """In place of a DES key that did not come: a key must stand there, DES is never used, and a second try must give
+    the same."""
+    return hmac.new(seed, b"phsync: no DES key came", hashlib.sha256).digest()[:8]
+
+
+def stored_keys(properties):
+    """USER_PROPERTIES in, the same in the only shape that Samba takes: AES-256, AES-128 and two DES keys."""
+    packages = {}
+    blob = ndr_unpack(drsblobs.supplementalCredentialsBlob, properties)
+    for package in blob.sub.packages:
+        packages[package.name] = bytes.fromhex(package.data)
+    newer = packages.get(NEWER_KEYS)
+    older = packages.get(KERBEROS)
+    made = []
+    des = {}
+    salt = None
+    if older is not None:
+        credential = ndr_unpack(drsblobs.package_PrimaryKerberosBlob, older)
+        if credential.version != 3:
+            raise Refused("keys-malformed", f"{KERBEROS}: revision 3 was expected, not {credential.version}")
+        salt = credential.ctr.salt.string
+        des = well_formed(credential.ctr.keys, KERBEROS)
+    seed = None
+    if newer is not None:
+        credential = ndr_unpack(drsblobs.package_PrimaryKerberosBlob, newer)
+        if credential.version != 4:
+            raise Refused("keys-malformed", f"{NEWER_KEYS}: revision 4 was expected, not {credential.version}")
+        control = credential.ctr
+        keys = well_formed(control.keys, NEWER_KEYS)
+        if AES256 in keys and AES128 in keys:
+            salt = control.salt.string or salt
+            seed = keys[AES256]
+            for kind in (DES_CBC_MD5, DES_CBC_CRC):
+                # Both kinds of DES have the same string-to-key function.
+                keys.setdefault(kind, des.get(kind) or keys.get(DES_CBC_MD5) or des_filler(seed))
+                des.setdefault(kind, keys[kind])
+            made.append((NEWER_KEYS, pack_newer(control, salt, keys)))
+    if salt in (None, ""):
+        raise Refused("keys-malformed", "the Kerberos keys come without a salt")
+    if not des:
+        raise Refused("keys-unusable", "there is no AES key pair and no DES key among the Kerberos keys")
+    either = des.get(DES_CBC_MD5) or des.get(DES_CBC_CRC)
+    made.append((KERBEROS, pack_older(salt, des.get(DES_CBC_MD5, either), des.get(DES_CBC_CRC, either))))
+    return pack_properties(made)
+
+
+def well_formed(keys, name):
+    found = {}
+    for key in keys:
+        if key.keytype in KEY_LENGTHS:
+            if key.value is None or len(key.value) != KEY_LENGTHS[key.keytype]:
+                raise Refused("keys-malformed", f"{name}: a key of type {key.keytype} has not the length of its kind")
+            found[key.keytype] = bytes(key.value)
+    return found
+
+
+def salt_string(salt):
+    made = drsblobs.package_PrimaryKerberosString()
+    made.string = salt
+    return made
+
+
+def newer_key(kind, key, iterations):
+    made = drsblobs.package_PrimaryKerberosKey4()
+    made.keytype, made.value, made.value_len, made.iteration_count = kind, key, len(key), iterations
+    return made
+
+
+def former(keys):
+    """The AES keys among those of an earlier password, by which a KDC knows an old password from a guessed one."""
+    return [newer_key(key.keytype, bytes(key.value), key.iteration_count)
+            for key in keys if key.keytype in (AES256, AES128) and len(key.value) == KEY_LENGTHS[key.keytype]][:4]
+
+
+def pack_newer(control, salt, keys):
+    iterations = {key.keytype: key.iteration_count for key in control.keys}
+    made = drsblobs.package_PrimaryKerberosBlob()
+    made.version = 4
+    made.ctr.salt = salt_string(salt)
+    made.ctr.default_iteration_count = control.default_iteration_count
+    made.ctr.keys = [newer_key(kind, keys[kind], iterations.get(kind, control.default_iteration_count))
+                     for kind in (AES256, AES128, DES_CBC_MD5, DES_CBC_CRC)]
+    made.ctr.num_keys = 4
+    old = former(control.old_keys)
+    made.ctr.old_keys, made.ctr.num_old_keys = old, len(old)
+    oldest = former(control.older_keys)[:len(old)]
+    made.ctr.older_keys, made.ctr.num_older_keys = oldest, len(oldest)
+    return ndr_pack(made)
+
+
+def pack_older(salt, md5, crc):
+    made = drsblobs.package_PrimaryKerberosBlob()
+    made.version = 3
+    made.ctr.salt = salt_string(salt)
+    keys = []
+    for kind, key in ((DES_CBC_MD5, md5), (DES_CBC_CRC, crc)):
+        one = drsblobs.package_PrimaryKerberosKey3()
+        one.keytype, one.value, one.value_len = kind, key, len(key)
+        keys.append(one)
+    made.ctr.keys, made.ctr.num_keys = keys, len(keys)
+    return ndr_pack(made)
+
+
+def pack_properties(made):
+    names = "\0".join(name.removeprefix("Primary:") for name, _ in made).encode("utf-16-le")
+    entries = [(name, data, 1) for name, data in made]
+    entries.insert(1, (PACKAGES, names, 2))
+    packages = []
+    for name, data, reserved in entries:
+        package = drsblobs.supplementalCredentialsPackage()
+        package.name, package.reserved = name, reserved
+        # Upper case, as password_hash writes it.
+        package.data = data.hex().upper()
+        package.name_len, package.data_len = 2 * len(name), 2 * len(data)
+        packages.append(package)
+    blob = drsblobs.supplementalCredentialsBlob()
+    blob.sub.packages, blob.sub.num_packages = packages, len(packages)
+    blob.sub.signature = drsblobs.SUPPLEMENTAL_CREDENTIALS_SIGNATURE
+    return ndr_pack(blob)
+
+
+# --- the domain
+
+
+class Domain:
+    def __init__(self, smb_conf, ou):
+        loaded = param.LoadParm()
+        loaded.load(smb_conf)
+        if loaded.server_role() != "ROLE_ACTIVE_DIRECTORY_DC":
+            raise Refused("not-a-dc", f"{smb_conf} is of no domain controller: its server role is {loaded.server_role()}")
+        self.sam = SamDB(session_info=system_session(), lp=loaded)
+        if self.sam.am_rodc():
+            raise Refused("read-only", "this is a read-only domain controller")
+        self.files = self.file_identities(loaded)
+        self.loaded = loaded
+        self.head = self.sam.domain_dn()
+        self.sid = self.sam.get_domain_sid()
+        self.ou = ldb.Dn(self.sam, self.head)
+        self.ou.add_child(ldb.Dn(self.sam, "OU=x"))
+        self.ou.set_component(0, "OU", ou.encode())
+        # The object's id in the tenant -> objectGUID here.
+        self.known = {}
+        for entry in self.sam.search(self.head, ldb.SCOPE_SUBTREE, OURS, attrs=[ANCHOR, MARK, "objectGUID"]):
+            identity = self.identity(entry)
+            if identity is not None:
+                self.known[identity] = str(misc.GUID(value(entry, "objectGUID")))
+
+    @staticmethod
+    def file_identities(loaded):
+        """Which files the database consists of."""
+        main = loaded.private_path("sam.ldb")
+        parts = main + ".d"
+        paths = [main] + [os.path.join(parts, name) for name in sorted(os.listdir(parts)) if name.endswith(".ldb")]
+        return [(path, status.st_dev, status.st_ino) for path in paths for status in [os.stat(path)]]
+
+    def check_files(self):
+        """A database that was put back from a backup is another file; what is written to the one that is open is lost."""
+        try:
+            now = self.file_identities(self.loaded)
+        except OSError as error:
+            raise Refused("database-gone", f"the database of the domain controller is not there: {error.strerror}") from None
+        if now != self.files:
+            raise Refused("database-replaced", "the database of the domain controller was replaced by another one")
+
+    def check(self):
+        """Raises where the database as a whole does not work, by which one bad change is told from a bad day."""
+        self.check_files()
+        self.sam.search(self.head, ldb.SCOPE_BASE, attrs=["objectGUID"])
+
+    @staticmethod
+    def identity(entry):
+        """The id of an object that we made, or None: both attributes must say the same."""
+        anchor, mark = value(entry, ANCHOR), value(entry, MARK)
+        if anchor is None or mark is None or len(anchor) != 16:
+            return None
+        identity = str(uuid.UUID(bytes_le=anchor))
+        return identity if mark.decode("utf-8", "replace").lower() == (MARK_PREFIX + identity).lower() else None
+
+    def facts(self):
+        return {
+            "dnsDomain": self.sam.domain_dns_name(),
+            "netbiosDomain": self.sam.domain_netbios_name(),
+            "dn": str(self.head),
+            "sid": str(self.sid),
+            "invocationId": str(misc.GUID(self.sam.get_invocation_id())),
+            "dc": self.sam.host_dns_name(),
+            "users": sorted(self.known),
+        }
+
+    def make_ou(self):
+        try:
+            self.sam.search(self.ou, ldb.SCOPE_BASE, attrs=["ou"])
+        except ldb.LdbError as error:
+            if error.args[0] != ldb.ERR_NO_SUCH_OBJECT:
+                raise
+            self.sam.add({"dn": self.ou, "objectClass": "organizationalUnit",
+                          "description": "Users of the tenant, kept by phsync domain-services: changes here are undone"})
+
+    def at(self, guid):
+        attrs = [*TEXTS, "sAMAccountName", "userAccountControl", "sIDHistory", "cn", ANCHOR, MARK, "objectGUID",
+                 "unicodePwd", "supplementalCredentials", "pwdLastSet", "ntPwdHistory"]
+        try:
+            found = self.sam.search(f"<GUID={guid}>", ldb.SCOPE_BASE, attrs=attrs)
+        except ldb.LdbError as error:
+            if error.args[0] != ldb.ERR_NO_SUCH_OBJECT:
+                raise
+            return None
+        return found[0] if len(found) == 1 else None
+
+    def find(self, identity, made):
+        guid = made.get(identity, self.known.get(identity))
+        entry = None if guid is None else self.at(guid)
+        return entry if entry is not None and self.identity(entry) == identity else None
+
+    def holder(self, name):
+        """Whoever has a sAMAccountName, in the whole domain."""
+        expression = f"(sAMAccountName={ldb.binary_encode(name)})"
+        found = self.sam.search(self.head, ldb.SCOPE_SUBTREE, expression, attrs=[ANCHOR, MARK, "objectGUID"])
+        return found[0] if len(found) else None
+
+    # one change
+
+    def apply(self, change, secrets, made):
+        identity = change["id"]
+        if change.get("deleted"):
+            return self.delete(identity, made)
+        entry = self.find(identity, made)
+        result = "unchanged"
+        if entry is None:
+            self.create(change, made)
+            entry = self.find(identity, made)
+            result = "created"
+        elif self.update(entry, change):
+            result = "updated"
+        answer = {"result": result, "samAccountName": str(entry["sAMAccountName"][0])}
+        notes = change_notes(change, self.sid)
+        if result == "updated":
+            answer["samAccountName"] = str(self.find(identity, made)["sAMAccountName"][0])
+        if secrets is not None:
+            answer["password"] = self.write_password(entry, change, secrets, notes)
+        if notes:
+            answer["notes"] = notes
+        return answer
+
+    def create(self, change, made):
+        identity = change["id"]
+        name = None
+        for candidate in change["samAccountNames"]:
+            holder = self.holder(candidate)
+            if holder is None:
+                name = candidate
+                break
+            if self.identity(holder) == identity:
+                # Of a run of the program that knows of it no more.
+                made[identity] = str(misc.GUID(value(holder, "objectGUID")))
+                self.update(self.find(identity, made), change)
+                return
+        if name is None:
+            raise Refused("names-taken", f"every account name is taken: {', '.join(change['samAccountNames'])}")
+        self.make_ou()
+        dn = self.free_dn(self.ou, change["commonNames"], None)
+        entry = {
+            "dn": dn,
+            "objectClass": "user",
+            "sAMAccountName": name,
+            "userAccountControl": str(NORMAL_ACCOUNT | control_bits(change)),
+            ANCHOR: packed_guid(identity),
+            MARK: MARK_PREFIX + identity,
+        }
+        for attribute in TEXTS:
+            if change.get(attribute):
+                entry[attribute] = change[attribute]
+        sid = usable_sid(change, self.sid)
+        if sid is not None:
+            entry["sIDHistory"] = ndr_pack(sid)
+        self.sam.add(entry)
+        found = self.sam.search(dn, ldb.SCOPE_BASE, attrs=["objectGUID"])
+        made[identity] = str(misc.GUID(value(found[0], "objectGUID")))
+
+    def free_dn(self, parent, names, own):
+        for name in names:
+            dn = ldb.Dn(self.sam, str(parent))
+            dn.add_child(ldb.Dn(self.sam, "CN=x"))
+            dn.set_component(0, "CN", name.encode())
+            try:
+                found = self.sam.search(dn, ldb.SCOPE_BASE, attrs=["objectGUID"])
+            except ldb.LdbError as error:
+                if error.args[0] != ldb.ERR_NO_SUCH_OBJECT:
+                    raise
+                return dn
+            if own is not None and value(found[0], "objectGUID") == own:
+                return dn
+        raise Refused("names-taken", f"every common name is taken: {', '.join(names)}")
+
+    def update(self, entry, change):
+        message = ldb.Message(entry.dn)
+
+        def replace(attribute, wanted):
+            message[attribute] = ldb.MessageElement(wanted, ldb.FLAG_MOD_REPLACE, attribute)
+
+        for attribute in TEXTS:
+            wanted, stored = change.get(attribute), value(entry, attribute)
+            if (wanted or None) != (None if stored is None else stored.decode("utf-8")):
+                replace(attribute, wanted or [])
+        current = str(entry["sAMAccountName"][0])
+        if current.lower() not in (name.lower() for name in change["samAccountNames"]):
+            name = next((each for each in change["samAccountNames"] if self.holder(each) is None), None)
+            if name is None:
+                raise Refused("names-taken", f"every account name is taken: {', '.join(change['samAccountNames'])}")
+            replace("sAMAccountName", name)
+        control = int(str(entry["userAccountControl"][0]))
+        wanted_control = control & ~(ACCOUNTDISABLE | DONT_EXPIRE_PASSWORD) | control_bits(change)
+        if wanted_control != control:
+            replace("userAccountControl", str(wanted_control))
+        sid = usable_sid(change, self.sid)
+        if sid is not None:
+            history = [bytes(each) for each in entry.get("sIDHistory", [])]
+            if ndr_pack(sid) not in history:
+                message["sIDHistory"] = ldb.MessageElement(ndr_pack(sid), ldb.FLAG_MOD_ADD, "sIDHistory")
+        if len(message) > 0:
+            self.sam.modify(message)
+        return self.rename(entry, change) or len(message) > 0
+
+    def rename(self, entry, change):
+        names = change["commonNames"]
+        if str(entry["cn"][0]) in names:
+            return False
+        dn = self.free_dn(entry.dn.parent(), names, value(entry, "objectGUID"))
+        self.sam.rename(entry.dn, dn)
+        return True
+
+    def write_password(self, entry, change, secrets, notes):
+        hash_, properties = secrets
+        changed_at = int(change["pwdLastSet"])
+        stored_at = int(str(entry["pwdLastSet"][0])) if "pwdLastSet" in entry else 0
+        if stored_at > changed_at:
+            return "older"
+        keys = None
+        if properties is not None:
+            try:
+                keys = stored_keys(properties)
+            except Refused:
+                raise
+            except Exception as error:
+                # What NDR has to say may quote what it read.
+                raise Refused("keys-malformed", f"the Kerberos keys cannot be read ({where(error)})") from None
+        if (stored_at == changed_at and same(value(entry, "unicodePwd"), hash_)
+                and (same(value(entry, "supplementalCredentials"), keys) if keys is not None
+                     else "supplementalCredentials" not in entry)):
+            return "unchanged"
+        # A rename has moved it by now.
+        message = ldb.Message(ldb.Dn(self.sam, f"<GUID={misc.GUID(value(entry, 'objectGUID'))}>"))
+        for attribute, wanted in (
+            ("unicodePwd", hash_),
+            # None came: those of an earlier password must not stay.
+            ("supplementalCredentials", [] if keys is None else keys),
+            ("pwdLastSet", str(changed_at)),
+            # The present one alone: Samba lets the one before it log on for another hour.
+            ("ntPwdHistory", hash_),
+            ("lmPwdHistory", []),
+            ("dBCSPwd", []),
+        ):
+            message[attribute] = ldb.MessageElement(wanted, ldb.FLAG_MOD_REPLACE, attribute)
+        self.sam.modify(message, controls=[BYPASS])
+        return "written"
+
+    def delete(self, identity, made):
+        entry = self.find(identity, made)
+        if entry is None:
+            return {"result": "absent"}
+        self.sam.delete(entry.dn)
+        made[identity] = None
+        return {"result": "deleted"}
+
+    # several changes
+
+    def transaction(self, pairs, dry_run):
+        """All of them, or none: then what the failing one raised."""
+        made = {}
+        self.sam.transaction_start()
+        try:
+            answers = [self.apply(change, secrets, made) for change, secrets in pairs]
+        except BaseException:
+            self.sam.transaction_cancel()
+            raise
+        if dry_run:
+            self.sam.transaction_cancel()
+            return answers
+        self.sam.transaction_commit()
+        for identity, guid in made.items():
+            if guid is None:
+                self.known.pop(identity, None)
+            else:
+                self.known[identity] = guid
+        return answers
+
+    def apply_all(self, pairs, dry_run):
+        try:
+            return self.transaction(pairs, dry_run)
+        except Exception as error:
+            if len(pairs) == 1:
+                self.check()
+                return [{"error": described(error)}]
+        # One of them fails: each on its own.
+        return [answer for pair in pairs for answer in self.apply_all([pair], dry_run)]
+
+
+def control_bits(change):
+    return (0 if change["enabled"] else ACCOUNTDISABLE) | (DONT_EXPIRE_PASSWORD if change["neverExpires"] else 0)
+
+
+def usable_sid(change, own):
+    """The SID of the first domain, where it may become sIDHistory here."""
+    text = change.get("sid")
+    if not text:
+        return None
+    try:
+        sid = security.dom_sid(text)
+        domain, rid = sid.split()
+    except (TypeError, ValueError):
+        return None
+    parts = text.upper().split("-")
+    if len(parts) != 8 or parts[:4] != ["S", "1", "5", "21"] or rid < FIRST_RID or str(domain) == str(own):
+        return None
+    return sid
+
+
+def change_notes(change, own):
+    return ["sid-left-out"] if change.get("sid") and usable_sid(change, own) is None else []
+
+
+# --- frames
+
+
+def read_exactly(stream, length):
+    data = bytearray(length)
+    view, at = memoryview(data), 0
+    while at < length:
+        got = stream.readinto(view[at:])
+        if not got:
+            return None
+        at += got
+    return data
+
+
+def read_request(stream):
+    head = read_exactly(stream, 4)
+    if head is None:
+        return None
+    (length,) = struct.unpack(">I", head)
+    if length > MAX_DOCUMENT:
+        raise SystemExit(f"samba_writer: a document of {length} bytes")
+    document = read_exactly(stream, length)
+    return None if document is None else json.loads(bytes(document))
+
+
+def read_secrets(stream, change):
+    """(NT hash, USER_PROPERTIES or None) where the change announces them."""
+    if "keys" not in change:
+        return None
+    length = change["keys"]
+    if not 0 <= length <= MAX_KEYS:
+        raise SystemExit(f"samba_writer: keys of {length} bytes")
+    hash_ = read_exactly(stream, 16)
+    properties = read_exactly(stream, length)
+    if hash_ is None or properties is None:
+        return None
+    return bytes(hash_), (bytes(properties) if length else None)
+
+
+def write_answer(stream, answer):
+    data = json.dumps(answer).encode()
+    stream.write(struct.pack(">I", len(data)) + data)
+    stream.flush()
+
+
+def main():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Samba's libraries print to standard output at times; frames alone belong there.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    requests = os.fdopen(0, "rb", buffering=0)
+    domain = None
+    while (request := read_request(requests)) is not None:
+        try:
+            if request["op"] == "open":
+                domain = Domain(sys.argv[1], request["ou"])
+                answer = domain.facts()
+            else:
+                pairs = [(change, read_secrets(requests, change)) for change in request["changes"]]
+                if domain is None:
+                    raise Refused("not-open", "the domain was not opened")
+                domain.check_files()
+                answer = {"answers": domain.apply_all(pairs, request["dryRun"])}
+        except Exception as error:
+            answer = {"error": described(error)}
+        write_answer(answers, answer)
+
+
+def quiet(kind, error, _trace):
+    sys.stderr.write(f"samba_writer: {kind.__name__} in {where(error)}\n")
+
+
+if __name__ == "__main__":
+    sys.excepthook = quiet
+    main()
