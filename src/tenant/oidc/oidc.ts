@@ -51,7 +51,7 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
   const accessTokens = createAccessTokens(tokenOptions);
   const cookieKey = await derivedKey(context, 'oidc cookies');
 
-  const providerOptions = { context, applications, accounts, keys, cookieKey, interactionPath, pages };
+  const providerOptions = { context, applications, accounts, keys, signIn, cookieKey, interactionPath, pages };
   await checkApplications(providerOptions);
   let current: Provider | undefined;
   keys.onChange(() => {

@@ -36,7 +36,7 @@ export function rememberAccountState(ctx: { readonly req: IncomingMessage }, sta
   factsOf(ctx).accountState = state;
 }
 
-interface Failure {
+export interface Failure {
   readonly error: string;
   readonly error_description?: string | undefined;
   readonly error_detail?: string | undefined;

@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events';
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { PhsyncError } from '../../hasher/errors.js';
 import { issuerOf, type TenantContext } from '../context.js';
+import type { SignIn } from '../sign-in/types.js';
 import { type Accounts, isPerson, type Person } from './accounts.js';
 import type { Application, Applications } from './applications.js';
 import { GRAPH_RESOURCE } from './caller.js';
@@ -14,6 +15,7 @@ import { PayloadStore } from './payload-store.js';
 import { aadstsOf, factsOf, rememberAccountState, shapeAnswers } from './provider-answers.js';
 import type { ProviderEndpointsOptions } from './provider-endpoints.js';
 import { OFFLINE, ownResource, resourceScopes } from './provider-scopes.js';
+import { watchRenewals } from './renewals.js';
 import { OIDC_SCOPES, parseScopes, permittedScopes } from './scopes.js';
 import type { SigningKeys } from './signing-keys.js';
 import {
@@ -53,6 +55,7 @@ export interface ProviderOptions {
   readonly applications: Applications;
   readonly accounts: Accounts;
   readonly keys: SigningKeys;
+  readonly signIn: Pick<SignIn, 'renewed'>;
   /** Signs cookies: the same in every process. */
   readonly cookieKey: string;
   /** Where a request that needs the person goes on. */
@@ -87,7 +90,7 @@ class TenantProvider extends Provider {
 
 /** A new one is made when the keys change; all that it remembers lies in the store. */
 export function createProvider(options: ProviderOptions): Provider {
-  const { context, applications } = options;
+  const { context, applications, signIn } = options;
   const provider = new TenantProvider(
     issuerOf(context),
     new URL(context.baseUrl()).pathname.replace(/\/+$/, ''),
@@ -100,6 +103,11 @@ export function createProvider(options: ProviderOptions): Provider {
     },
   });
   shapeAnswers(provider, context);
+  watchRenewals(
+    provider,
+    (renewal) => signIn.renewed(renewal),
+    (err) => context.log.warn({ err }, 'renewal not in the sign-in log'),
+  );
   if (options.pages.middleware !== undefined) provider.use(options.pages.middleware);
   // Koa's own event, which the types do not have.
   (provider as EventEmitter).on('error', (err) => context.log.error({ err }, 'request failed'));

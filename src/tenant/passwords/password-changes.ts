@@ -63,7 +63,7 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     synchronized && !(await writeback.isOn()) ? 'writebackOff' : undefined;
 
   async function change(request: Parameters<PasswordChanges['change']>[0]): Promise<PasswordChange> {
-    const { oldPassword, newPassword, clientId, address, correlationId } = request;
+    const { oldPassword, clientId, address, correlationId } = request;
     const { userPrincipalName } = request.user;
     const attempt = { userPrincipalName, password: oldPassword, clientId, address, correlationId };
     const outcome = await signIn.checkPassword({ ...attempt, flow: 'browser' });
@@ -71,7 +71,25 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     if (outcome.status !== 'right') return refused(outcome.status === 'locked' ? 'locked' : 'wrongPassword');
     const { user } = outcome;
     // A name may have changed hands since the person typed it.
-    if (user.objectId !== request.user.objectId) return refused('wrongPassword');
+    if (user.objectId !== request.user.objectId) {
+      outcome.record(50126);
+      return refused('wrongPassword');
+    }
+    const changed = await changeOf(user, request);
+    // Who is changed signs in with the new one, and that is logged.
+    if (changed.status === 'refused') {
+      outcome.record(changed.reason === 'disabled' ? 50057 : 50055);
+      const entry = entryOf('Change user password', user, { kind: 'user', id: user.objectId }, correlationId);
+      await audit.record({ ...entry, result: 'failure', reason: changed.reason });
+    }
+    return changed;
+  }
+
+  /** Behind the right old password. */
+  async function changeOf(
+    user: SignInUser,
+    { oldPassword, newPassword, correlationId }: Parameters<PasswordChanges['change']>[0],
+  ): Promise<PasswordChange> {
     if (!user.accountEnabled) return refused('disabled');
     if (newPassword === oldPassword) return refused('sameAsOld');
     if (newPassword.length > LONGEST) return weakness(user, newPassword)!;

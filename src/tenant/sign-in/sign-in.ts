@@ -14,7 +14,7 @@ import type { LockoutSettings } from './lockout.js';
 import { Lockouts } from './lockouts.js';
 import { PasswordCheck, type SignInHasher } from './password-check.js';
 import { type SignInEntry, SignInLog } from './sign-in-log.js';
-import type { SignIn, SignInAttempt, SignInOutcome, SignInRefusal } from './types.js';
+import type { Renewal, SignIn, SignInAttempt, SignInOutcome, SignInRefusal } from './types.js';
 
 /** Reasons for 50126 that the log alone has. */
 export const USER_NOT_FOUND = 50034;
@@ -31,17 +31,23 @@ export interface SignInDependencies {
   readonly now: () => Date;
   readonly log: Logger;
   /** Told of each attempt; for metrics. */
-  readonly onAttempt?: (flow: SignInAttempt['flow'], errorCode: number) => void;
+  readonly onAttempt?: (flow: SignInEntry['flow'], errorCode: number) => void;
 }
 
 /** What the password came to, before any rule of the account is looked at. */
 export type PasswordOutcome =
-  | { readonly status: 'right'; readonly user: SignInUser; readonly realm: Realm }
+  | {
+      readonly status: 'right';
+      readonly user: SignInUser;
+      readonly realm: Realm;
+      /** Logs the try, by the number that it came to. */
+      record(errorCode: number): void;
+    }
   | { readonly status: 'wrong' | 'locked' }
   | { readonly status: 'federated'; readonly url: string };
 
 export interface SignInService extends SignIn {
-  /** A try like any other, counted and logged where it fails; for changing a password. The caller logs a right one. */
+  /** A try like any other, counted and logged where it fails; for changing a password. The caller has a right one logged. */
   checkPassword(attempt: SignInAttempt): Promise<PasswordOutcome>;
   readonly passwords: PasswordCheck;
   readonly lockouts: Lockouts;
@@ -77,7 +83,7 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
     const status = code === 0 ? 'signedIn' : 'refused';
     // The object id, never what was typed: people type passwords into the name's field.
     log.info({ status, code, flow, objectId: user?.objectId, clientId, correlationId }, 'sign-in');
-    deps.onAttempt?.(entry.flow as SignInAttempt['flow'], entry.errorCode);
+    deps.onAttempt?.(entry.flow, entry.errorCode);
   };
 
   /** The same look-ups, one verification and one decision for every name and password. */
@@ -137,6 +143,19 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
     background.add(work);
   }
 
+  async function recordRenewal({ objectId, ...renewal }: Renewal): Promise<void> {
+    const row = await database.run((queries) =>
+      queries
+        .selectFrom('users')
+        .select(['id', 'user_principal_name'])
+        .where('object_id', '=', objectId)
+        .executeTakeFirst(),
+    );
+    if (row === undefined) return;
+    const { familiar } = await places.look({ userId: row.id, address: renewal.address });
+    record({ ...renewal, user: { objectId, userPrincipalName: row.user_principal_name }, flow: 'refresh', familiar });
+  }
+
   const purge = async () => {
     await lockouts.purge();
     await places.purge();
@@ -160,7 +179,10 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
       const realm = await realms.of(attempt.userPrincipalName);
       if (realm.type === 'federated') return { status: 'federated', url: realm.url };
       const tried = await attemptOn(attempt, realm);
-      if (tried.verdict === 'right') return { status: 'right', user: tried.user, realm };
+      if (tried.verdict === 'right') {
+        const { user, entry } = tried;
+        return { status: 'right', user, realm, record: (errorCode) => record({ ...entry, errorCode }) };
+      }
       record({ ...tried.entry, errorCode: tried.reason });
       return { status: tried.verdict };
     },
@@ -182,6 +204,12 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
       }
       if (!fresh) signInLog.remember(user.id, attempt.address);
       return { status: 'signedIn', user };
+    },
+    renewed(renewal) {
+      const work = recordRenewal(renewal)
+        .catch((err) => log.warn({ err, correlationId: renewal.correlationId }, 'renewal not in the sign-in log'))
+        .finally(() => background.delete(work));
+      background.add(work);
     },
     async close() {
       clearInterval(purging);

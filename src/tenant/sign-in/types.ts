@@ -41,8 +41,21 @@ export type SignInOutcome =
   /** Signs in elsewhere; the password was not looked at. */
   | { readonly status: 'federated'; readonly url: string };
 
+/** A token was asked for by a refresh token, without the person. */
+export interface Renewal {
+  /** Whose it is; may be disabled or deleted meanwhile. */
+  readonly objectId: string;
+  readonly clientId: string;
+  readonly address: string;
+  /** AADSTS number; 0: renewed. */
+  readonly errorCode: number;
+  readonly correlationId: string;
+}
+
 export interface SignIn {
   signIn(attempt: SignInAttempt): Promise<SignInOutcome>;
+  /** Puts it into the sign-in log, beside the answer. */
+  renewed(renewal: Renewal): void;
   /** Where a name signs in, known or not, from its domain, staged rollout and the domain's switch. */
   realm(
     userPrincipalName: string,

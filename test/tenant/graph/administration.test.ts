@@ -528,6 +528,50 @@ function logs(tenant: Tenant) {
     expect(today.value.length).toBeGreaterThanOrEqual(3);
   });
 
+  it('has renewals by refresh token as sign-ins that are not interactive, the refused ones too', async () => {
+    const form = { grant_type: 'password', client_id: 'app', username: 'logged@phs.test', password: PASSWORD };
+    const { json } = await tenant().token({ ...form, scope: 'openid offline_access' });
+    const renew = (token: string, clientId = 'app') =>
+      tenant().token({ grant_type: 'refresh_token', client_id: clientId, refresh_token: token });
+    const second = await renew(json.refresh_token);
+    expect(second.status).toBe(200);
+    expect((await renew(second.json.refresh_token, 'graph-shell')).json.error_codes).toEqual([70000]);
+    const user = tenant().application(['User.ReadWrite.All']).api('/users/logged@phs.test');
+    await user.patch({ accountEnabled: false });
+    expect((await renew(second.json.refresh_token)).json.error_codes).toEqual([50057]);
+    await user.patch({ accountEnabled: true });
+    // Used a second time; and what nobody was ever given.
+    expect((await renew(json.refresh_token)).json.error_codes).toEqual([50173]);
+    expect((await renew('nobody-was-given-this')).json.error_codes).toEqual([70000]);
+    const value = await vi.waitFor(
+      async () => {
+        const page = await reader()
+          .api('/auditLogs/signIns')
+          .filter("userPrincipalName eq 'logged@phs.test'")
+          .select('isInteractive,flow,appId,ipAddress,isFamiliarPlace,status,userDisplayName')
+          .get();
+        const renewals = page.value.filter((entry: { isInteractive: boolean }) => !entry.isInteractive);
+        expect(renewals).toHaveLength(4);
+        return renewals;
+      },
+      { timeout: 10_000, interval: 50 },
+    );
+    expect(
+      value.map((entry: { status: { errorCode: number }; appId: string }) => [entry.status.errorCode, entry.appId]),
+    ).toEqual([
+      [50173, 'app'],
+      [50057, 'app'],
+      [70000, 'graph-shell'],
+      [0, 'app'],
+    ]);
+    for (const entry of value) {
+      const common = { flow: 'refresh', ipAddress: '127.0.0.1', isFamiliarPlace: true, userDisplayName: 'Logged' };
+      expect(entry).toMatchObject(common);
+    }
+    const text = JSON.stringify(value) + tenant().logText();
+    for (const token of [json.refresh_token, second.json.refresh_token]) expect(text).not.toContain(token);
+  });
+
   it('has administrative acts, by activity, actor and target', async () => {
     const acts = await filtered('directoryAudits', "activityDisplayName eq 'Update domain' and result eq 'success'");
     expect(acts.value.length).toBeGreaterThan(0);

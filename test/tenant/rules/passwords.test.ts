@@ -307,6 +307,53 @@ describeStores('passwords', (newSite) => {
       expect(await site.signIn('fresh', NEW)).toBe(0);
     });
 
+    it('that is right, and refused all the same, is in the sign-in log and in the audit log, with the reason', async () => {
+      const cloud = await site.addCloudUser('logged', CLOUD);
+      const { name, objectId: synchronized } = await synced();
+      const changes = site.tenant.passwords;
+      const tries: [typeof changes, string, string, string, string, number][] = [
+        [changes, cloud, 'logged', CLOUD, 'short', 50055],
+        [changes, cloud, 'logged', CLOUD, CLOUD, 50055],
+        [changes, synchronized, name, OLD, NEW, 50055],
+        [
+          changesWith({ status: 'refused', reason: 'onPremisesPolicy', message: 'Too short.' }),
+          synchronized,
+          name,
+          OLD,
+          NEW,
+          50055,
+        ],
+        [changesWith({ status: 'unavailable', message: 'No agent.' }), synchronized, name, OLD, NEW, 50055],
+      ];
+      const reasons = ['complexity', 'sameAsOld', 'writebackOff', 'onPremisesPolicy', 'writebackUnavailable'];
+      for (const [i, [by, objectId, user, oldPassword, newPassword, code]] of tries.entries()) {
+        const correlationId = `refused-${i}`;
+        const outcome = await by.change({ ...(await request(user, oldPassword, newPassword)), correlationId });
+        expect(outcome).toMatchObject({ status: 'refused', reason: reasons[i] });
+        expect(await site.logged(correlationId)).toMatchObject({
+          user_object_id: objectId,
+          error_code: code,
+          flow: 'browser',
+          client_id: 'app',
+        });
+        expect((await audited(objectId)).at(-1)).toMatchObject({
+          activity: 'Change user password',
+          actor_kind: 'user',
+          actor_id: objectId,
+          result: 'failure',
+          reason: reasons[i],
+        });
+      }
+      await site.addUser(name, { accountEnabled: false });
+      const correlationId = 'refused-disabled';
+      await changes.change({ ...(await request(name, OLD, NEW)), correlationId });
+      expect(await site.logged(correlationId)).toMatchObject({ error_code: 50057 });
+      // A wrong one is counted and logged as any.
+      await changes.change({ ...(await request('logged', 'wrong', NEW)), correlationId: 'refused-wrong' });
+      expect(await site.logged('refused-wrong')).toMatchObject({ error_code: 50126 });
+      expect(await audited(cloud)).toHaveLength(3);
+    });
+
     it('of a synchronized user, with write-back off: "You should only use this feature when SSPR and Password Writeback are enabled on the tenant." Refused, and nothing changes', async () => {
       const { name } = await synced();
       expect(await site.tenant.passwords.change(await request(name, OLD, NEW))).toMatchObject({
