@@ -97,7 +97,8 @@ export function checkDeriveBatch(input: DeriveBatchInput): number {
   return n;
 }
 
-function checkSessionKeys(keys: unknown): void {
+/** `sessionKeys` of a batch: 1 to 64 keys of 1 to 64 bytes. */
+export function checkSessionKeys(keys: unknown): void {
   if (!Array.isArray(keys)) throw new TypeError(`sessionKeys: expected an array, got ${kindOf(keys)}`);
   if (keys.length < 1 || keys.length > MAX_SESSION_KEYS) {
     throw new RangeError(`sessionKeys: expected 1 to ${MAX_SESSION_KEYS} keys, got ${keys.length}`);

@@ -1,12 +1,9 @@
 /** The facade: checks arguments once for both backends, then delegates to batches on the pool. */
 
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import {
-  checkBoolean,
   checkBytes,
   checkDeriveBatch,
-  checkInteger,
   checkIterations,
   checkNtHash,
   checkObject,
@@ -24,6 +21,7 @@ import { checkNtHashBatch, runNtHashBatch } from './nt-hash-batch.js';
 import { checkPbkdf2Batch, checkPbkdf2Work, runPbkdf2Batch } from './pbkdf2-batch.js';
 import { Pbkdf2Calls } from './pbkdf2-calls.js';
 import { closedError, Pool, type Workshop } from './pool.js';
+import { checkPoolOptions, type PoolSettings } from './pool-options.js';
 import { Scheduler } from './scheduler.js';
 import { type Selection, selectBackend } from './select-backend.js';
 import {
@@ -47,38 +45,6 @@ import {
 } from './types.js';
 
 const WORKSHOP: Workshop = { owner: 'hasher', worker: ['hasher', 'worker.js'] };
-const MAX_THREADS = 1024;
-const DEFAULT_IDLE_TIMEOUT = 60_000;
-/** The longest time that Node's timers take; a longer one would be 1 ms. */
-const MAX_TIMEOUT = 2 ** 31 - 1;
-const DEFAULT_MAX_QUEUE = 65_536;
-
-function checkThreads(threads: unknown): number {
-  if (threads === undefined) return availableParallelism();
-  checkInteger('options.threads', threads, 1, MAX_THREADS);
-  return threads;
-}
-
-function checkIdleTimeout(timeout: unknown): number {
-  if (timeout === undefined) return DEFAULT_IDLE_TIMEOUT;
-  if (timeout === Number.POSITIVE_INFINITY) return timeout;
-  checkInteger('options.idleTimeout', timeout, 0, MAX_TIMEOUT);
-  return timeout;
-}
-
-function checkMaxQueue(calls: unknown): number {
-  if (calls === undefined) return DEFAULT_MAX_QUEUE;
-  checkInteger('options.maxQueue', calls, 1, Number.MAX_SAFE_INTEGER);
-  return calls;
-}
-
-interface Settings {
-  readonly threads: number;
-  readonly idleTimeout: number;
-  readonly maxQueue: number;
-  readonly allowMd5InFips: boolean | undefined;
-}
-
 /** The options of a call that has no others. */
 function checkOptions(options: Cancellable): AbortSignal | undefined {
   checkObject('options', options, ['signal']);
@@ -94,7 +60,7 @@ class PooledHasher implements Hasher {
   readonly #single: MicroBatcher;
   readonly #pbkdf2: Pbkdf2Calls;
 
-  constructor({ info, choice, lanes }: Selection, { threads, idleTimeout, maxQueue, allowMd5InFips }: Settings) {
+  constructor({ info, choice, lanes }: Selection, { threads, idleTimeout, maxQueue, allowMd5InFips }: PoolSettings) {
     this.#allowMd5InFips = allowMd5InFips;
     this.info = { ...info, threads };
     this.#engine = {
@@ -225,10 +191,6 @@ class PooledHasher implements Hasher {
  */
 export function createHasher(options: HasherOptions = {}): Hasher {
   checkObject('options', options, ['backend', 'kernel', 'threads', 'idleTimeout', 'maxQueue', 'allowMd5InFips']);
-  const threads = checkThreads(options.threads);
-  const idleTimeout = checkIdleTimeout(options.idleTimeout);
-  const maxQueue = checkMaxQueue(options.maxQueue);
-  const { allowMd5InFips } = options;
-  if (allowMd5InFips !== undefined) checkBoolean('options.allowMd5InFips', allowMd5InFips);
-  return new PooledHasher(selectBackend(options), { threads, idleTimeout, maxQueue, allowMd5InFips });
+  const settings = checkPoolOptions(options);
+  return new PooledHasher(selectBackend(options), settings);
 }

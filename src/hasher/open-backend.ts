@@ -22,7 +22,15 @@ function nativeBackend(kernel: KernelChoice): Backend {
   };
 }
 
+const opened = new Map<KernelChoice, Backend>();
+
 /** The native backend on `kernel`, or the fallback where `kernel` is undefined. */
 export function openBackend(kernel: KernelChoice | undefined): Backend {
-  return kernel === undefined ? fallback : nativeBackend(kernel);
+  if (kernel === undefined) return fallback;
+  let backend = opened.get(kernel);
+  if (backend === undefined) {
+    backend = nativeBackend(kernel);
+    opened.set(kernel, backend);
+  }
+  return backend;
 }

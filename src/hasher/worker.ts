@@ -55,17 +55,6 @@ export interface Pbkdf2Slice extends SliceBase {
  */
 export type Slice = DeriveSlice | OpenSlice | Md4Slice | Pbkdf2Slice;
 
-const backends = new Map<KernelChoice | undefined, Backend>();
-
-function backendOf({ kernel }: Slice): Backend {
-  let backend = backends.get(kernel);
-  if (backend === undefined) {
-    backend = openBackend(kernel);
-    backends.set(kernel, backend);
-  }
-  return backend;
-}
-
 function work(backend: Backend, slice: Slice): void {
   switch (slice.operation) {
     case 'derive': {
@@ -96,4 +85,4 @@ function work(backend: Backend, slice: Slice): void {
 }
 
 /** Works a slice off; the outputs go into the slice's shared memory. */
-export const run = serve<Slice>('hasher', (slice) => work(backendOf(slice), slice));
+export const run = serve<Slice>('hasher', (slice) => work(openBackend(slice.kernel), slice));

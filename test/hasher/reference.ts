@@ -28,6 +28,11 @@ export function seal(sessionKey: Uint8Array, rid: number, ntHash: Uint8Array, sa
     desEncrypt(pick(0, 1, 2, 3, 0, 1, 2), ntHash.subarray(0, 8)),
     desEncrypt(pick(3, 0, 1, 2, 3, 0, 1), ntHash.subarray(8, 16)),
   ]);
+  return sealData(sessionKey, data, salt);
+}
+
+/** An ENCRYPTED_PAYLOAD of any data, without a RID layer. */
+export function sealData(sessionKey: Uint8Array, data: Uint8Array, salt = randomBytes(16)): Buffer {
   const checkSum = Buffer.alloc(4);
   checkSum.writeUInt32LE(crc32(data));
   const payload = Buffer.concat([checkSum, data]);

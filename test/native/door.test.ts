@@ -34,6 +34,17 @@ const good: Record<Call, () => unknown[]> = {
     bytes(64),
     new Uint8Array(2),
   ],
+  // Envelopes that are too short: an item's own affair, and its status.
+  openBatch: () => [
+    'portable',
+    bytes(16),
+    offsets(0, 16),
+    bytes(5),
+    offsets(0, 2, 5),
+    offsets(500, 501),
+    bytes(5),
+    new Uint8Array(2),
+  ],
 };
 
 const badOffsets = (index: number, name: string): Refusal[] => [
@@ -48,6 +59,12 @@ const badIterations = (index: number, above: number): Refusal[] => [
   ...[0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, above].map(
     (value): Refusal => [`${value} iterations`, index, value, RangeError, /iterations must be an integer from 1 to/],
   ),
+];
+
+const badSessionKeys: Refusal[] = [
+  ['no session keys', 2, offsets(0), RangeError, /must describe 1 to 64 keys, got 0/],
+  ['an empty session key', 2, offsets(0, 0), RangeError, /session key 0 must have 1 to 64 bytes, got 0/],
+  ['65 session keys', 2, new Uint32Array(66), RangeError, /must describe 1 to 64 keys, got 65/],
 ];
 
 const refusals: Record<Call, Refusal[]> = {
@@ -81,9 +98,7 @@ const refusals: Record<Call, Refusal[]> = {
     ['digests that are too short', 4, bytes(32), RangeError, /digests must hold 2 x 32 bytes, got 32/],
   ],
   openAndDeriveBatch: [
-    ['no session keys', 2, offsets(0), RangeError, /must describe 1 to 64 keys, got 0/],
-    ['an empty session key', 2, offsets(0, 0), RangeError, /session key 0 must have 1 to 64 bytes, got 0/],
-    ['65 session keys', 2, new Uint32Array(66), RangeError, /must describe 1 to 64 keys, got 65/],
+    ...badSessionKeys,
     ['a broken envelope', 3, bytes(71), RangeError, /envelopes must hold 2 x 36 bytes, got 71/],
     ['RIDs as bytes', 4, bytes(2), TypeError, /rids must be a Uint32Array/],
     ['too few RIDs', 4, offsets(500), RangeError, /envelopes must hold 1 x 36 bytes, got 72/],
@@ -91,6 +106,16 @@ const refusals: Record<Call, Refusal[]> = {
     ...badIterations(6, 1_000_000),
     ['digests that are too short', 7, bytes(63), RangeError, /digests must hold 2 x 32 bytes, got 63/],
     ['too few statuses', 8, bytes(1), RangeError, /status must hold 2 x 1 bytes, got 1/],
+  ],
+  openBatch: [
+    ...badSessionKeys,
+    ...badOffsets(4, 'envelopeOffsets'),
+    ['undefined for RIDs', 5, undefined, TypeError, /rids must be a Uint32Array/],
+    ['RIDs as bytes', 5, bytes(2), TypeError, /rids must be a Uint32Array/],
+    ['too few RIDs', 5, offsets(500), RangeError, /rids must describe 2 items, got 1/],
+    ['data that are too short', 6, bytes(4), RangeError, /data must hold at least the 5 bytes of the envelopes, got 4/],
+    ['too few statuses', 7, bytes(1), RangeError, /status must hold 2 x 1 bytes, got 1/],
+    ['too many statuses', 7, bytes(3), RangeError, /status must hold 2 x 1 bytes, got 3/],
   ],
 };
 
