@@ -83,8 +83,12 @@ async function install() {
   await run(['rebuild', 'better-sqlite3', '--foreground-scripts=false', '--ignore-scripts=false'], {
     advice: SQLITE_ADVICE,
   });
-  if (!(await run(['rebuild', 'pkcs11js', '--foreground-scripts=false', '--ignore-scripts=false'], { mayFail: true }))) {
-    say('pkcs11js could not be built (why stands above): Domain Services keys can lie in files, and in no PKCS#11 token');
+  if (
+    !(await run(['rebuild', 'pkcs11js', '--foreground-scripts=false', '--ignore-scripts=false'], { mayFail: true }))
+  ) {
+    say(
+      'pkcs11js could not be built (why stands above): Domain Services keys can lie in files, and in no PKCS#11 token',
+    );
   }
   writeFileSync(stamp, wanted);
   say(`dependencies installed in ${seconds(began)}`);

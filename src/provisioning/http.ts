@@ -80,19 +80,41 @@ const CLOSED_CODES = new Set(['UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
 /** The peer ended a kept-alive connection while the request was on its way. */
 const STALE_CODES = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
+type Headers = Readonly<Record<string, string>>;
+
 /** POSTs, once more if a kept-alive connection had just been ended by the peer. @throws PhsyncError */
-export async function post(
+export function post(
   settings: HttpSettings,
   url: URL,
-  headers: Readonly<Record<string, string>>,
+  headers: Headers,
   body: Uint8Array | string,
   signal?: AbortSignal,
+): Promise<HttpReply> {
+  return send(settings, url, { method: 'POST', headers, body }, signal);
+}
+
+/** GETs, as `post` POSTs. @throws PhsyncError */
+export function get(settings: HttpSettings, url: URL, headers: Headers, signal?: AbortSignal): Promise<HttpReply> {
+  return send(settings, url, { method: 'GET', headers }, signal);
+}
+
+interface Message {
+  readonly method: 'GET' | 'POST';
+  readonly headers: Headers;
+  readonly body?: Uint8Array | string;
+}
+
+async function send(
+  settings: HttpSettings,
+  url: URL,
+  message: Message,
+  signal: AbortSignal | undefined,
 ): Promise<HttpReply> {
   const deadline = AbortSignal.timeout(settings.timeoutMs);
   const both = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await exchange(settings, url, headers, body, both);
+      return await exchange(settings, url, message, both);
     } catch (error) {
       if (error instanceof PhsyncError) {
         throw error;
@@ -105,15 +127,9 @@ export async function post(
   }
 }
 
-async function exchange(
-  settings: HttpSettings,
-  url: URL,
-  headers: Readonly<Record<string, string>>,
-  body: Uint8Array | string,
-  signal: AbortSignal,
-): Promise<HttpReply> {
+async function exchange(settings: HttpSettings, url: URL, message: Message, signal: AbortSignal): Promise<HttpReply> {
   const { dispatcher, maxReplyBytes, codePrefix } = settings;
-  const reply = await request(url, { method: 'POST', headers, body, dispatcher, signal });
+  const reply = await request(url, { ...message, dispatcher, signal });
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of reply.body as AsyncIterable<Buffer>) {

@@ -3,12 +3,12 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { readCa } from '../../config/ca.js';
 import { fileErrorText } from '../../config/file-error.js';
 import type { SecretReference } from '../../config/schemas.js';
 import { resolveSecret } from '../../config/secrets.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { type AgentConfig, loadAgentConfig } from '../config.js';
-import { readCa } from '../tenant-client.js';
 import { writebackConnectors } from '../write-back/write-back.js';
 import { type CheckResult, counted, failure, known, ok, warning } from './check.js';
 

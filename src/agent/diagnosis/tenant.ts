@@ -1,13 +1,14 @@
 /** Checks of the tenant: reachable, its certificate, clocks, the agent's token and role, and its features. */
 
 import { type Dispatcher, request } from 'undici';
+import { readCa } from '../../config/ca.js';
 import { resolveSecret } from '../../config/secrets.js';
 import type { PhsyncError } from '../../hasher/errors.js';
 import { openDispatcher, type ProxySettings } from '../../provisioning/http.js';
 import { type CompanyConfiguration, DirSyncFeature } from '../../provisioning/types.js';
 import type { Clock } from '../clock.js';
 import type { AgentConfig } from '../config.js';
-import { type OpenTenantClient, openTenantClient, readCa } from '../tenant-client.js';
+import { type OpenTenantClient, openTenantClient } from '../tenant-client.js';
 import {
   type CheckId,
   type CheckResult,

@@ -1,6 +1,7 @@
 /** One request: opened, its user found, the password set, all of it told as events with Entra Connect's numbers. */
 
 import type { Logger } from 'pino';
+import { readCa } from '../../config/ca.js';
 import { resolveSecret } from '../../config/secrets.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { guidToText } from '../../protocol/dtyp/guid.js';
@@ -9,7 +10,6 @@ import type { ConnectorConfig, DrsDirectoryConfig } from '../config.js';
 import { type EventFields, type EventNumber, type EventSink, ofConnector } from '../events/event.js';
 import { conditionAttributes, createScope } from '../scope.js';
 import { locateControllers } from '../sources/dc-locator.js';
-import { readCa } from '../tenant-client.js';
 import type { LdapOptions } from './ldap-session.js';
 import type { Refusal } from './refusals.js';
 import { type SetPassword, setPassword } from './set-password.js';
