@@ -2,7 +2,7 @@
  * FIPS mode and the hashes and ciphers that it knows no more. Active Directory's replication and NTLM are made of MD4,
  * MD5 and RC4; our own code could go on computing them where OpenSSL refuses, but whoever runs in FIPS mode decides.
  * Rule: they are refused unless `allowMd5InFips` is set, as `enforceFIPSPolicy` has to be for Microsoft's own agent.
- * Every room that uses md4.ts, md5.ts or rc4.ts asks here at its door, whatever computes them behind it.
+ * Every room that uses md4.ts, md5.ts, rc4.ts or des.ts asks here at its door, whatever computes them behind it.
  */
 
 import { getFips } from 'node:crypto';

@@ -11,6 +11,8 @@ const src = fileURLToPath(new URL('../../src/', import.meta.url));
 /** File → where its door asks. */
 const USERS: Readonly<Record<string, string>> = {
   'agent/sources/lab/envelope.ts': 'agent/create-agent.ts',
+  'crypto/des-string-to-key.ts': 'crypto/string-to-key.ts',
+  'crypto/string-to-key.ts': 'crypto/string-to-key.ts',
   'hasher/fallback/envelope.ts': 'hasher/create-hasher.ts',
   'hasher/fallback/fallback.ts': 'hasher/create-hasher.ts',
   'hasher/nt-hash.ts': 'hasher/create-hasher.ts',
@@ -21,9 +23,9 @@ const USERS: Readonly<Record<string, string>> = {
 
 const read = (path: string): string => readFileSync(join(src, path), 'utf8');
 
-it('MD4, MD5 and RC4 are used behind doors that ask', () => {
+it('MD4, MD5, RC4 and DES are used behind doors that ask', () => {
   const users = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
-    (path) => path.endsWith('.ts') && /from '[^']*crypto\/(md4|md5|rc4)\.js'/.test(read(path)),
+    (path) => path.endsWith('.ts') && /from '(?:[^']*crypto|\.)\/(md4|md5|rc4|des)\.js'/.test(read(path)),
   );
   expect(users.sort()).toEqual(Object.keys(USERS).sort());
   for (const door of new Set(Object.values(USERS))) expect(read(door), door).toMatch(/\b(checkFips|fipsRefusal)\(/);
