@@ -59,6 +59,15 @@ async function run(script: string, seconds: number): Promise<string> {
   const shell = spawn('bash', [file], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [shell.stdout, shell.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
+  const killAll = () => {
+    try {
+      process.kill(-shell.pid!, 'SIGKILL');
+    } catch {
+      // All of it has ended.
+    }
+  };
+  // The tenant holds the shell's output open.
+  shell.once('exit', (status) => status === 0 || killAll());
   try {
     const status = await Promise.race([
       new Promise((resolve) => shell.once('close', resolve)),
@@ -67,11 +76,7 @@ async function run(script: string, seconds: number): Promise<string> {
     expect(status, output).toBe(0);
     return output;
   } finally {
-    try {
-      process.kill(-shell.pid!, 'SIGKILL');
-    } catch {
-      // All of it has ended.
-    }
+    killAll();
   }
 }
 
@@ -119,6 +124,7 @@ describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
           ),
       160,
     );
+    expect(output).toMatch(/^tenant [0-9a-f-]{36} at https:.*\n(.*\n)* {2}trust .*\/tenant-state\/ca\.pem$/m);
     expect(output).toMatch(/^Bearer\ncurl: \(22\).*400\nAADSTS50126: /m);
     expect(output).toMatch(/^lab\.test: 25 users in scope looked at, 25 passwords sent/m);
     expect(output).toMatch(/"id":"lab\.test","passwordValidityPeriodInDays":180/);
@@ -126,7 +132,7 @@ describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
     expect(output).toMatch(/^AADSTS50055: /m);
     expect(output).toMatch(/^Federated\n\nBearer$/m);
     expect(output).toMatch(/"objectType":"group"\}\}\nBearer$/m);
-    expect(output).toMatch(/ 1 user newly at high risk/);
+    expect(output).toMatch(/^1 user newly at high risk/m);
     expect(output).toMatch(/"riskLevel":"high","riskState":"dismissed"/);
     expect(output).toMatch(/"activityDisplayName":"Update domain"/);
     expect(output).toMatch(/^phsync_tenant_sign_ins_total\{flow="password",code="0"\} 4$/m);
