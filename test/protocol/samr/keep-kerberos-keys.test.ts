@@ -15,7 +15,8 @@ const KERBEROS = ['Primary:Kerberos-Newer-Keys', 'Primary:Kerberos'];
 const blobs = suppcred.map(({ name, hex }) => [name, Uint8Array.from(Buffer.from(hex, 'hex'))] as const);
 const full = blobs.filter(([, bytes]) => bytes.length > 111);
 const empty = blobs.filter(([, bytes]) => bytes.length <= 111);
-const contains = (haystack: Uint8Array, needle: Uint8Array): boolean => Buffer.from(haystack).includes(Buffer.from(needle));
+const contains = (haystack: Uint8Array, needle: Uint8Array): boolean =>
+  Buffer.from(haystack).includes(Buffer.from(needle));
 
 const property = (name: string, value: Uint8Array): UserProperty => ({
   name: Buffer.from(name, 'utf16le'),
