@@ -78,6 +78,11 @@ export const CredentialResult = {
   invalidCredential: 4,
   /** The service failed on this item alone: try again later. */
   temporaryFailure: 5,
+  /**
+   * The credential is dealt with, its Windows credentials are not taken: malformed, or sealed to a certificate that the
+   * service does not know. Ask GetWindowsCredentialsSyncConfig anew, seal anew, send again.
+   */
+  invalidWindowsCredentials: 6,
   /** Never on the wire: the service answered this item, sent alone, with a fault. */
   refusedAlone: -1,
 } as const;

@@ -13,10 +13,13 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseCredential } from '#src/hasher/credential.js';
 import type { Hasher } from '#src/hasher/types.js';
+import { recipientOf } from '#src/provisioning/ad-auth-info.js';
 import { backUp, restore } from '#src/tenant/store/backup/backup.js';
 import { openStore } from '#src/tenant/store/open-store.js';
 import type { TenantStore } from '#src/tenant/store/store.js';
 import { describePostgres } from '../postgres.js';
+import { createCertificate } from '../provisioning/certificates.js';
+import { ADMIN, serviceOf } from './domain-services/site.js';
 import { credentialText, startTestTenant, temporaryDirectory, testHasher, vectors } from './harness.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -200,6 +203,24 @@ describePostgres(
       });
     }
 
+    /** Switched on as an administrator does it, with changes noted and one numbered. */
+    async function enableDomainServices(store: TenantStore) {
+      const { der } = await createCertificate(2048);
+      await serviceOf(store).enable({ domainName: 'aadds.phs.test', certificate: der }, ADMIN);
+      const { thumbprint } = recipientOf(der);
+      await store.applyCredentials(
+        anchors(0, 2).map((sourceAnchor) => ({
+          ...{ sourceAnchor, objectId: undefined, changeDate: new Date(1), salt, iterations, hash },
+          forcePasswordChangeOnLogon: false,
+          windows: { thumbprint, legacy: randomBytes(356), supplemental: null },
+        })),
+        { disableExpiration: true, actor: 'agent-1' },
+      );
+      await store.database.run((db) =>
+        db.insertInto('domain_services_feed').values({ object_id: 'o', sequence: 7, changed_at: 1 }).execute(),
+      );
+    }
+
     /** Every row of every table, as the database itself has it. */
     async function contents(place: Place): Promise<Record<string, unknown[]>> {
       return withStore(place, async ({ database }) => {
@@ -260,6 +281,7 @@ describePostgres(
         await addUsers(store, 0, 1500);
         await store.applyUsers([{ kind: 'delete', sourceAnchor: 'u3' }]);
         await fill(store);
+        await enableDomainServices(store);
       });
       const out = join(source.root, 'tenant.backup');
       const backup = await phsync(source, 'backup', '--out', out).ended;
@@ -282,7 +304,24 @@ describePostgres(
       expect(restored).toMatchObject({ code: 0, stderr: '' });
       expect(restored.stdout).toMatch(/^restored from .*: tenant \S+, 1,500 users, 1,500 passwords$/m);
       expect(restored.stdout).toMatch(to === 'sqlite' ? /^ {2}into SQLite, \//m : /^ {2}into PostgreSQL/m);
-      expect(await contents(target)).toEqual(before);
+      const after = await contents(target);
+      // But for the epoch of the feed: what readers have seen since the backup is not in it.
+      const withoutEpoch = (all: Record<string, unknown[]>) =>
+        JSON.stringify(all.domain_services).replace(/(epoch[^\w]+)[0-9a-f-]{36}/, '$1');
+      expect(withoutEpoch(after)).toBe(withoutEpoch(before));
+      expect(after.domain_services).not.toEqual(before.domain_services);
+      expect({ ...after, domain_services: [] }).toEqual({ ...before, domain_services: [] });
+      // Changes are noted as before.
+      await withStore(target, async (store) => {
+        const pending = () =>
+          store.database.run((db) => db.selectFrom('domain_services_pending').selectAll().execute());
+        const noted = (await pending()).length;
+        await store.applyUsers([{ kind: 'delete', sourceAnchor: 'u4' }]);
+        expect(await pending()).toHaveLength(noted + 1);
+      });
+      // In place of what notes changes itself: none of it is a change.
+      await restore(target.config, out, { replace: true, env: target.env });
+      expect({ ...(await contents(target)), domain_services: [] }).toEqual({ ...before, domain_services: [] });
       // A tenant on it signs in with the restored password, and numbers go on behind the restored ones.
       await withStore(target, (store) => addUsers(store, 1500, 1501));
       const tenant = await serve(target);
@@ -500,7 +539,7 @@ describePostgres(
           'of a later version',
           'backup-version',
           'restore with the version that made it',
-          changed((text) => text.replace('"migration":2', '"migration":3')),
+          changed((text) => text.replace('"migration":3', '"migration":4')),
         ],
       ])('is refused: %s', (name, code, words, make) => refused(name, code, words, make));
 

@@ -1,4 +1,4 @@
-/** ProvisionCredentials: credentials checked, stored in one transaction, answered item by item. */
+/** ProvisionCredentials: credentials, and what comes with them for Domain Services, checked, stored in one transaction, answered item by item. */
 
 import { parseCredential } from '../../hasher/credential.js';
 import { PhsyncError } from '../../hasher/errors.js';
@@ -8,7 +8,18 @@ import {
   type SyncCredentialsChangeItem,
   type SyncCredentialsChangeResult,
 } from '../../provisioning/types.js';
-import type { CredentialChange, CredentialOptions, CredentialOutcome, TenantStore } from '../store/store.js';
+import {
+  type KnownCertificates,
+  knownCertificates,
+  readWindowsCredentials,
+} from '../domain-services/windows-credentials.js';
+import type {
+  CredentialChange,
+  CredentialOptions,
+  CredentialOutcome,
+  TenantStore,
+  WindowsOutcome,
+} from '../store/store.js';
 import { MAX_ITERATIONS, MIN_ITERATIONS } from './limits.js';
 import { NOT_OWN, objectIdOf } from './objects.js';
 import { foreignDomains } from './own-users.js';
@@ -19,12 +30,24 @@ const answers: Readonly<Record<CredentialOutcome, readonly [number, string | und
   olderChange: [CredentialResult.olderChange, 'A newer change of this password is stored.'],
 };
 
+/** Domain Services were switched off between the agent's question and now: it learns that with its next one. */
+const OFF = 'Domain Services are not enabled here: the Windows credentials were dropped.';
+/** What is said of Windows credentials beside the credential's own result, and whether that result stands. */
+const windowsAnswers: Readonly<Record<WindowsOutcome, readonly [stands: boolean, string | undefined]>> = {
+  stored: [true, undefined],
+  unknownUser: [true, undefined],
+  olderChange: [true, 'Newer Windows credentials are stored.'],
+  off: [true, OFF],
+  unknownCertificate: [false, 'The Windows credentials are sealed to a certificate that this tenant has no more.'],
+};
+/** An administrator's or a written-back password stands, and the managed domain goes on with the one on premises. */
+const WINDOWS_STORED = 'The Windows credentials were stored.';
+
 /** What a domain controller's clock may be ahead. A date beyond would have every real change after it refused as older. */
 const FUTURE = 24 * 60 * 60 * 1000;
 
-type Reading =
-  | { readonly change: CredentialChange }
-  | { readonly refusal: readonly [result: number, extendedErrorInformation: string] };
+type Answer = readonly [result: number, extendedErrorInformation: string | undefined];
+type Reading = { readonly change: CredentialChange; readonly note: Answer | undefined } | { readonly refusal: Answer };
 
 /** One result an item, in order. `own`: the domains of an agent that may not act for all. @throws what the store throws; then nothing of the batch is stored. */
 export async function provisionCredentials(
@@ -34,16 +57,35 @@ export async function provisionCredentials(
   now: Date,
 ): Promise<SyncCredentialsChangeResult[]> {
   const latest = now.getTime() + FUTURE;
-  const all = items.map((item) => readItem(item, latest));
+  const known = await knownCertificates(items, (work) => store.database.run(work));
+  const all = items.map((item) => readItem(item, latest, known));
   const readings = own === undefined ? all : await refuseForeign(all, store, own);
   const changes = readings.flatMap((reading) => ('change' in reading ? [reading.change] : []));
-  const outcomes = (await store.applyCredentials(changes, options)).values();
+  const windows = new Map<number, WindowsOutcome>();
+  const onWindows = (index: number, outcome: WindowsOutcome) => windows.set(index, outcome);
+  const outcomes = await store.applyCredentials(changes, { ...options, onWindows });
+  let at = 0;
   return readings.map((reading, i) => {
     const { cloudAnchor, sourceAnchor } = items[i]!;
-    const [result, extendedErrorInformation] = 'change' in reading ? answers[outcomes.next().value!] : reading.refusal;
+    const [result, extendedErrorInformation] =
+      'change' in reading ? answerOf(outcomes[at]!, windows.get(at++), reading.note) : reading.refusal;
     return { cloudAnchor, sourceAnchor, result, extendedErrorInformation };
   });
 }
+
+function answerOf(outcome: CredentialOutcome, windows: WindowsOutcome | undefined, note: Answer | undefined): Answer {
+  const answer = answers[outcome];
+  // Whom nobody knows is sent again as a whole.
+  if (outcome === 'unknownUser') return answer;
+  if (note !== undefined) return note[0] === CredentialResult.success ? [answer[0], both(answer[1], note[1])] : note;
+  if (windows === undefined) return answer;
+  const [stands, words] = windowsAnswers[windows];
+  if (!stands) return [CredentialResult.invalidWindowsCredentials, words];
+  return [answer[0], both(answer[1], outcome === 'olderChange' && windows === 'stored' ? WINDOWS_STORED : words)];
+}
+
+const both = (first: string | undefined, second: string | undefined) =>
+  first === undefined || second === undefined ? (first ?? second) : `${first} ${second}`;
 
 async function refuseForeign(
   readings: readonly Reading[],
@@ -64,7 +106,7 @@ async function refuseForeign(
   });
 }
 
-function readItem(item: SyncCredentialsChangeItem, latest: number): Reading {
+function readItem(item: SyncCredentialsChangeItem, latest: number, known: KnownCertificates): Reading {
   const credential = readCredential(item.credentialData);
   const time = item.changeDate.getTime();
   if (credential === undefined || Number.isNaN(time)) {
@@ -82,7 +124,17 @@ function readItem(item: SyncCredentialsChangeItem, latest: number): Reading {
   const { changeDate, forcePasswordChangeOnLogon } = item;
   // Some clients write an empty element where others write i:nil.
   const sourceAnchor = item.sourceAnchor === '' ? undefined : item.sourceAnchor;
-  return { change: { sourceAnchor, objectId, changeDate, salt, iterations, hash, forcePasswordChangeOnLogon } };
+  const reading = readWindowsCredentials(item, known);
+  const windows = reading.status === 'read' ? reading.windows : undefined;
+  return {
+    change: { sourceAnchor, objectId, changeDate, salt, iterations, hash, forcePasswordChangeOnLogon, windows },
+    note:
+      reading.status === 'refused'
+        ? [CredentialResult.invalidWindowsCredentials, reading.words]
+        : reading.status === 'off'
+          ? [CredentialResult.success, OFF]
+          : undefined,
+  };
 }
 
 function readCredential(text: string): Credential | undefined {

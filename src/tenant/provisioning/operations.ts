@@ -11,6 +11,7 @@ import {
 } from '../../provisioning/types.js';
 import { createAuditLog } from '../audit/audit-log.js';
 import type { TenantContext } from '../context.js';
+import { windowsCredentialsSyncConfig } from '../domain-services/sync-config.js';
 import {
   type CompanyFeatures,
   changeCompanyFeatures,
@@ -63,13 +64,7 @@ export function execute(
     case 'ProvisionCredentials':
       return provisionAllCredentials(request.body, context, actor);
     case 'GetWindowsCredentialsSyncConfig':
-      return Promise.resolve({
-        result: {
-          enableWindowsLegacyCredentials: false,
-          enableWindowsSupplementalCredentials: false,
-          secretEncryptionCertificate: undefined,
-        },
-      });
+      return getWindowsCredentialsSyncConfig(context);
     case 'FinalizeExport': {
       const { totalExported, successfulExportCount } = request.body;
       return Promise.resolve({
@@ -104,6 +99,12 @@ async function getCompanyConfiguration(context: TenantContext): Promise<Executed
       limits,
     },
   };
+}
+
+async function getWindowsCredentialsSyncConfig({
+  store,
+}: TenantContext): Promise<Executed<Results['GetWindowsCredentialsSyncConfig']>> {
+  return { result: await store.database.run(windowsCredentialsSyncConfig) };
 }
 
 /** Graph's words to the wire's. */

@@ -304,11 +304,58 @@ const postgresFirst = `
   ${credentials('credentials', 'users')}
   `;
 
+/** Domain Services. What notes changes in `domain_services_pending` is made when they are switched on: see change-notes.ts. */
+const third = `
+  CREATE TABLE domain_services (
+    id {INTEGER} PRIMARY KEY CHECK (id = 1),
+    enabled {INTEGER} NOT NULL,
+    domain_name TEXT NOT NULL,
+    security_settings TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    sequence {INTEGER} NOT NULL,
+    forgotten {INTEGER} NOT NULL,
+    updated_at {INTEGER} NOT NULL
+  ) {STRICT};
+
+  CREATE TABLE domain_services_certificates (
+    thumbprint {BYTES} PRIMARY KEY,
+    certificate {BYTES} NOT NULL,
+    key_bytes {INTEGER} NOT NULL,
+    not_after {INTEGER} NOT NULL,
+    added_at {INTEGER} NOT NULL
+  ) {STRICT};
+
+  CREATE TABLE windows_credentials (
+    user_id {INTEGER} PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    thumbprint {BYTES} NOT NULL,
+    change_date {INTEGER} NOT NULL,
+    updated_at {INTEGER} NOT NULL,
+    legacy {BYTES},
+    supplemental {BYTES}
+  ) {STRICT};
+  CREATE INDEX windows_credentials_thumbprint ON windows_credentials (thumbprint);
+
+  CREATE TABLE domain_services_pending (
+    id {ID},
+    object_id TEXT NOT NULL
+  ) {STRICT};
+
+  CREATE TABLE domain_services_feed (
+    object_id TEXT PRIMARY KEY,
+    sequence {INTEGER} NOT NULL,
+    changed_at {INTEGER} NOT NULL
+  ) {WITHOUT_ROWID};
+  CREATE UNIQUE INDEX domain_services_feed_sequence ON domain_services_feed (sequence);
+  `;
+
 const inWordsOf = (dialect: Dialect, sql: string) =>
   sql.replace(/\{([A-Z_]+)\}/g, (_, word: string) => words[dialect][word]!);
 
 export function migrationsOf(dialect: Dialect): readonly Migration[] {
   const first = dialect === 'sqlite' ? sqliteFirst : [{ number: 1, sql: postgresFirst }];
   const second = `${dialect === 'sqlite' ? sqliteSecond : ''}${rooms}${passwordEndsRisk[dialect]}`;
-  return [...first, { number: 2, sql: second }].map(({ number, sql }) => ({ number, sql: inWordsOf(dialect, sql) }));
+  return [...first, { number: 2, sql: second }, { number: 3, sql: third }].map(({ number, sql }) => ({
+    number,
+    sql: inWordsOf(dialect, sql),
+  }));
 }

@@ -3,8 +3,9 @@
 import type { Access, Query, Statement } from './postgres-database.js';
 import { isCollision } from './postgres-errors.js';
 import { aloneStatement, BATCH_LOCK, MAX_TRIES } from './postgres-users.js';
-import type { CredentialChange, CredentialOptions, CredentialOutcome } from './store.js';
+import type { CredentialChange, CredentialOptions, CredentialOutcome, WindowsOutcome } from './store.js';
 import { policyChanges } from './user-row.js';
+import { applyWindows, hasWindows, lockService } from './windows-credentials.js';
 
 type Key = 'source_anchor' | 'object_id';
 
@@ -81,17 +82,25 @@ export async function applyCredentials(
   now: number,
 ): Promise<CredentialOutcome[]> {
   const runs = runsOf(changes);
-  const work = async (inner: Query) => {
+  const windows = hasWindows(changes);
+  const places = new Map(windows ? changes.map((change, i) => [change, i]) : []);
+  const told = (change: CredentialChange, outcome: WindowsOutcome) => options.onWindows?.(places.get(change)!, outcome);
+  const work = async (inner: Query, isOn = false) => {
     const outcomes: CredentialOutcome[] = [];
-    for (const run of runs) outcomes.push(...(await applyRun(inner, run, options, now)));
+    for (const run of runs) {
+      outcomes.push(...(await applyRun(inner, run, options, now)));
+      if (windows) await applyWindows(inner, run.key, run.changes, { isOn, now }, told);
+    }
     return outcomes;
   };
   for (let left = MAX_TRIES; ; left--) {
+    const isSimple = runs.length <= 1 && left === MAX_TRIES;
     try {
-      if (runs.length <= 1 && left === MAX_TRIES) return await work(query);
+      if (isSimple && !windows) return await work(query);
       return await transaction(async (inner) => {
-        await inner(aloneStatement, []);
-        return work(inner);
+        const isOn = windows && (await lockService(inner));
+        if (!isSimple) await inner(aloneStatement, []);
+        return work(inner, isOn);
       });
     } catch (error) {
       if (left === 1 || !isCollision(error)) throw error;

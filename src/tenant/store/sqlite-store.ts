@@ -28,6 +28,7 @@ import {
   toSignInUser,
   USER_PRINCIPAL_NAME,
 } from './user-row.js';
+import { hasWindows, SqliteWindowsCredentials } from './windows-credentials.js';
 
 /** Where the parameters of `upsertSql` begin: object id, anchor, UPN key, two times, the attributes, what came. */
 const ATTRIBUTES_AT = 5;
@@ -111,6 +112,7 @@ export class SqliteStore implements TenantStore {
   readonly #rollback: Database.Statement;
   readonly #release: Database.Statement;
   readonly #credentialChunk: CredentialChunk;
+  readonly #windows: SqliteWindowsCredentials;
   /** Reused for every user. */
   readonly #values: unknown[] = new Array(FLAGS_AT).fill(null);
   readonly #parameters: unknown[] = new Array(FLAGS_AT + attributeColumns.length + 1).fill(null);
@@ -134,6 +136,7 @@ export class SqliteStore implements TenantStore {
     this.#credentialByAnchor = prepare(credentialSql('source_anchor')).pluck();
     this.#credentialByObjectId = prepare(credentialSql('object_id')).pluck();
     this.#credentialChunk = new CredentialChunk(this.database.connection, unlessOlderSql);
+    this.#windows = new SqliteWindowsCredentials(this.database.connection);
     this.#history = prepare(historySql);
     this.#disableExpiration = prepare(disableExpirationSql);
     this.#enableByAnchor = prepare(enableExpirationSql('source_anchor'));
@@ -177,6 +180,7 @@ export class SqliteStore implements TenantStore {
         const end = Math.min(outcomes.length + CHUNK, changes.length);
         while (outcomes.length < end) outcomes.push(this.#applyCredential(changes[outcomes.length]!, options, now));
       }
+      if (hasWindows(changes)) this.#windows.apply(changes, options, now);
       return outcomes;
     });
   }

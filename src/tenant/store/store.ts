@@ -46,7 +46,23 @@ export interface CredentialChange {
   readonly iterations: number;
   readonly hash: Uint8Array;
   readonly forcePasswordChangeOnLogon: boolean;
+  /** What came with it for Domain Services. */
+  readonly windows?: WindowsCredentials | undefined;
 }
+
+/** ADAuthInfo blobs, sealed to the managed domain's certificate and opaque here. */
+export interface WindowsCredentials {
+  /** 20 bytes: SHA-1 of the certificate that both are sealed to. */
+  readonly thumbprint: Uint8Array;
+  readonly legacy: Uint8Array | null;
+  readonly supplemental: Uint8Array | null;
+}
+
+/**
+ * `off`: Domain Services is not enabled. The time of an older change is less than that of the last one on premises, though
+ * another password was set in the cloud since: the managed domain goes on with the password on premises.
+ */
+export type WindowsOutcome = 'stored' | 'off' | 'unknownCertificate' | 'unknownUser' | 'olderChange';
 
 /** What goes for a whole batch. */
 export interface CredentialOptions {
@@ -54,6 +70,8 @@ export interface CredentialOptions {
   readonly disableExpiration: boolean;
   /** The agent's client id, for the history. */
   readonly actor: string;
+  /** Told of each change with Windows credentials by its place; what it was told last holds, once the batch is on disk. */
+  readonly onWindows?: ((index: number, outcome: WindowsOutcome) => void) | undefined;
 }
 
 export type CredentialOutcome = 'stored' | 'unknownUser' | 'olderChange';

@@ -248,6 +248,59 @@ export interface WritebackAgentsTable {
   seen_at: number;
 }
 
+/** Domain Services of this tenant; without a row they never were configured. */
+export interface DomainServicesTable {
+  readonly id: 1;
+  enabled: number;
+  /** Lower case. */
+  domain_name: string;
+  /** `domainSecuritySettings`: a JSON object of Enabled and Disabled. */
+  security_settings: string;
+  /** Of the feed's cookies: another one after every switching on and every restore. */
+  epoch: string;
+  /** The last number that a change of the feed was given. */
+  sequence: number;
+  /** Deletions up to this number may have been forgotten. */
+  forgotten: number;
+  updated_at: number;
+}
+
+/** Public keys of the managed domain, the newest for agents to seal to; the private ones are never here. */
+export interface DomainServicesCertificatesTable {
+  /** 20 bytes: SHA-1 of the certificate, as the blobs name it. */
+  thumbprint: Uint8Array;
+  certificate: Uint8Array;
+  /** Bytes of the modulus. */
+  key_bytes: number;
+  not_after: number;
+  /** The newest has the highest. */
+  added_at: number;
+}
+
+/** What agents have sealed for Domain Services: opaque here. */
+export interface WindowsCredentialsTable {
+  user_id: number;
+  /** Of the certificate that both are sealed to. */
+  thumbprint: Uint8Array;
+  change_date: number;
+  updated_at: number;
+  legacy: Uint8Array | null;
+  supplemental: Uint8Array | null;
+}
+
+/** Users that have changed, as triggers note them, until the next reader gives the changes their numbers. */
+export interface DomainServicesPendingTable {
+  id: Generated<number>;
+  object_id: string;
+}
+
+/** The number of each user's last change since Domain Services was switched on; deleted users stay for a time. */
+export interface DomainServicesFeedTable {
+  object_id: string;
+  sequence: number;
+  changed_at: number;
+}
+
 export interface Tables {
   tenant: TenantTable;
   users: UsersTable;
@@ -267,4 +320,9 @@ export interface Tables {
   oidc_payloads: OidcPayloadsTable;
   signing_keys: SigningKeysTable;
   writeback_agents: WritebackAgentsTable;
+  domain_services: DomainServicesTable;
+  domain_services_certificates: DomainServicesCertificatesTable;
+  windows_credentials: WindowsCredentialsTable;
+  domain_services_pending: DomainServicesPendingTable;
+  domain_services_feed: DomainServicesFeedTable;
 }

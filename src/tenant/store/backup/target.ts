@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { PhsyncError } from '../../../hasher/errors.js';
 import { sqlite } from '../../../state/sqlite.js';
+import { notesBegin, notesEnd } from '../change-notes.js';
 import { createPool, migratePostgres } from '../postgres-database.js';
 import { openError, translatedError } from '../postgres-errors.js';
 import { migrateSqlite } from '../sqlite-database.js';
@@ -30,6 +31,8 @@ function inUse(where: string, cause?: unknown): PhsyncError {
   return new PhsyncError('store-in-use', `a tenant is running on ${where}: stop it, then restore`, { cause });
 }
 
+const ENABLED = 'SELECT 1 FROM domain_services WHERE enabled = 1';
+
 /** @throws PhsyncError `store-open`, `store-newer`, `store-in-use`, `store-not-empty`. */
 export function openSqliteTarget(file: string, replace: boolean): Target {
   migrateSqlite(file);
@@ -40,6 +43,8 @@ export function openSqliteTarget(file: string, replace: boolean): Target {
     database.pragma('locking_mode = EXCLUSIVE');
     database.pragma('synchronous = FULL');
     database.exec('BEGIN EXCLUSIVE');
+    // What is dropped and brought back is no change of a user's.
+    for (const text of notesEnd('sqlite')) database.exec(text);
   } catch (cause) {
     database.close();
     if (cause instanceof Sqlite.SqliteError && cause.code.startsWith('SQLITE_BUSY')) throw inUse(file, cause);
@@ -74,7 +79,13 @@ export function openSqliteTarget(file: string, replace: boolean): Target {
           const statement = database.prepare(`INSERT INTO "${table}" (${list}) VALUES (${marks})`);
           for (const values of rows) statement.run(values);
         }),
-      commit: () => guarded(() => database.exec('COMMIT')),
+      commit: () =>
+        guarded(() => {
+          if (database.prepare(ENABLED).get() !== undefined) {
+            for (const text of notesBegin('sqlite')) database.exec(text);
+          }
+          database.exec('COMMIT');
+        }),
       async close() {
         database.close();
       },
@@ -114,6 +125,7 @@ export async function openPostgresTarget(url: string, replace: boolean): Promise
     const tables = new Map<string, string[]>();
     for (const { table, name } of found) tables.set(table, [...(tables.get(table) ?? []), name]);
     const list = [...tables.keys()].map((name) => `"${name}"`).join(', ');
+    for (const text of notesEnd('postgres')) await one.query(text);
     if (replace) await one.query(`TRUNCATE ${list}`);
     else if ((await one.query('SELECT 1 FROM tenant')).rows.length > 0) throw notEmpty(WHERE);
     const guarded = async (work: () => Promise<void>) => {
@@ -138,6 +150,9 @@ export async function openPostgresTarget(url: string, replace: boolean): Promise
       commit: () =>
         guarded(async () => {
           for (const [table, columns] of tables) if (columns.includes('id')) await continueNumbers(one, table);
+          if ((await one.query(ENABLED)).rows.length > 0) {
+            for (const text of notesBegin('postgres')) await one.query(text);
+          }
           await one.query('COMMIT');
           // Without statistics the first large queries would be planned for empty tables.
           await one.query('ANALYZE');

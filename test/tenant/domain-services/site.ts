@@ -1,0 +1,76 @@
+/** A tenant with Domain Services for tests: the service on its store, an agent on its wire, blobs sealed by the agent's own code. */
+
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import {
+  legacyPlaintext,
+  newSealedKey,
+  recipientOf,
+  sealAdAuthInfo,
+  supplementalPlaintext,
+} from '#src/provisioning/ad-auth-info.js';
+import { createProvisioningClient, type ProvisioningClient } from '#src/provisioning/client.js';
+import type { SyncCredentialsChangeItem } from '#src/provisioning/types.js';
+import { createAuditLog } from '#src/tenant/audit/audit-log.js';
+import { DomainServices } from '#src/tenant/domain-services/service.js';
+import type { TenantStore } from '#src/tenant/store/store.js';
+import { credentialText, type TestTenant, vectors } from '../harness.js';
+
+export const ADMIN = { actor: { kind: 'user', id: 'root' } } as const;
+
+export const serviceOf = ({ database, tenantId }: TenantStore, now: () => Date = () => new Date()) =>
+  new DomainServices({ database, tenantId, audit: createAuditLog(database, now), now });
+
+/** Both blobs of one user's one change: a random NT hash, and random bytes in the place of Kerberos keys. */
+export function sealed(certificate: Uint8Array): { readonly legacy: Buffer; readonly supplemental: Buffer } {
+  const recipient = recipientOf(certificate);
+  const key = newSealedKey(recipient);
+  return {
+    legacy: sealAdAuthInfo(legacyPlaintext(randomBytes(16)), recipient, key),
+    supplemental: sealAdAuthInfo(supplementalPlaintext(randomBytes(700)), recipient, key),
+  };
+}
+
+export const item = (
+  sourceAnchor: string,
+  changeDate: Date | string,
+  blobs?: Partial<ReturnType<typeof sealed>>,
+): SyncCredentialsChangeItem => ({
+  changeDate: new Date(changeDate),
+  cloudAnchor: undefined,
+  credentialData: credentialText(vectors[0]!),
+  forcePasswordChangeOnLogon: false,
+  sourceAnchor,
+  windowsLegacyCredentials: blobs?.legacy?.toString('base64'),
+  windowsSupplementalCredentials: blobs?.supplemental?.toString('base64'),
+});
+
+export const clientOf = (tenant: TestTenant): ProvisioningClient =>
+  createProvisioningClient({
+    url: tenant.provisioningUrl,
+    ca: readFileSync(tenant.caPath!),
+    token: () => tenant.agentToken(),
+  });
+
+export async function provision(client: ProvisioningClient, anchors: readonly string[], more: object = {}) {
+  return client.provisionAzureADSyncObjects(
+    anchors.map((anchor) => ({
+      syncObjectType: 'User',
+      syncOperation: 'Set',
+      propertyValues: new Map(
+        Object.entries({ SourceAnchor: anchor, userPrincipalName: `${anchor}@phs.test`, displayName: anchor, ...more }),
+      ),
+    })),
+  );
+}
+
+/** What is stored of a user. */
+export const storedOf = async ({ database }: TenantStore, anchor: string) =>
+  database.run((queries) =>
+    queries
+      .selectFrom('windows_credentials')
+      .innerJoin('users', 'users.id', 'windows_credentials.user_id')
+      .select(['legacy', 'supplemental', 'change_date', 'thumbprint'])
+      .where('source_anchor', '=', anchor)
+      .executeTakeFirst(),
+  );

@@ -1,0 +1,242 @@
+/** Windows credentials on their way into the tenant: what is stored, what is refused and how, on both databases. */
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Hasher } from '#src/hasher/types.js';
+import { recipientOf } from '#src/provisioning/ad-auth-info.js';
+import type { ProvisioningClient } from '#src/provisioning/client.js';
+import { CredentialResult } from '#src/provisioning/types.js';
+import type { DomainServices } from '#src/tenant/domain-services/service.js';
+import { createCertificate, type TestCertificate } from '../../provisioning/certificates.js';
+import { startTestTenant, type TestTenant, testHasher, vectors } from '../harness.js';
+import { describeStores } from '../stores.js';
+import { ADMIN, clientOf, item, provision, sealed, serviceOf, storedOf } from './site.js';
+
+let hasher: Hasher;
+let first: TestCertificate;
+let second: TestCertificate;
+beforeAll(async () => {
+  hasher = testHasher();
+  [first, second] = await Promise.all([createCertificate(2048), createCertificate(3072)]);
+});
+afterAll(() => hasher.close());
+
+const thumbprint = ({ der }: TestCertificate) => recipientOf(der).thumbprint;
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').toUpperCase();
+
+describeStores('Windows credentials', (newSite) => {
+  let tenant: TestTenant;
+  let client: ProvisioningClient;
+  let service: DomainServices;
+  beforeEach(async () => {
+    tenant = await startTestTenant({ ...(await newSite()).tenant, hasher });
+    client = clientOf(tenant);
+    service = serviceOf(tenant.store);
+    await provision(client, ['a', 'b', 'c']);
+  });
+  afterEach(async () => {
+    await client.close();
+    await tenant.close();
+  });
+  const enable = () => service.enable({ domainName: 'aadds.phs.test', certificate: first.der }, ADMIN);
+  const send = async (...items: ReturnType<typeof item>[]) => {
+    const results = await client.provisionCredentials(items);
+    return results.map(({ result, extendedErrorInformation }) => ({ result, words: extendedErrorInformation }));
+  };
+  const DONE = { result: CredentialResult.success, words: undefined };
+
+  describe('while Domain Services are off', () => {
+    it('are not asked for, and dropped where they come all the same, which is said', async () => {
+      expect(await client.getWindowsCredentialsSyncConfig()).toEqual({
+        enableWindowsLegacyCredentials: false,
+        enableWindowsSupplementalCredentials: false,
+        secretEncryptionCertificate: undefined,
+      });
+      const [answer] = await send(item('a', '2026-01-01', sealed(first.der)));
+      expect(answer).toEqual({ result: 0, words: expect.stringContaining('not enabled') });
+      expect(await storedOf(tenant.store, 'a')).toBeUndefined();
+      expect((await tenant.signIn('a@phs.test', vectors[0]!.password)).status).toBe(200);
+    });
+
+    it('are off again after disabling, and what was stored is gone', async () => {
+      await enable();
+      await send(item('a', '2026-01-01', sealed(first.der)), item('b', '2026-01-01', sealed(first.der)));
+      expect(await service.disable(ADMIN)).toEqual({ deleted: 2 });
+      expect(await storedOf(tenant.store, 'a')).toBeUndefined();
+      expect((await client.getWindowsCredentialsSyncConfig()).enableWindowsSupplementalCredentials).toBe(false);
+      expect((await send(item('c', '2026-01-01', sealed(first.der))))[0]!.words).toContain('not enabled');
+      expect(await storedOf(tenant.store, 'c')).toBeUndefined();
+      // Certificate and name were kept.
+      const again = await service.enable({}, ADMIN);
+      expect(again).toMatchObject({ enabled: true, domainName: 'aadds.phs.test', users: 0 });
+    });
+  });
+
+  describe('while Domain Services are enabled', () => {
+    beforeEach(enable);
+
+    it('are asked for, to be sealed to the newest certificate, with a random NT hash where SyncNtlmPasswords is off', async () => {
+      const config = { enableWindowsLegacyCredentials: true, enableWindowsSupplementalCredentials: true };
+      const certificateOf = ({ der }: TestCertificate) => ({ secretEncryptionCertificate: der.toString('base64') });
+      expect(await client.getWindowsCredentialsSyncConfig()).toEqual({ ...config, ...certificateOf(first) });
+      await service.addCertificate(second.der, ADMIN);
+      expect(await client.getWindowsCredentialsSyncConfig()).toEqual({ ...config, ...certificateOf(second) });
+      await service.addCertificate(first.der, ADMIN);
+      await service.set({ syncNtlmPasswords: 'Disabled' }, ADMIN);
+      expect(await client.getWindowsCredentialsSyncConfig()).toEqual({
+        ...config,
+        ...certificateOf(first),
+        enableWindowsLegacyCredentials: false,
+      });
+    });
+
+    it('are stored with the credential, byte for byte, and again when the same change comes once more', async () => {
+      const blobs = sealed(first.der);
+      expect(await send(item('a', '2026-01-01', blobs), item('b', '2026-01-01'))).toEqual([DONE, DONE]);
+      expect(await storedOf(tenant.store, 'a')).toEqual({
+        ...blobs,
+        change_date: Date.UTC(2026, 0, 1),
+        thumbprint: thumbprint(first),
+      });
+      expect(await storedOf(tenant.store, 'b')).toBeUndefined();
+      const again = sealed(first.der);
+      expect(await send(item('a', '2026-01-01', again))).toEqual([DONE]);
+      expect(await storedOf(tenant.store, 'a')).toMatchObject(again);
+      // One of the two alone: the other is not of this password.
+      expect(await send(item('a', '2026-01-02', { supplemental: blobs.supplemental }))).toEqual([DONE]);
+      expect(await storedOf(tenant.store, 'a')).toMatchObject({ legacy: null, supplemental: blobs.supplemental });
+    });
+
+    it('are stored of whole batches, whoever stands in them twice', async () => {
+      const names = Array.from({ length: 150 }, (_, i) => `n${i}`);
+      await provision(client, names);
+      const blobs = names.map(() => sealed(first.der));
+      const newer = sealed(first.der);
+      const items = names.map((name, i) => item(name, '2026-01-01', blobs[i]!));
+      const answers = await send(...items, item('n7', '2026-01-02', newer), item('n8', '2025-01-01', newer));
+      expect(answers.map(({ result }) => result)).toEqual([...names.map(() => 0), 0, CredentialResult.olderChange]);
+      for (const [i, name] of names.entries()) {
+        expect(await storedOf(tenant.store, name)).toMatchObject(name === 'n7' ? newer : blobs[i]!);
+      }
+      expect((await service.show())!.users).toBe(150);
+    });
+
+    it('of an older change never overwrite those of a newer one, nor go where a newer password is known', async () => {
+      const newer = sealed(first.der);
+      await send(item('a', '2026-01-02', newer), item('b', '2026-01-02'));
+      const answers = await send(
+        item('a', '2026-01-01', sealed(first.der)),
+        item('b', '2026-01-01', sealed(first.der)),
+      );
+      expect(answers.map(({ result }) => result)).toEqual([CredentialResult.olderChange, CredentialResult.olderChange]);
+      expect(await storedOf(tenant.store, 'a')).toMatchObject(newer);
+      expect(await storedOf(tenant.store, 'b')).toBeUndefined();
+    });
+
+    it('are stored though an administrator has reset the password in the cloud, which stands', async () => {
+      await send(item('a', '2026-01-01'));
+      const [{ object_id: objectId }] = (await tenant.store.database.run((queries) =>
+        queries.selectFrom('users').select('object_id').where('source_anchor', '=', 'a').execute(),
+      )) as [{ object_id: string }];
+      const newPassword = 'An-administrator-said-9';
+      await tenant.passwords.reset({ objectId, newPassword, forceChangeNextSignIn: false, actor: 'root' });
+      const blobs = sealed(first.der);
+      expect(await send(item('a', '2026-01-01', blobs))).toEqual([
+        { result: CredentialResult.olderChange, words: expect.stringContaining('Windows credentials were stored') },
+      ]);
+      expect(await storedOf(tenant.store, 'a')).toMatchObject(blobs);
+      expect((await tenant.signIn('a@phs.test', newPassword)).status).toBe(200);
+    });
+
+    it('are stored of a password that was written back, whose time on premises comes in whole seconds', async () => {
+      const blobs = sealed(first.der);
+      await send(item('a', '2026-01-01T00:00:00Z', sealed(first.der)));
+      await tenant.store.database.run((queries) =>
+        queries
+          .updateTable('credentials')
+          .set({ origin: 2, change_date: Date.parse('2026-01-02T10:00:00.450Z') })
+          .execute(),
+      );
+      expect((await send(item('a', '2026-01-02T09:59:59.003Z', sealed(first.der))))[0]!.words).toContain('Newer');
+      await send(item('a', '2026-01-02T10:00:00.003Z', blobs));
+      expect(await storedOf(tenant.store, 'a')).toMatchObject(blobs);
+    });
+
+    it('stay with a deleted user, and are there when it comes back', async () => {
+      const blobs = sealed(first.der);
+      await send(item('a', '2026-01-01', blobs));
+      await client.provisionAzureADSyncObjects([
+        { syncObjectType: 'User', syncOperation: 'Delete', propertyValues: new Map([['SourceAnchor', 'a']]) },
+      ]);
+      expect((await send(item('a', '2026-01-02', sealed(first.der))))[0]!.result).toBe(CredentialResult.anchorNotFound);
+      await provision(client, ['a']);
+      expect(await storedOf(tenant.store, 'a')).toMatchObject(blobs);
+    });
+
+    const { invalidWindowsCredentials } = CredentialResult;
+    const flipped = (blob: Buffer, at: number) => {
+      const copy = Buffer.from(blob);
+      copy[at]! ^= 0x40;
+      return copy;
+    };
+    it.each([
+      ['a header that is none', () => ({ legacy: flipped(sealed(first.der).legacy, 0) }), /Legacy.*version/],
+      ['a key of another size', () => ({ legacy: flipped(sealed(first.der).legacy, 20) }), /Legacy.*expected/],
+      [
+        'an end that is missing',
+        () => ({ supplemental: sealed(first.der).supplemental.subarray(0, -1) }),
+        /Suppl.*end/,
+      ],
+      ['nothing but a header', () => ({ supplemental: sealed(first.der).supplemental.subarray(0, 32) }), /Supplem/],
+      ['too much in it', () => ({ legacy: sealed(first.der).supplemental }), /Legacy.*32 sealed bytes/],
+      ['more than is taken', () => ({ supplemental: Buffer.alloc(40_000) }), /Supplemental.*more than 32768/],
+      ['a certificate nobody has added', () => sealed(second.der), () => new RegExp(hex(thumbprint(second)))],
+    ])('with %s: the credential is stored, and the result names what is wrong', async (_, make, expected) => {
+      const words = expect.stringMatching(typeof expected === 'function' ? expected() : expected);
+      expect(await send(item('a', '2026-01-01', make()), item('b', '2026-01-01', sealed(first.der)))).toEqual([
+        { result: invalidWindowsCredentials, words },
+        DONE,
+      ]);
+      expect(await storedOf(tenant.store, 'a')).toBeUndefined();
+      expect(await storedOf(tenant.store, 'b')).toBeDefined();
+      expect((await tenant.signIn('a@phs.test', vectors[0]!.password)).status).toBe(200);
+    });
+
+    it('that are no base64, or sealed to two certificates, are refused by name', async () => {
+      await service.addCertificate(second.der, ADMIN);
+      const two = { legacy: sealed(first.der).legacy, supplemental: sealed(second.der).supplemental };
+      const noBase64 = { ...item('b', '2026-01-01'), windowsLegacyCredentials: '****' };
+      expect(await send(item('a', '2026-01-01', two), noBase64)).toEqual([
+        { result: invalidWindowsCredentials, words: expect.stringContaining('two certificates') },
+        { result: invalidWindowsCredentials, words: expect.stringContaining('base64') },
+      ]);
+    });
+
+    it('sealed to a former certificate are taken while that is listed', async () => {
+      await service.addCertificate(second.der, ADMIN);
+      expect(await send(item('a', '2026-01-01', sealed(first.der)))).toEqual([DONE]);
+      const { certificates } = (await service.show())!;
+      expect(certificates.map(({ isNewest, users, keyBits }) => ({ isNewest, users, keyBits }))).toEqual([
+        { isNewest: true, users: 0, keyBits: 3072 },
+        { isNewest: false, users: 1, keyBits: 2048 },
+      ]);
+      const gone = service.removeCertificate(thumbprint(first), { force: false }, ADMIN);
+      await expect(gone).rejects.toMatchObject({ code: 'domain-services-certificate-needed', facts: { users: 1 } });
+      await service.removeCertificate(thumbprint(first), { force: true }, ADMIN);
+      expect((await send(item('b', '2026-01-01', sealed(first.der))))[0]!.result).toBe(invalidWindowsCredentials);
+      const last = service.removeCertificate(thumbprint(second), { force: true }, ADMIN);
+      await expect(last).rejects.toMatchObject({ code: 'domain-services-last-certificate' });
+    });
+
+    it('leave nothing of themselves in the log', async () => {
+      const blobs = sealed(first.der);
+      await send(item('a', '2026-01-01', blobs), item('b', '2026-01-01', { legacy: blobs.legacy.subarray(0, 100) }));
+      for (const blob of [blobs.legacy, blobs.supplemental]) {
+        for (let at = 0; at + 24 <= blob.length; at += 24) {
+          const part = blob.subarray(at, at + 24);
+          expect(tenant.logText()).not.toContain(part.toString('base64'));
+          expect(tenant.logText()).not.toContain(part.toString('hex'));
+        }
+      }
+    });
+  });
+});
