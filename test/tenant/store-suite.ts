@@ -333,6 +333,17 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
       ]);
     });
 
+    it('looks up many at once: each finds its own, none finds none', async () => {
+      const names = Array.from({ length: 300 }, (_, i) => `u${i}@phs.test`);
+      await store.applyUsers(names.map((userPrincipalName, i) => upsert(`a${i}`, { userPrincipalName })));
+      // Every second one is asked for twice, and every third one by a name that nobody has.
+      const asked = names.flatMap((name, i) => (i % 2 === 0 ? [name, name] : i % 3 === 0 ? [`x${name}`] : [name]));
+      const found = await Promise.all(asked.map((name) => store.findSignInUser(name)));
+      expect(found.map((user) => user?.userPrincipalName)).toEqual(
+        asked.map((name) => (name.startsWith('x') ? undefined : name)),
+      );
+    });
+
     it('takes an empty batch', async () => {
       expect(await store.applyUsers([])).toEqual([]);
       expect(await store.applyCredentials([], DISABLE)).toEqual([]);

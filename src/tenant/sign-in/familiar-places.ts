@@ -2,8 +2,8 @@
 
 import { isIP, isIPv4 } from 'node:net';
 import type { TenantDatabase } from '../store/database.js';
+import type { Find, LookUp } from '../store/look-up.js';
 import type { KeyedDigests } from './digests.js';
-import { Gather } from './gather.js';
 
 /** A place that was not used for so long is a strange one again. */
 const FORGOTTEN_AFTER = 90 * 24 * 60 * 60 * 1000;
@@ -43,42 +43,37 @@ export interface Place {
   readonly address: string;
 }
 
+interface PlaceRow {
+  readonly last_used: number;
+}
+
+const PLACE: LookUp<[number, Buffer], PlaceRow> = {
+  name: 'familiar_place',
+  types: ['bigint', 'bytea'],
+  sql: (user, digest) => `SELECT last_used FROM familiar_places WHERE user_id = ${user} AND place_digest = ${digest}`,
+};
+
 export class FamiliarPlaces {
   readonly #database: TenantDatabase;
   readonly #digests: KeyedDigests;
   readonly #now: () => Date;
-  readonly #lastUsed: Gather<{ readonly userId: number; readonly digest: Buffer }, number | undefined>;
+  readonly #find: Find<[number, Buffer], PlaceRow>;
 
   constructor(database: TenantDatabase, digests: KeyedDigests, now: () => Date) {
     this.#database = database;
     this.#digests = digests;
     this.#now = now;
-    this.#lastUsed = new Gather(async (places) => {
-      const rows = await database.run((queries) =>
-        queries
-          .selectFrom('familiar_places')
-          .select(['place_digest', 'last_used'])
-          .where('user_id', 'in', [...new Set(places.map(({ userId }) => userId))])
-          // A digest is of one user's place: it matches no other user's row.
-          .where(
-            'place_digest',
-            'in',
-            places.map(({ digest }) => digest),
-          )
-          .execute(),
-      );
-      const found = new Map(
-        rows.map(({ place_digest, last_used }) => [Buffer.from(place_digest).toString('latin1'), last_used]),
-      );
-      return places.map(({ digest }) => found.get(digest.toString('latin1')));
-    });
+    this.#find = database.lookUp(PLACE);
   }
 
   /** Looks it up for names without user as well. `fresh`: noted not long ago, and need not be again. */
   async look({ userId = NOBODY, address }: Place): Promise<{ readonly familiar: boolean; readonly fresh: boolean }> {
     const digest = this.#digests.place(userId, networkOf(address) ?? '');
-    const lastUsed = await this.#lastUsed.run({ userId, digest });
-    return { familiar: lastUsed !== undefined, fresh: (lastUsed ?? 0) > this.#now().getTime() - NOTED_AGAIN_AFTER };
+    const place = await this.#find(userId, digest);
+    return {
+      familiar: place !== undefined,
+      fresh: (place?.last_used ?? 0) > this.#now().getTime() - NOTED_AGAIN_AFTER,
+    };
   }
 
   /** After successful sign-ins. Users who are gone meanwhile are left out. */

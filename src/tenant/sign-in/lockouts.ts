@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { Queries, TenantDatabase } from '../store/database.js';
-import { Gather } from './gather.js';
+import type { Find, LookUp } from '../store/look-up.js';
 import { judge, type LockoutSettings, type LockoutState, NO_FAILURES, type Try, type Verdict } from './lockout.js';
 
 /** Whose count: 16 bytes of a name's digest, and where the try came from. */
@@ -30,6 +30,12 @@ interface Row {
   readonly locks: number;
   readonly wrong: Uint8Array;
 }
+
+const COUNT: LookUp<[Buffer, number], object> = {
+  name: 'lockout_count',
+  types: ['bytea', 'bigint'],
+  sql: (name, familiar) => `SELECT failures FROM lockouts WHERE name_digest = ${name} AND familiar = ${familiar}`,
+};
 
 /** Decisions a transaction: many at once cost one commit. */
 const BATCH = 256;
@@ -58,13 +64,13 @@ export class Lockouts {
   readonly #queue: Decision[] = [];
   /** Wrong tries that are not decided yet, by key. */
   readonly #undecided = new Map<string, number>();
-  readonly #clear: Gather<LockoutKey, boolean>;
+  readonly #count: Find<[Buffer, number], object>;
   #running: Promise<void> | undefined;
 
   constructor(database: TenantDatabase, options: LockoutsOptions) {
     this.#database = database;
     this.#options = options;
-    this.#clear = new Gather((keys) => this.#areClear(keys));
+    this.#count = database.lookUp(COUNT);
   }
 
   /** @throws PhsyncError `store-busy` or `store-failed`; then the try counts for nothing and must not be answered. */
@@ -74,7 +80,7 @@ export class Lockouts {
     if (!right) this.#undecided.set(id, (this.#undecided.get(id) ?? 0) + 1);
     try {
       // Right or wrong makes no difference up to here: behind a lock the time must not tell the one from the other.
-      if (alone && (await this.#clear.run(key)) && right) return 'right';
+      if (alone && (await this.#isClear(key)) && right) return 'right';
       return await new Promise<Verdict>((resolve, reject) => {
         this.#queue.push({ ...key, id, right, fingerprint, resolve, reject });
         this.#running ??= this.#work();
@@ -111,13 +117,8 @@ export class Lockouts {
     while (this.#running !== undefined) await this.#running;
   }
 
-  async #areClear(keys: readonly LockoutKey[]): Promise<boolean[]> {
-    const names = [...new Map(keys.map(({ name }) => [name.toString('latin1'), name])).values()];
-    const rows = await this.#database.run((queries) =>
-      queries.selectFrom('lockouts').select(['name_digest', 'familiar']).where('name_digest', 'in', names).execute(),
-    );
-    const found = new Set(rows.map((row) => idOfRow(row as Row)));
-    return keys.map((key) => !found.has(idOf(key)));
+  async #isClear({ name, familiar }: LockoutKey): Promise<boolean> {
+    return (await this.#count(name, familiar ? 1 : 0)) === undefined;
   }
 
   async #work(): Promise<void> {

@@ -6,6 +6,7 @@ import { DirSyncFeature } from '../../provisioning/types.js';
 import { upgradeCredential } from '../passwords/upgrade.js';
 import { isExpired } from '../policies/expiry.js';
 import { type Realm, Realms } from '../policies/realm.js';
+import type { LookUp } from '../store/look-up.js';
 import type { SignInUser, TenantStore } from '../store/store.js';
 import { userPrincipalNameKey } from '../store/store.js';
 import { KeyedDigests } from './digests.js';
@@ -19,6 +20,13 @@ import type { Renewal, SignIn, SignInAttempt, SignInOutcome, SignInRefusal } fro
 /** Reasons for 50126 that the log alone has. */
 export const USER_NOT_FOUND = 50034;
 export const NO_PASSWORD = 50056;
+
+const HIGH_RISK: LookUp<[number], object> = {
+  name: 'high_risk',
+  types: ['bigint'],
+  sql: (user) => `SELECT user_id FROM risky_users WHERE user_id = ${user}
+    AND risk_level = 'high' AND risk_state IN ('atRisk', 'confirmedCompromised')`,
+};
 
 /** Old rows are looked for so often. */
 const PURGE_INTERVAL = 10 * 60 * 1000;
@@ -75,6 +83,7 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
   const lockouts = new Lockouts(database, { ...settings, now });
   const passwords = new PasswordCheck(hasher, digests);
   const realms = new Realms(database);
+  const findRisk = database.lookUp(HIGH_RISK);
   const background = new Set<Promise<unknown>>();
 
   const record = (entry: SignInEntry) => {
@@ -107,7 +116,7 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
   /** What is told to those who know the password. */
   async function refusalOf(user: SignInUser, realm: Realm): Promise<[SignInRefusal, ('expired' | 'temporary')?] | 0> {
     if (!user.accountEnabled) return [50057];
-    if (settings.blockHighRisk && (await isAtHighRisk(user.id))) return [50135];
+    if (settings.blockHighRisk && (await findRisk(user.id)) !== undefined) return [50135];
     if (user.forcePasswordChangeOnLogon) return [50055, 'temporary'];
     const facts = {
       passwordPolicies: user.passwordPolicies,
@@ -120,19 +129,6 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
     const cloudPolicyForSynchronized =
       (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) !== 0;
     return isExpired({ ...facts, cloudPolicyForSynchronized }, now()) ? [50055, 'expired'] : 0;
-  }
-
-  async function isAtHighRisk(userId: number): Promise<boolean> {
-    const row = await database.run((queries) =>
-      queries
-        .selectFrom('risky_users')
-        .select('user_id')
-        .where('user_id', '=', userId)
-        .where('risk_level', '=', 'high')
-        .where('risk_state', 'in', ['atRisk', 'confirmedCompromised'])
-        .executeTakeFirst(),
-    );
-    return row !== undefined;
   }
 
   /** Beside the answer. A failure leaves the old credential, and the next sign-in tries again. */

@@ -1,6 +1,7 @@
 /** The tenant's database as its rooms see it: kysely over SQLite or PostgreSQL, one statement or one transaction at a time. */
 
 import type { Insertable, Kysely } from 'kysely';
+import type { Find, KeyPart, LookUp } from './look-up.js';
 import type { Tables } from './tables.js';
 
 export type Queries = Kysely<Tables>;
@@ -19,6 +20,8 @@ export interface TenantDatabase {
    * `work` must not wait for anything but its own queries.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /** For what each sign-in asks: without kysely, and many at once cost little more than one. */
+  lookUp<Key extends readonly KeyPart[], Row>(look: LookUp<Key, Row>): Find<Key, Row>;
   /** All of the rows or none, without kysely's texts of thousands of parameters: for logs. Their keys are the same. */
   append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void>;
   close(): Promise<void>;

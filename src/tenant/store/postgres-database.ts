@@ -4,6 +4,8 @@ import { type Insertable, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { Queries, TenantDatabase } from './database.js';
+import { Gather } from './gather.js';
+import { type Find, joinedSql, type KeyPart, type LookUp, type Placed } from './look-up.js';
 import { migrationsOf } from './migrations.js';
 import { openError, translatedError } from './postgres-errors.js';
 import type { Tables } from './tables.js';
@@ -63,6 +65,18 @@ export class PostgresDatabase implements TenantDatabase {
 
   run<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     return translated(() => work(this.#queries));
+  }
+
+  lookUp<Key extends readonly KeyPart[], Row>(look: LookUp<Key, Row>): Find<Key, Row> {
+    const { name, types } = look;
+    const statement = { name, text: joinedSql(look) };
+    const gather = new Gather(async (keys: readonly Key[]) => {
+      const values = types.map((_, part) => keys.map((key) => key[part]));
+      const rows = await this.access(({ query }) => query<Row & Placed>(statement, values));
+      const found = new Map(rows.map((row) => [row.key_number, row]));
+      return keys.map((_, i) => found.get(i + 1));
+    });
+    return (...key) => gather.run(key);
   }
 
   async append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void> {

@@ -1,6 +1,7 @@
 /** The tenant's store on PostgreSQL: a statement a batch; several tenant processes may share the database. */
 
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { Find } from './look-up.js';
 import { applyCredentials } from './postgres-credentials.js';
 import { PostgresDatabase, type PostgresOptions, type Statement } from './postgres-database.js';
 import { applyUsers } from './postgres-users.js';
@@ -15,7 +16,7 @@ import {
   type UserOutcome,
   userPrincipalNameKey,
 } from './store.js';
-import { type SignInRow, signInSql, toSignInUser } from './user-row.js';
+import { SIGN_IN, type SignInRow, toSignInUser } from './user-row.js';
 
 export interface PostgresStoreOptions extends PostgresOptions {
   /** DirSyncFeatures of a tenant that is made now. */
@@ -36,7 +37,6 @@ const statements = {
     text: `UPDATE tenant SET dirsync_features = $1, password_sync_since =
       CASE WHEN $1::bigint % 2 = 1 THEN coalesce(password_sync_since, $2::bigint) END`,
   },
-  signIn: { name: 'sign_in', text: signInSql('$1') },
   counts: {
     name: 'counts',
     text: `SELECT count(*) - count(deleted_at) AS users, count(deleted_at) AS deleted,
@@ -48,11 +48,13 @@ export class PostgresStore implements TenantStore {
   readonly tenantId: string;
   readonly database: PostgresDatabase;
   readonly #now: () => Date;
+  readonly #signIn: Find<[string], SignInRow>;
 
   private constructor(database: PostgresDatabase, tenantId: string, now: () => Date) {
     this.database = database;
     this.tenantId = tenantId;
     this.#now = now;
+    this.#signIn = database.lookUp(SIGN_IN);
   }
 
   /** @throws PhsyncError `config-secret`, `store-open` or `store-newer`. */
@@ -98,7 +100,7 @@ export class PostgresStore implements TenantStore {
     const key = userPrincipalNameKey(userPrincipalName);
     // PostgreSQL's text has no NUL, and no name either.
     if (key.includes('\0')) return undefined;
-    const row = await this.#one<SignInRow>(statements.signIn, [key]);
+    const row = await this.#signIn(key);
     return row === undefined ? undefined : toSignInUser(row);
   }
 

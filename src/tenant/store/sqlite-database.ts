@@ -6,6 +6,8 @@ import { PhsyncError } from '../../hasher/errors.js';
 import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { sqlite } from '../../state/sqlite.js';
 import type { Queries, TenantDatabase } from './database.js';
+import { Gather } from './gather.js';
+import type { Find, KeyPart, LookUp } from './look-up.js';
 import { migrationsOf } from './migrations.js';
 import { withStatementCache } from './statement-cache.js';
 import type { Tables } from './tables.js';
@@ -74,6 +76,15 @@ export class SqliteDatabase implements TenantDatabase {
     return translated(() =>
       this.#queries.connection().execute(async () => this.connection.transaction(work).immediate()),
     );
+  }
+
+  lookUp<Key extends readonly KeyPart[], Row>({ types, sql }: LookUp<Key, Row>): Find<Key, Row> {
+    const marks = types.map(() => '?') as { [Part in keyof Key]: string };
+    const statement = this.reader.prepare<unknown[], Row>(sql(...marks));
+    // The locks of a transaction for each statement would take longer than the statement.
+    const all = this.reader.transaction((keys: readonly Key[]) => keys.map((key) => statement.get(...key)));
+    const gather = new Gather((keys: readonly Key[]) => this.read(() => all(keys)));
+    return (...key) => gather.run(key);
   }
 
   async append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void> {

@@ -3,6 +3,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { sqlite } from '../../state/sqlite.js';
+import type { Find } from './look-up.js';
 import { CHUNK, CredentialChunk } from './sqlite-chunks.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import {
@@ -22,8 +23,8 @@ import {
   attributeColumns,
   newObjectId,
   policyChanges,
+  SIGN_IN,
   type SignInRow,
-  signInSql,
   toColumn,
   toSignInUser,
   USER_PRINCIPAL_NAME,
@@ -106,7 +107,7 @@ export class SqliteStore implements TenantStore {
   readonly #userByObjectId: Database.Statement;
   /** Deleted ones too. */
   readonly #anyByAnchor: Database.Statement;
-  readonly #signIn: Database.Statement;
+  readonly #signIn: Find<[string], SignInRow>;
   readonly #putNameAside: Database.Statement;
   readonly #savepoint: Database.Statement;
   readonly #rollback: Database.Statement;
@@ -144,7 +145,7 @@ export class SqliteStore implements TenantStore {
     this.#userByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ? AND deleted_at IS NULL').pluck();
     this.#userByObjectId = prepare('SELECT 1 FROM users WHERE object_id = ? AND deleted_at IS NULL').pluck();
     this.#anyByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ?').pluck();
-    this.#signIn = this.database.reader.prepare(signInSql('?'));
+    this.#signIn = this.database.lookUp(SIGN_IN);
     // No name begins with NUL.
     this.#putNameAside = prepare(
       'UPDATE users SET upn_key = char(0) || id WHERE source_anchor = ? AND deleted_at IS NULL',
@@ -187,7 +188,7 @@ export class SqliteStore implements TenantStore {
 
   async findSignInUser(userPrincipalName: string): Promise<SignInUser | undefined> {
     const key = userPrincipalNameKey(userPrincipalName);
-    const row = await this.database.read(() => this.#signIn.get(key) as SignInRow | undefined);
+    const row = await this.#signIn(key);
     return row === undefined ? undefined : toSignInUser(row);
   }
 

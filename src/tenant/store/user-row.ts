@@ -1,6 +1,7 @@
 /** A user's row, as both databases have it: columns, values going in, and what sign-in reads out. */
 
 import { randomUUID } from 'node:crypto';
+import type { LookUp } from './look-up.js';
 import type { SignInUser, UserAttributes } from './store.js';
 import type { CredentialOrigin } from './tables.js';
 
@@ -55,12 +56,16 @@ export const policyChanges = {
   },
 } as const;
 
-/** `$` is where the name's key goes: `?` or `$1`. */
-export const signInSql = ($: string) => `
+/** By userPrincipalNameKey(). */
+export const SIGN_IN: LookUp<[string], SignInRow> = {
+  name: 'sign_in',
+  types: ['text'],
+  sql: (nameKey) => `
   SELECT id, object_id, source_anchor, user_principal_name, display_name, given_name, surname, mail, account_enabled,
     password_policies, salt, iterations, hash, changed_at, force_change, origin, last_password_change
   FROM users LEFT JOIN credentials ON user_id = id
-  WHERE upn_key = ${$} AND deleted_at IS NULL`;
+  WHERE upn_key = ${nameKey} AND deleted_at IS NULL`,
+};
 
 export interface SignInRow {
   readonly id: number;

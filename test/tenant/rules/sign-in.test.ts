@@ -11,6 +11,7 @@ import { createSignIn } from '#src/tenant/sign-in/sign-in.js';
 import { SignInLog } from '#src/tenant/sign-in/sign-in-log.js';
 import type { SignInAttempt } from '#src/tenant/sign-in/types.js';
 import type { Queries, TenantDatabase } from '#src/tenant/store/database.js';
+import type { KeyPart, LookUp } from '#src/tenant/store/look-up.js';
 import type { TenantStore } from '#src/tenant/store/store.js';
 import { startTestTenant, testHasher } from '../harness.js';
 import { describeStores, type StoreSite } from '../stores.js';
@@ -79,6 +80,14 @@ describeStores('sign-in', (newSite) => {
             did.push('transaction');
             return real.database.transaction(work);
           },
+          lookUp: <Key extends readonly KeyPart[], Row>(look: LookUp<Key, Row>) => {
+            const find = real.database.lookUp(look);
+            return (...key: Key) => {
+              did.push(look.name);
+              return find(...key);
+            };
+          },
+          append: real.database.append.bind(real.database),
         },
       },
     });
@@ -115,23 +124,27 @@ describeStores('sign-in', (newSite) => {
         iterations.length = 0;
         await fresh();
         expect(await signIn.signIn(attempt(name, password))).toEqual({ status: 'refused', code: 50126 });
-        expect([name, iterations, did]).toEqual([name, [1000], ['user', 'query', 'query', 'transaction']]);
+        expect([name, iterations, did]).toEqual([
+          name,
+          [1000],
+          ['user', 'familiar_place', 'lockout_count', 'transaction'],
+        ]);
       }
       await fresh();
       expect((await signIn.signIn(attempt('known@phs.test', RIGHT))).status).toBe('signedIn');
       // The count is written off; the last query is of the risk.
-      expect(did).toEqual(['user', 'query', 'query', 'transaction', 'query']);
+      expect(did).toEqual(['user', 'familiar_place', 'lockout_count', 'transaction', 'high_risk']);
       await fresh();
       // No failure stands against the name any longer: nothing is written.
       expect((await signIn.signIn(attempt('known@phs.test', RIGHT))).status).toBe('signedIn');
-      expect(did).toEqual(['user', 'query', 'query', 'query']);
+      expect(did).toEqual(['user', 'familiar_place', 'lockout_count', 'high_risk']);
       // Locked, a right one is not told from a wrong one by what it costs either.
       for (let i = 0; i < 10; i++) await signIn.signIn(attempt('known@phs.test', `${WRONG}${i}`));
       for (const password of [RIGHT, WRONG, RIGHT]) {
         iterations.length = 0;
         await fresh();
         expect(await signIn.signIn(attempt('known@phs.test', password))).toEqual({ status: 'refused', code: 50053 });
-        expect([iterations, did]).toEqual([[1000], ['user', 'query', 'query', 'transaction']]);
+        expect([iterations, did]).toEqual([[1000], ['user', 'familiar_place', 'lockout_count', 'transaction']]);
       }
       await real.database.transaction((queries) =>
         signIn.lockouts.reset(queries, signIn.digests.name('known@phs.test')),
