@@ -198,7 +198,7 @@ describe('an altered blob', () => {
     expect(positions(afterAll, 'ad-auth-info-malformed')).toEqual(range(0, 32));
     expect(positions(afterAll, 'ad-auth-info-unknown-certificate')).toEqual(range(32, 52));
     // Of the payload CBC alone lets nearly everything pass; that the rest is USER_PROPERTIES in one exact form, with
-    // digits for values, finds all of it: a garbled block of 16 bytes is digits with a chance of 2^-64.
+    // digits for values, finds all of it: a garbled block of 16 bytes is digits with a chance of (22/256)^16, 2^-56.
     expect(positions(afterCbc, 'opened').length).toBeGreaterThan(sealed.length - 324 - 48);
     expect(positions(afterAll, 'ad-auth-info-wrong-key')).toEqual(range(52, sealed.length));
   });

