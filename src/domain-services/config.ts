@@ -1,0 +1,141 @@
+/** domain-services.yaml: where the tenant is, which keys open what it hands out, and which domain it goes to. */
+
+import { z } from 'zod';
+import { loadConfig } from '../config/load-config.js';
+import type { ConfigSchemas } from '../config/schemas.js';
+
+const loopback = z
+  .string()
+  .regex(/^(127\.\d+\.\d+\.\d+|::1|localhost)$/, 'expected a loopback address: nobody logs on there');
+
+const UNVERIFIED =
+  'the tenant is spoken to over TLS with its certificate checked, and this cannot be turned off: for a certificate ' +
+  'authority of your own set tenant.ca';
+const unverified = z.never(UNVERIFIED).optional();
+
+function tenantSchema({ path, secret }: ConfigSchemas) {
+  return z.strictObject({
+    insecure: unverified,
+    verify: unverified,
+    rejectUnauthorized: unverified,
+    url: z
+      .url({ protocol: /^https$/, error: 'expected an https URL' })
+      .describe("The tenant, e.g. https://tenant.example; an agent's URL of it does as well."),
+    ca: path.describe("Certificate authorities of your own, as PEM; the system's otherwise.").optional(),
+    auth: z
+      .strictObject({
+        clientId: z.string().min(1).max(256).describe('The name that the tenant knows this program by.'),
+        clientSecret: secret.describe('The secret that goes with it.'),
+      })
+      .describe("OAuth 2.0 client credentials: of domainServices.clients in the tenant's configuration."),
+    proxy: z
+      .strictObject({
+        url: z
+          .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+          .refine((url) => new URL(url).username === '', 'name user and password in keys of their own')
+          .describe('Where the proxy is, e.g. http://proxy.contoso.com:3128.'),
+        user: z.string().min(1).max(256).describe('Who asks the proxy, where it wants to know.').optional(),
+        password: secret.describe("The proxy user's password.").optional(),
+      })
+      .refine(({ user, password }) => (user === undefined) === (password === undefined), {
+        message: 'expected both user and password, or neither',
+      })
+      .describe('An HTTP proxy that CONNECTs to the tenant; none without it, whatever HTTPS_PROXY says.')
+      .optional(),
+  });
+}
+
+function keySchema({ path, secret }: ConfigSchemas) {
+  return z.strictObject({
+    certificate: path.describe('The certificate that the tenant was given, PEM or DER; RSA of 2048 bits and more.'),
+    privateKey: z
+      .union(
+        [
+          z.strictObject({
+            file: path.describe('An encrypted PKCS #8 key, PEM or DER.'),
+            passphrase: secret.describe('What it is encrypted with.'),
+          }),
+          z.strictObject({
+            pkcs11: z
+              .strictObject({
+                module: path.describe("The token's library, e.g. /usr/lib/softhsm/libsofthsm2.so."),
+                token: z.string().min(1).max(32).describe("The token's label."),
+                pin: secret.describe("The PIN of the token's user."),
+              })
+              .describe(
+                'A token that the key never leaves. Which one of its keys: the modulus of the certificate says.',
+              ),
+          }),
+        ],
+        'expected { file: PATH, passphrase: { … } } or { pkcs11: { module, token, pin } }',
+      )
+      .describe('The private key of the certificate.'),
+  });
+}
+
+function managedDomainSchema({ path }: ConfigSchemas) {
+  return z.strictObject({
+    type: z.literal('samba').describe("A Samba domain controller's database, on the machine that this runs on."),
+    smbConf: path.default('/etc/samba/smb.conf').describe("The domain controller's smb.conf."),
+    python: path.default('/usr/bin/python3').describe("A python3 that has Samba's modules."),
+    organizationalUnit: z
+      .string()
+      .min(1)
+      .max(64)
+      .default('AADDC Users')
+      .describe("Where the users are made, directly below the domain's head."),
+  });
+}
+
+export function domainServicesConfigSchema(schemas: ConfigSchemas) {
+  return z.strictObject({
+    stateDir: schemas.path.describe('The directory where the program keeps what it knows; one program each.'),
+    logLevel: z
+      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+      .default('info')
+      .describe('What the log on standard error tells.'),
+    waitSeconds: z
+      .int()
+      .min(0)
+      .max(30)
+      .default(20)
+      .describe('How long the tenant may hold a question for changes until there is one; then the next is asked.'),
+    deletionThreshold: z
+      .int()
+      .min(0)
+      .max(100_000)
+      .default(50)
+      .describe(
+        'When all is read anew: so many users at most, and less than half of them, are deleted for being gone; ' +
+          'otherwise the program stops before that and says so. --allow-deletions lets it pass, once.',
+      ),
+    monitor: z
+      .strictObject({
+        host: loopback.default('127.0.0.1').describe('A loopback address.'),
+        port: z.int().min(0).max(65535).describe('A TCP port; 0 takes any that is free.'),
+        readyMinutes: z
+          .int()
+          .min(1)
+          .max(1440)
+          .default(5)
+          .describe('/readyz fails where tenant and domain were not heard of for so many minutes.'),
+      })
+      .describe('Where /healthz, /readyz, /status and /metrics are; nowhere without it.')
+      .optional(),
+    tenant: tenantSchema(schemas).describe('Where users and sealed credentials come from.'),
+    keys: z
+      .array(keySchema(schemas))
+      .min(1, 'expected at least one key')
+      .max(16)
+      .describe('What opens the credentials: the newest certificate, and older ones until nothing is sealed for them.'),
+    managedDomain: managedDomainSchema(schemas).describe('Where they go to.'),
+  });
+}
+
+export type DomainServicesConfig = z.output<ReturnType<typeof domainServicesConfigSchema>>;
+export type KeyConfig = DomainServicesConfig['keys'][number];
+
+/** Reads domain-services.yaml. Throws PhsyncError `config-*`, naming key, line and expectation. */
+export function loadDomainServicesConfig(file: string): Promise<DomainServicesConfig> {
+  return loadConfig(file, domainServicesConfigSchema);
+}

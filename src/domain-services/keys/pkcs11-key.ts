@@ -1,0 +1,211 @@
+/** A private key that never leaves its PKCS #11 token: CKM_RSA_PKCS_OAEP with SHA-1 (PKCS #11 2.40, 2.1.8). */
+
+import { constants, publicEncrypt, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { PKCS11 } from 'pkcs11js';
+import { PhsyncError } from '../../hasher/errors.js';
+import type { CertificateOfKey, PrivateKey } from './key.js';
+import { closeModule, openModule, pkcs11 } from './pkcs11-module.js';
+
+export interface Pkcs11Place {
+  /** The token's library, e.g. `/usr/lib/softhsm/libsofthsm2.so`. */
+  readonly module: string;
+  /** The token's label. */
+  readonly token: string;
+  readonly pin: string;
+}
+
+type Handle = ReturnType<PKCS11['C_OpenSession']>;
+
+interface Session {
+  readonly handle: Handle;
+  readonly key: Handle;
+}
+
+const PROBE_BYTES = 32;
+/** CK_RSA_PKCS_OAEP_SOURCE_TYPE; pkcs11js has no name for it. */
+const CKZ_DATA_SPECIFIED = 1;
+
+/** PKCS #11's own name for an error, CKR_…, and which function gave it. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { method } = error as { method?: unknown };
+  return typeof method === 'string' && method !== '' ? `${error.message} (${method})` : error.message;
+}
+
+/**
+ * Opens token and key, and proves with a value of its own that the key opens what its certificate seals.
+ * @throws PhsyncError `domain-services-key-unavailable` where that does not work now, `domain-services-pkcs11`
+ */
+export async function openPkcs11Key(
+  place: Pkcs11Place,
+  certificate: CertificateOfKey,
+  name: string,
+): Promise<PrivateKey> {
+  const key = new Pkcs11Key(place, certificate, `${name}.privateKey.pkcs11`);
+  try {
+    await key.open();
+    return key;
+  } catch (error) {
+    await key.close();
+    throw error;
+  }
+}
+
+class Pkcs11Key implements PrivateKey {
+  readonly place: string;
+  readonly #place: Pkcs11Place;
+  readonly #certificate: CertificateOfKey;
+  readonly #name: string;
+  #api: PKCS11 | undefined;
+  #session: Session | undefined;
+  /** One operation at a time: an active decryption belongs to its session. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(place: Pkcs11Place, certificate: CertificateOfKey, name: string) {
+    this.#place = place;
+    this.#certificate = certificate;
+    this.#name = name;
+    this.place = `token ${place.token} of ${place.module}`;
+  }
+
+  open(): Promise<void> {
+    return this.#alone(async () => {
+      await this.#ready();
+    });
+  }
+
+  unwrap(encryptedKey: Buffer): Promise<Buffer | undefined> {
+    return this.#alone(async () => {
+      // A session that ended with its token (taken out, restarted) is opened once more.
+      const before = this.#session;
+      const session = await this.#ready();
+      try {
+        return await this.#decrypt(session, encryptedKey);
+      } catch (error) {
+        this.#endSession();
+        if (isAboutCiphertext(error)) {
+          // Tokens say CKR_GENERAL_ERROR of wrong padding as of anything else: what the key can do tells the two apart.
+          await this.#ready();
+          return undefined;
+        }
+        if (before === undefined) throw this.#unavailable(error);
+        const again = await this.#ready();
+        return await this.#decrypt(again, encryptedKey).catch((second: unknown) => {
+          this.#endSession();
+          throw this.#unavailable(second);
+        });
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#alone(async () => {
+      this.#endSession();
+      if (this.#api !== undefined) closeModule(this.#place.module);
+      this.#api = undefined;
+    });
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(work, work);
+    this.#last = mine.catch(() => {});
+    return mine;
+  }
+
+  #unavailable(error: unknown): PhsyncError {
+    if (error instanceof PhsyncError) return error;
+    const { module, token } = this.#place;
+    return new PhsyncError(
+      'domain-services-key-unavailable',
+      `${this.#name}: the key in the token ${token} cannot be used: ${reason(error)}`,
+      { cause: error, facts: { module, token } },
+    );
+  }
+
+  /** An open session whose key was proven. */
+  async #ready(): Promise<Session> {
+    if (this.#session !== undefined) return this.#session;
+    try {
+      this.#session = this.#openSession();
+      await this.#prove(this.#session);
+      return this.#session;
+    } catch (error) {
+      this.#endSession();
+      throw this.#unavailable(error);
+    }
+  }
+
+  #openSession(): Session {
+    const { CKF_SERIAL_SESSION, CKU_USER, CKO_PRIVATE_KEY, CKK_RSA, CKA_CLASS, CKA_KEY_TYPE, CKA_MODULUS } = pkcs11();
+    this.#api ??= openModule(this.#place.module);
+    const api = this.#api;
+    const label = this.#place.token;
+    const slot = api.C_GetSlotList(true).find((each) => api.C_GetTokenInfo(each).label.trim() === label);
+    if (slot === undefined) throw new Error(`there is no token with the label ${label}`);
+    const handle = api.C_OpenSession(slot, CKF_SERIAL_SESSION);
+    try {
+      try {
+        api.C_Login(handle, CKU_USER, this.#place.pin);
+      } catch (error) {
+        // Of another key of the same token: a log-on is the whole program's.
+        if (!String((error as Error).message).includes('CKR_USER_ALREADY_LOGGED_IN')) throw error;
+      }
+      const { n = '' } = this.#certificate.publicKey.export({ format: 'jwk' });
+      api.C_FindObjectsInit(handle, [
+        { type: CKA_CLASS, value: CKO_PRIVATE_KEY },
+        { type: CKA_KEY_TYPE, value: CKK_RSA },
+        { type: CKA_MODULUS, value: Buffer.from(n, 'base64url') },
+      ]);
+      const [key] = api.C_FindObjects(handle, 1);
+      api.C_FindObjectsFinal(handle);
+      if (key === undefined) {
+        throw new Error(
+          `it has no private key for the certificate with the thumbprint ${this.#certificate.thumbprint}`,
+        );
+      }
+      return { handle, key };
+    } catch (error) {
+      api.C_CloseSession(handle);
+      throw error;
+    }
+  }
+
+  async #prove(session: Session): Promise<void> {
+    const value = randomBytes(PROBE_BYTES);
+    const { publicKey } = this.#certificate;
+    const padding = constants.RSA_PKCS1_OAEP_PADDING;
+    const opened = await this.#decrypt(session, publicEncrypt({ key: publicKey, padding, oaepHash: 'sha1' }, value));
+    if (opened.length !== value.length || !timingSafeEqual(opened, value)) {
+      throw new Error('it opens what its certificate seals to something else');
+    }
+  }
+
+  async #decrypt({ handle, key }: Session, encryptedKey: Buffer): Promise<Buffer> {
+    const { CKM_RSA_PKCS_OAEP, CK_PARAMS_RSA_OAEP, CKM_SHA_1, CKG_MGF1_SHA1 } = pkcs11();
+    const api = this.#api!;
+    const parameter = { type: CK_PARAMS_RSA_OAEP, hashAlg: CKM_SHA_1, mgf: CKG_MGF1_SHA1, source: CKZ_DATA_SPECIFIED };
+    api.C_DecryptInit(handle, { mechanism: CKM_RSA_PKCS_OAEP, parameter }, key);
+    // As long as the modulus: tokens ask for that much room.
+    const room = Buffer.alloc(encryptedKey.length);
+    try {
+      return Buffer.from(await api.C_DecryptAsync(handle, encryptedKey, room));
+    } finally {
+      room.fill(0);
+    }
+  }
+
+  #endSession(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    if (session === undefined) return;
+    try {
+      this.#api?.C_CloseSession(session.handle);
+    } catch {
+      // It ended with its token.
+    }
+  }
+}
+
+/** What tokens answer to a ciphertext that is none for this key, some of them with the name of anything else. */
+const CIPHERTEXT = /CKR_(ENCRYPTED_DATA_INVALID|ENCRYPTED_DATA_LEN_RANGE|DATA_INVALID|GENERAL_ERROR|FUNCTION_FAILED)/;
+const isAboutCiphertext = (error: unknown): boolean => CIPHERTEXT.test(reason(error));

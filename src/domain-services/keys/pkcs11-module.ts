@@ -1,0 +1,72 @@
+/** PKCS #11 (OASIS, version 2.40) through pkcs11js: a module is loaded once a process, whatever number of keys lie in it. */
+
+import { createRequire } from 'node:module';
+import type * as Pkcs11js from 'pkcs11js';
+import { PhsyncError } from '../../hasher/errors.js';
+
+export type Pkcs11 = typeof Pkcs11js;
+
+const require = createRequire(import.meta.url);
+let library: Pkcs11 | undefined;
+
+/**
+ * An optional dependency with an addon that npm compiles: who keeps keys in files needs none of it.
+ * @throws PhsyncError `domain-services-pkcs11` which says what is missing
+ */
+export function pkcs11(): Pkcs11 {
+  if (library !== undefined) return library;
+  try {
+    const loaded: Pkcs11 = require('pkcs11js');
+    library = loaded;
+    return loaded;
+  } catch (cause) {
+    const [reason] = (cause instanceof Error ? cause.message : String(cause)).split('\n');
+    throw new PhsyncError(
+      'domain-services-pkcs11',
+      `keys in a PKCS #11 token are reached through pkcs11js, which cannot be loaded: ${reason} (it is compiled while it is ` +
+        'installed, which takes a C++17 compiler, make and Python 3: `npm install pkcs11js --foreground-scripts`)',
+      { cause },
+    );
+  }
+}
+
+interface OpenModule {
+  readonly api: Pkcs11js.PKCS11;
+  users: number;
+}
+
+const modules = new Map<string, OpenModule>();
+
+/** @throws what pkcs11js throws where the module cannot be loaded or initialized */
+export function openModule(path: string): Pkcs11js.PKCS11 {
+  const known = modules.get(path);
+  if (known !== undefined) {
+    known.users += 1;
+    return known.api;
+  }
+  const { PKCS11, CKF_OS_LOCKING_OK } = pkcs11();
+  const api = new PKCS11();
+  api.load(path);
+  try {
+    // Decryptions run in the threads of libuv.
+    api.C_Initialize({ flags: CKF_OS_LOCKING_OK });
+  } catch (error) {
+    api.close();
+    throw error;
+  }
+  modules.set(path, { api, users: 1 });
+  return api;
+}
+
+export function closeModule(path: string): void {
+  const known = modules.get(path);
+  if (known === undefined) return;
+  known.users -= 1;
+  if (known.users > 0) return;
+  modules.delete(path);
+  try {
+    known.api.C_Finalize();
+  } finally {
+    known.api.close();
+  }
+}
