@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { QuerySupport } from './odata/query.js';
-import type { GraphRoute } from './route.js';
+import type { DescribedRoute } from './route.js';
 
 export interface OpenApiContext {
   /** `https://host:port` */
@@ -20,7 +20,7 @@ const errorSchema = z
   })
   .meta({ id: 'odataError' });
 
-export function openApiDocument(routes: readonly GraphRoute[], { baseUrl, displayName }: OpenApiContext): object {
+export function openApiDocument(routes: readonly DescribedRoute[], { baseUrl, displayName }: OpenApiContext): object {
   const schemas = new Schemas();
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
@@ -79,7 +79,7 @@ interface JsonSchema {
 
 const withoutId = ({ id: _, ...schema }: JsonSchema): object => schema;
 
-function operationOf(route: GraphRoute, schemas: Schemas): object {
+function operationOf(route: DescribedRoute, schemas: Schemas): object {
   const { operationId, tag, summary, permissions, body, reply } = route;
   const { status, description, schema } = reply;
   const content =
@@ -91,7 +91,10 @@ function operationOf(route: GraphRoute, schemas: Schemas): object {
     operationId,
     tags: [tag],
     summary,
-    description: `Delegated: ${names(permissions.delegated)}.\n\nApplication: ${names(permissions.application)}.`,
+    description:
+      permissions === undefined
+        ? 'Any token; each request in it asks for its own permissions.'
+        : `Delegated: ${names(permissions.delegated)}.\n\nApplication: ${names(permissions.application)}.`,
     parameters: [...pathParameters(route.path), ...queryParameters(route.query ?? {})],
     ...(body === undefined
       ? {}

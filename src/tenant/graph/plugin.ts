@@ -5,6 +5,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { isBusy } from '../busy.js';
 import { type AccessTokens, type Caller, type CallerCheck, GRAPH_RESOURCE } from '../oidc/caller.js';
 import { userPrincipalNameKey } from '../store/store.js';
+import { batchBody, MAX_STEPS, runBatch } from './batch.js';
 import { readBody } from './body.js';
 import { errorBody, GraphError, notFound, type RequestIds } from './error.js';
 import { parseQuery } from './odata/query.js';
@@ -12,7 +13,7 @@ import { SkipTokens } from './odata/skip-tokens.js';
 import { openApiDocument } from './openapi.js';
 import { demand } from './permissions.js';
 import type { GraphDependencies, GraphRoute, GraphServices, Method } from './route.js';
-import { graphRoutes } from './routes.js';
+import { describedRoutes, graphRoutes } from './routes.js';
 
 export const GRAPH_PATH = '/v1.0';
 
@@ -87,7 +88,7 @@ function registerRoutes(graph: FastifyInstance, { accessTokens }: GraphOptions, 
     if (permissions !== undefined) demand(state.caller, permissions);
   });
   graph.setErrorHandler((error: Error, request, reply) => {
-    const { status, code, message, headers } = toGraphError(error, services);
+    const { status, code, message, headers } = toGraphError(error, services, request.routeOptions.bodyLimit);
     if (status === 401 || status === 403) logRefusal(request, stateOf(request), { status, message }, services);
     reply
       .code(status)
@@ -99,7 +100,7 @@ function registerRoutes(graph: FastifyInstance, { accessTokens }: GraphOptions, 
     throw new GraphError(404, 'Request_ResourceNotFound', `There is no resource at '${pathOf(request).slice(0, 64)}'.`);
   });
 
-  const document = once(async () => openApiDocument(graphRoutes, context));
+  const document = once(async () => openApiDocument(describedRoutes, context));
   graph.get('/openapi.json', { config: { open: true } }, async (_request, reply) => {
     reply.type('application/json; charset=utf-8');
     return reply.send(await document());
@@ -115,6 +116,13 @@ function registerRoutes(graph: FastifyInstance, { accessTokens }: GraphOptions, 
       handler: (request, reply) => answer(route, request, reply, services, stateOf(request)),
     });
   }
+  graph.post('/$batch', { bodyLimit: MAX_STEPS * MAX_BODY }, async (request, reply) => {
+    const { requests } = readBody(batchBody, request.body);
+    const { authorization = '' } = request.headers;
+    const caller = { authorization, address: request.ip, ids: stateOf(request), now: services.now };
+    const responses = await runBatch(graph, GRAPH_PATH, requests, caller);
+    return reply.type(CONTENT_TYPE).send({ responses });
+  });
   refuseOtherMethods(graph);
 }
 
@@ -193,7 +201,7 @@ const whyNot: Readonly<Record<Extract<CallerCheck, { ok: false }>['reason'], str
 const unauthenticated = (message: string, challenge: string) =>
   new GraphError(401, 'InvalidAuthenticationToken', message, { 'www-authenticate': challenge });
 
-function toGraphError(error: Error, { log }: GraphServices): GraphError {
+function toGraphError(error: Error, { log }: GraphServices, bodyLimit = MAX_BODY): GraphError {
   if (error instanceof GraphError) return error;
   if (isBusy(error)) {
     return new GraphError(503, 'serviceNotAvailable', 'The service is temporarily unavailable.', {
@@ -202,7 +210,7 @@ function toGraphError(error: Error, { log }: GraphServices): GraphError {
   }
   const { statusCode: status = 500, code, message } = error as FastifyError;
   if (status === 413) {
-    return new GraphError(413, 'RequestEntityTooLarge', `The request body is larger than ${MAX_BODY} bytes.`);
+    return new GraphError(413, 'RequestEntityTooLarge', `The request body is larger than ${bodyLimit} bytes.`);
   }
   if (status === 415) {
     return new GraphError(415, 'UnsupportedMediaType', 'The request body must be of type application/json.');
@@ -243,7 +251,7 @@ function logRefusal(
 /** 405 instead of 404 where another method is offered. */
 function refuseOtherMethods(graph: FastifyInstance): void {
   const offered = new Map<string, Method[]>();
-  for (const { path, method } of graphRoutes) {
+  for (const { path, method } of describedRoutes) {
     const url = fastifyPath(path);
     offered.set(url, [...(offered.get(url) ?? []), method]);
   }

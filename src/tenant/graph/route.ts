@@ -73,6 +73,9 @@ export interface GraphRoute<Body = unknown> {
   handle(call: GraphCall<Body>): Promise<GraphReply>;
 }
 
+/** What the OpenAPI document says of a call; without permissions: any token will do. */
+export type DescribedRoute = Omit<GraphRoute, 'handle' | 'permissions'> & { readonly permissions?: Permissions };
+
 /** Keeps the body's type for the handler, and forgets it for the list of routes. */
 export const route = <Body = undefined>(definition: GraphRoute<Body>): GraphRoute =>
   definition as unknown as GraphRoute;

@@ -1,5 +1,6 @@
 /** Every call that the Graph part offers. */
 
+import { batchRoute } from './batch.js';
 import { directoryAuditRoutes } from './logs/directory-audits.js';
 import { signInRoutes } from './logs/sign-ins.js';
 import { domainRoutes } from './organization/domains.js';
@@ -8,7 +9,7 @@ import { synchronizationRoutes } from './organization/synchronization.js';
 import { riskRoutes } from './risk/routes.js';
 import { groupRoutes } from './rollout/groups.js';
 import { rolloutRoutes } from './rollout/policies.js';
-import type { GraphRoute } from './route.js';
+import type { DescribedRoute, GraphRoute } from './route.js';
 import { userReadRoutes } from './users/routes.js';
 import { userChangeRoutes } from './users/user-changes.js';
 
@@ -24,3 +25,6 @@ export const graphRoutes: readonly GraphRoute[] = [
   ...signInRoutes,
   ...directoryAuditRoutes,
 ];
+
+/** As the OpenAPI document has them: the batch of them, too. */
+export const describedRoutes: readonly DescribedRoute[] = [...graphRoutes, batchRoute];

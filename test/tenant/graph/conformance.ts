@@ -3,7 +3,7 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { openApiDocument } from '#src/tenant/graph/openapi.js';
-import { graphRoutes } from '#src/tenant/graph/routes.js';
+import { describedRoutes } from '#src/tenant/graph/routes.js';
 
 interface Operation {
   readonly responses: Readonly<
@@ -11,7 +11,7 @@ interface Operation {
   >;
 }
 
-const document = openApiDocument(graphRoutes, { baseUrl: () => 'https://tenant.test', displayName: 'test' }) as {
+const document = openApiDocument(describedRoutes, { baseUrl: () => 'https://tenant.test', displayName: 'test' }) as {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: object;
 };

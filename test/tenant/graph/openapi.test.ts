@@ -3,10 +3,10 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, it } from 'vitest';
 import { openApiDocument } from '#src/tenant/graph/openapi.js';
-import { graphRoutes } from '#src/tenant/graph/routes.js';
+import { describedRoutes } from '#src/tenant/graph/routes.js';
 
 describe('the OpenAPI document', () => {
-  const document = openApiDocument(graphRoutes, { baseUrl: () => 'https://tenant.test', displayName: 'test' }) as {
+  const document = openApiDocument(describedRoutes, { baseUrl: () => 'https://tenant.test', displayName: 'test' }) as {
     readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly operationId: string }>>>>;
     readonly components: { readonly schemas: Readonly<Record<string, unknown>> };
   };
@@ -30,8 +30,8 @@ describe('the OpenAPI document', () => {
     const described = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    expect(described.sort()).toEqual(graphRoutes.map(({ method, path }) => `${method} ${path}`).sort());
-    const ids = graphRoutes.map(({ operationId }) => operationId);
+    expect(described.sort()).toEqual(describedRoutes.map(({ method, path }) => `${method} ${path}`).sort());
+    const ids = describedRoutes.map(({ operationId }) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
   });
 });
