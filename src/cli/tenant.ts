@@ -1,4 +1,4 @@
-/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup, restore and change of signing keys. */
+/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup and restore, change of signing keys, and unlocking. */
 
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -12,6 +12,7 @@ import { count, counted, printJson } from './output.js';
 import { withConfig } from './required-config.js';
 import { rotateKeys } from './rotate-keys.js';
 import { stopSignal } from './stop-signal.js';
+import { unlock } from './unlock.js';
 
 interface Options {
   readonly config: string;
@@ -20,11 +21,18 @@ interface Options {
   readonly replace?: boolean;
   readonly json?: boolean;
   readonly atOnce?: boolean;
+  readonly user?: string;
 }
 
-type Task = 'backup' | 'restore' | 'rotate-keys';
+type Task = 'backup' | 'restore' | 'rotate-keys' | 'unlock';
 /** Options that one task has, or the server (undefined). */
-const taskOptions = { out: 'backup', from: 'restore', replace: 'restore', atOnce: 'rotate-keys' } as const;
+const taskOptions = {
+  out: 'backup',
+  from: 'restore',
+  replace: 'restore',
+  atOnce: 'rotate-keys',
+  user: 'unlock',
+} as const;
 
 async function tenant({ config: file, json = false }: Options): Promise<void> {
   const config = await loadTenantConfig(file);
@@ -120,6 +128,11 @@ async function run(task: Task | undefined, options: Options, command: Command): 
     const { config, atOnce = false, json = false } = options;
     return rotateKeys(await loadTenantConfig(config), { atOnce, json });
   }
+  if (task === 'unlock') {
+    const { config, user, json = false } = options;
+    if (user === undefined) return missing('--user <name>', command);
+    return unlock(await loadTenantConfig(config), { user, json });
+  }
   return tenant(options);
 }
 
@@ -156,17 +169,22 @@ Signing keys change every 90 days by themselves; sooner, while the tenant runs:
   phsync tenant rotate-keys --config tenant.yaml
 
 The next keys are published at once and sign a day later, when clients have seen them. --at-once is for a key that others
-know: every token that it has signed is refused, and agents and applications fetch new ones.`;
+know: every token that it has signed is refused, and agents and applications fetch new ones.
+
+Who is locked out after too many wrong passwords can try again at once, while the tenant runs:
+
+  phsync tenant unlock --config tenant.yaml --user rosa@phs.test`;
 
 export function command(): Command {
   return new Command('tenant')
     .description('the tenant: takes users and credentials from agents, and signs people in')
-    .addArgument(new Argument('[task]', 'in place of serving').choices(['backup', 'restore', 'rotate-keys']))
+    .addArgument(new Argument('[task]', 'in place of serving').choices(['backup', 'restore', 'rotate-keys', 'unlock']))
     .option('--config <file>', 'tenant.yaml, as below')
     .option('--out <file>', 'with backup: where it goes, a file that is not there yet')
     .option('--from <file>', 'with restore: a backup')
     .option('--replace', 'with restore: drop what the database holds')
     .option('--at-once', 'with rotate-keys: refuse the tokens of the keys before, as where a key was stolen')
+    .option('--user <name>', 'with unlock: a user principal name')
     .option(
       '--json',
       'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid; or when done',

@@ -539,7 +539,7 @@ describePostgres(
           'of a later version',
           'backup-version',
           'restore with the version that made it',
-          changed((text) => text.replace('"migration":3', '"migration":4')),
+          changed((text) => text.replace('"migration":4', '"migration":5')),
         ],
       ])('is refused: %s', (name, code, words, make) => refused(name, code, words, make));
 

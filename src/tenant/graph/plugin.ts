@@ -196,6 +196,10 @@ const whyNot: Readonly<Record<Extract<CallerCheck, { ok: false }>['reason'], str
   invalid: 'Access token validation failure.',
   expired: 'Lifetime validation failed, the token is expired.',
   audience: 'Access token validation failure. Invalid audience.',
+  account: 'The user account is disabled or does not exist.',
+  // Graph's own words for a client that is known to understand them.
+  revoked:
+    'Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp',
 };
 
 const unauthenticated = (message: string, challenge: string) =>

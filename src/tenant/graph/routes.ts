@@ -11,11 +11,13 @@ import { groupRoutes } from './rollout/groups.js';
 import { rolloutRoutes } from './rollout/policies.js';
 import type { DescribedRoute, GraphRoute } from './route.js';
 import { userReadRoutes } from './users/routes.js';
+import { sessionRoutes } from './users/sessions.js';
 import { userChangeRoutes } from './users/user-changes.js';
 
 export const graphRoutes: readonly GraphRoute[] = [
   ...userReadRoutes,
   ...userChangeRoutes,
+  ...sessionRoutes,
   ...organizationRoutes,
   ...domainRoutes,
   ...synchronizationRoutes,

@@ -1,13 +1,17 @@
 /** Checks access tokens of this tenant for its own resources (RFC 9068 4, RFC 8725). */
 
 import { errors, type JWTPayload, jwtVerify } from 'jose';
+import { type Accounts, isPerson, isRevoked } from './accounts.js';
 import type { AccessTokens, Caller, CallerCheck } from './caller.js';
 import { ALGORITHMS, type SigningKeys } from './signing-keys.js';
 import { ACCESS_TOKEN_TYPE, PROVISIONING_RESOURCE, PROVISIONING_ROLE, type TokensOptions } from './tokens.js';
 
-export type AccessTokensOptions = Omit<TokensOptions, 'keys'> & { readonly keys: Pick<SigningKeys, 'find'> };
+export type AccessTokensOptions = Omit<TokensOptions, 'keys'> & {
+  readonly keys: Pick<SigningKeys, 'find'>;
+  readonly accounts: Pick<Accounts, 'find'>;
+};
 
-export function createAccessTokens({ keys, issuer, now, tenantId }: AccessTokensOptions): AccessTokens {
+export function createAccessTokens({ keys, accounts, issuer, now, tenantId }: AccessTokensOptions): AccessTokens {
   return {
     async verifyAccessToken(token, audience): Promise<CallerCheck> {
       try {
@@ -16,11 +20,12 @@ export function createAccessTokens({ keys, issuer, now, tenantId }: AccessTokens
           typ: ACCESS_TOKEN_TYPE,
           issuer: issuer(),
           audience,
-          requiredClaims: ['exp', 'nbf', 'sub', 'azp', 'tid'],
+          requiredClaims: ['exp', 'nbf', 'iat', 'sub', 'azp', 'tid'],
           currentDate: now(),
         });
         const caller = payload.tid === tenantId ? callerOf(payload) : undefined;
-        return caller === undefined ? { ok: false, reason: 'invalid' } : { ok: true, caller };
+        if (caller === undefined) return { ok: false, reason: 'invalid' };
+        return caller.objectId === undefined ? { ok: true, caller } : await ofPerson(caller, payload, accounts);
       } catch (error) {
         if (error instanceof errors.JWTExpired) return { ok: false, reason: 'expired' };
         if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'aud') {
@@ -31,6 +36,17 @@ export function createAccessTokens({ keys, issuer, now, tenantId }: AccessTokens
       }
     },
   };
+}
+
+/** A token lives an hour, and its person's account need not: one look by an index at each call. */
+async function ofPerson(
+  caller: Caller,
+  { iat = 0 }: JWTPayload,
+  accounts: AccessTokensOptions['accounts'],
+): Promise<CallerCheck> {
+  const account = await accounts.find(caller.objectId!);
+  if (!isPerson(account)) return { ok: false, reason: 'account' };
+  return isRevoked(account, iat) ? { ok: false, reason: 'revoked' } : { ok: true, caller };
 }
 
 async function keyFor(keys: Pick<SigningKeys, 'find'>, kid: string | undefined, alg: string) {

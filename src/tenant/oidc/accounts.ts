@@ -13,7 +13,19 @@ export interface Person {
   readonly mail: string | null;
 }
 
-export type AccountState = 'unknown' | 'disabled' | Person;
+export interface Account extends Person {
+  /** Milliseconds since 1970: what was begun before is over. */
+  readonly sessionsValidFrom: number | null;
+}
+
+export type AccountState = 'unknown' | 'disabled' | Account;
+
+/**
+ * Whether what was begun then was revoked since. `seconds` since 1970, as tokens have them: what was begun in the very
+ * second of the revocation may be either, and is over.
+ */
+export const isRevoked = ({ sessionsValidFrom }: Account, seconds: number): boolean =>
+  sessionsValidFrom !== null && seconds * 1000 < sessionsValidFrom;
 
 export class Accounts {
   readonly #database: TenantDatabase;
@@ -30,6 +42,7 @@ export class Accounts {
       queries
         .selectFrom('users')
         .select(['user_principal_name', 'display_name', 'given_name', 'surname', 'mail', 'account_enabled'])
+        .select('sessions_valid_from')
         .where('object_id', '=', objectId)
         .where('deleted_at', 'is', null)
         .executeTakeFirst(),
@@ -43,6 +56,7 @@ export class Accounts {
       givenName: row.given_name,
       surname: row.surname,
       mail: row.mail,
+      sessionsValidFrom: row.sessions_valid_from,
     };
   }
 
@@ -51,4 +65,4 @@ export class Accounts {
   }
 }
 
-export const isPerson = (state: AccountState): state is Person => typeof state === 'object';
+export const isPerson = (state: AccountState): state is Account => typeof state === 'object';

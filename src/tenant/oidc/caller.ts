@@ -11,9 +11,10 @@ export interface Caller {
   readonly roles: ReadonlySet<string>;
 }
 
+/** `account`: the person is disabled or deleted meanwhile; `revoked`: was signed out everywhere since. */
 export type CallerCheck =
   | { readonly ok: true; readonly caller: Caller }
-  | { readonly ok: false; readonly reason: 'invalid' | 'expired' | 'audience' };
+  | { readonly ok: false; readonly reason: 'invalid' | 'expired' | 'audience' | 'account' | 'revoked' };
 
 /** The resource whose tokens the Graph part takes. */
 export const GRAPH_RESOURCE = 'https://graph.microsoft.com';

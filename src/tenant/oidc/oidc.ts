@@ -48,7 +48,7 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
   const accounts = new Accounts(store.database, administrators);
   const tokenOptions = { keys, tenantId: store.tenantId, issuer: () => issuerOf(context), now };
   const tokens = new Tokens(tokenOptions);
-  const accessTokens = createAccessTokens(tokenOptions);
+  const accessTokens = createAccessTokens({ ...tokenOptions, accounts });
   const cookieKey = await derivedKey(context, 'oidc cookies');
 
   const providerOptions = { context, applications, accounts, keys, signIn, cookieKey, interactionPath, pages };

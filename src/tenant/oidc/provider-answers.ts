@@ -19,7 +19,7 @@ export interface RequestFacts {
   /** `client_info=1`: MSAL wants the account's key. */
   readonly wantsClientInfo: boolean;
   /** Why the account of a token was not found. */
-  accountState?: 'unknown' | 'disabled';
+  accountState?: WhyNoAccount;
 }
 
 const facts = new WeakMap<IncomingMessage, RequestFacts>();
@@ -32,7 +32,7 @@ export function factsOf(ctx: { readonly req: IncomingMessage }): RequestFacts {
 }
 
 /** Why a token's account was not found; the answer's number says it. */
-export function rememberAccountState(ctx: { readonly req: IncomingMessage }, state: 'unknown' | 'disabled'): void {
+export function rememberAccountState(ctx: { readonly req: IncomingMessage }, state: WhyNoAccount): void {
   factsOf(ctx).accountState = state;
 }
 
@@ -65,6 +65,9 @@ const byDetail: readonly (readonly [RegExp, AadstsCode])[] = [
   [/^requested grant type is not allowed/, 70001],
 ];
 
+const byAccount = { disabled: 50057, unknown: 50034, revoked: 50173 } as const;
+type WhyNoAccount = keyof typeof byAccount;
+
 const byError: Readonly<Record<string, AadstsCode>> = {
   access_denied: 65004,
   authorization_pending: 70016,
@@ -86,8 +89,7 @@ export function aadstsOf(failure: Failure, ctx: KoaContextWithOIDC): Told {
   if (error === 'invalid_scope') return { code: scope === undefined ? 70011 : 65001, subject: clientId };
   if (error === 'invalid_client') return { code: 700016, subject: clientId };
   const { accountState } = factsOf(ctx);
-  if (accountState !== undefined)
-    return { code: accountState === 'disabled' ? 50057 : 50034, subject: ctx.oidc.issuer };
+  if (accountState !== undefined) return { code: byAccount[accountState], subject: ctx.oidc.issuer };
   // A device code is redeemed like an authorization code; that it was is no secret to who holds it.
   const code = byDetail.find(([text]) => text.test(detail) || text.test(description))?.[1] ?? byError[error];
   const name = /^missing required parameters? '?([a-z_]+)/.exec(description)?.[1];

@@ -5,7 +5,7 @@ import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { PhsyncError } from '../../hasher/errors.js';
 import { issuerOf, type TenantContext } from '../context.js';
 import type { SignIn } from '../sign-in/types.js';
-import { type Accounts, isPerson, type Person } from './accounts.js';
+import { type Accounts, isPerson, isRevoked, type Person } from './accounts.js';
 import type { Application, Applications } from './applications.js';
 import { GRAPH_RESOURCE } from './caller.js';
 import { ClientAdapter } from './client-adapter.js';
@@ -170,7 +170,7 @@ function configurationOf(options: ProviderOptions): Configuration {
       short: cookies,
     },
     interactions: { policy: policyOf(), url: (_ctx, { uid }) => interactionPath(uid) },
-    findAccount: (ctx, objectId) => findAccount(ctx, objectId, accounts, tenantId),
+    findAccount: (ctx, objectId, token) => findAccount(ctx, objectId, { token, accounts, tenantId }),
     loadExistingGrant: (ctx) => grantFor(ctx, applications, accounts),
     expiresWithSession: async () => false,
     issueRefreshToken: async (_ctx, client, { scopes }) =>
@@ -295,10 +295,27 @@ function personOf(account: object): Person {
   return person;
 }
 
-async function findAccount(ctx: KoaContextWithOIDC, objectId: string, accounts: Accounts, tenantId: string) {
+interface FindAccountOptions {
+  /** Whose account it is: a code's or a refresh token's; the session's, where there is none. */
+  readonly token: unknown;
+  readonly accounts: Accounts;
+  readonly tenantId: string;
+}
+
+async function findAccount(
+  ctx: KoaContextWithOIDC,
+  objectId: string,
+  { token, accounts, tenantId }: FindAccountOptions,
+) {
   const state = await accounts.find(objectId);
   if (!isPerson(state)) {
     rememberAccountState(ctx, state);
+    return undefined;
+  }
+  // Rows are deleted when sessions are revoked; a request that was under way then may have written one anew.
+  const { authTime = ctx.oidc.session?.loginTs } = (token ?? {}) as { readonly authTime?: number };
+  if (authTime !== undefined && isRevoked(state, authTime)) {
+    rememberAccountState(ctx, 'revoked');
     return undefined;
   }
   const account = {

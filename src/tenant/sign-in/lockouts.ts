@@ -53,6 +53,23 @@ const stateOf = ({ failures, locked_until, locks, wrong }: Row): LockoutState =>
   wrong,
 });
 
+/** A name's counts are over, from familiar places and others. @returns what was forgotten. */
+export async function forget(
+  queries: Queries,
+  name: Buffer,
+  now: Date,
+): Promise<{ readonly failures: number; readonly wasLocked: boolean }> {
+  const rows = await queries
+    .deleteFrom('lockouts')
+    .where('name_digest', '=', name)
+    .returning(['failures', 'locked_until'])
+    .execute();
+  return {
+    failures: rows.reduce((sum, { failures }) => sum + failures, 0),
+    wasLocked: rows.some(({ locked_until }) => locked_until > now.getTime()),
+  };
+}
+
 /**
  * A try is decided after its password was checked, and wrong ones are on disk before they are answered: who sends many at
  * once learns of as many as the threshold lets by, since the others find the count that these have left. A right one, which
@@ -96,7 +113,7 @@ export class Lockouts {
 
   /** A new password: nothing that was tried on the old one stands against it. */
   async reset(queries: Queries, name: Buffer): Promise<void> {
-    await queries.deleteFrom('lockouts').where('name_digest', '=', name).execute();
+    await forget(queries, name, this.#options.now());
   }
 
   /** Drops counts that are a day old and lock nobody. @returns how many. */

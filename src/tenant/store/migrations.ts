@@ -348,14 +348,18 @@ const third = `
   CREATE UNIQUE INDEX domain_services_feed_sequence ON domain_services_feed (sequence);
   `;
 
+const fourth = 'ALTER TABLE users ADD COLUMN sessions_valid_from {INTEGER};';
+
 const inWordsOf = (dialect: Dialect, sql: string) =>
   sql.replace(/\{([A-Z_]+)\}/g, (_, word: string) => words[dialect][word]!);
 
 export function migrationsOf(dialect: Dialect): readonly Migration[] {
   const first = dialect === 'sqlite' ? sqliteFirst : [{ number: 1, sql: postgresFirst }];
   const second = `${dialect === 'sqlite' ? sqliteSecond : ''}${rooms}${passwordEndsRisk[dialect]}`;
-  return [...first, { number: 2, sql: second }, { number: 3, sql: third }].map(({ number, sql }) => ({
-    number,
-    sql: inWordsOf(dialect, sql),
-  }));
+  return [...first, { number: 2, sql: second }, { number: 3, sql: third }, { number: 4, sql: fourth }].map(
+    ({ number, sql }) => ({
+      number,
+      sql: inWordsOf(dialect, sql),
+    }),
+  );
 }

@@ -45,6 +45,8 @@ export interface UsersTable {
   last_password_change: number | null;
   /** Graph's passwordPolicies: null, `None`, `DisablePasswordExpiration`, `DisableStrongPassword`, or both with `, `. */
   password_policies: string | null;
+  /** What the person signed in to before that is over: sessions, refresh tokens, access tokens. Null: never revoked. */
+  sessions_valid_from: number | null;
   created_at: number;
   updated_at: number;
   deleted_at: number | null;

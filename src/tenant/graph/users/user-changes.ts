@@ -356,6 +356,7 @@ async function insert(call: GraphCall<z.output<typeof newUser>>): Promise<string
         password_policies: canonicalPasswordPolicies(body.passwordPolicies ?? null)!,
         created_at: now,
         updated_at: now,
+        sessions_valid_from: null,
         deleted_at: null,
       })
       .onConflict((anyOf) => anyOf.doNothing())

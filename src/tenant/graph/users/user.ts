@@ -24,6 +24,11 @@ export const user = new Resource<UserRow>('user', {
   // Graph never says it again.
   passwordProfile: { of: () => null, schema: textOrNull, onSelect: true },
   lastPasswordChangeDateTime: { of: (row) => isoOrNull(row.password_changed_at), schema: timeOrNull, onSelect: true },
+  signInSessionsValidFromDateTime: {
+    of: (row) => iso(row.sessions_valid_from ?? row.created_at),
+    schema: time,
+    onSelect: true,
+  },
   createdDateTime: { of: (row) => iso(row.created_at), schema: time, onSelect: true },
   // Graph has null, not false, for a user of the cloud alone.
   onPremisesSyncEnabled: { of: (row) => (isSynchronized(row) ? true : null), schema: flagOrNull, onSelect: true },
