@@ -119,7 +119,7 @@ const pathParameters = (path: string) =>
     schema: { type: 'string' },
   }));
 
-function queryParameters({ properties, filter, top, count, orderBy }: QuerySupport): object[] {
+function queryParameters({ properties, filter, or, search, top, count, orderBy }: QuerySupport): object[] {
   const parameter = (name: string, schema: object, description?: string) => ({
     name,
     in: 'query',
@@ -129,7 +129,12 @@ function queryParameters({ properties, filter, top, count, orderBy }: QuerySuppo
   const string = { type: 'string' };
   return [
     ...(properties === undefined ? [] : [parameter('$select', string, `Of ${[...properties].join(', ')}.`)]),
-    ...(filter === undefined ? [] : [parameter('$filter', string, describeFilters(filter))]),
+    ...(filter === undefined
+      ? []
+      : [parameter('$filter', string, `${describeFilters(filter)}. Joined by and${or ? ', or' : ''}.`)]),
+    ...(search === undefined
+      ? []
+      : [parameter('$search', string, `"property:text" of ${search.join(', ')}. With ConsistencyLevel: eventual.`)]),
     ...(top === undefined
       ? []
       : [

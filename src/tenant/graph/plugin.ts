@@ -156,7 +156,7 @@ async function answer(
     eventual: request.headers.consistencylevel === 'eventual',
     body: route.body === undefined ? undefined : readBody(route.body, request.body),
     correlationId: state.clientRequestId,
-    scope: JSON.stringify([path, query.raw.$filter, query.raw.$orderby]),
+    scope: JSON.stringify([path, query.raw.$filter, query.raw.$orderby, query.raw.$search]),
     nextLink: (skipToken) => {
       const options = { ...query.raw, $skiptoken: skipToken };
       return `${base}${path}?${Object.entries(options)

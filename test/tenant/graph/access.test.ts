@@ -283,7 +283,15 @@ describe('hostile requests', () => {
     );
 
   it.each([
-    ["userPrincipalName eq 'x' or 1 eq 1", 'Request_UnsupportedQuery', 'or'],
+    ["userPrincipalName eq 'x' or 1 eq 1", 'Request_BadRequest', "'1'"],
+    ["id eq 'a' or", 'Request_BadRequest', 'ends too early'],
+    ["or id eq 'a'", 'Request_BadRequest', "'id'"],
+    [
+      "(id eq 'a' or id eq 'b') and (id eq 'c' or id eq 'd' or id eq 'e') and (id eq 'f' or id eq 'g')",
+      'Request_UnsupportedQuery',
+      '10 alternatives',
+    ],
+    [Array(11).fill("id eq 'a'").join(' or '), 'Request_UnsupportedQuery', 'conditions'],
     ["userPrincipalName eq 'x'; DROP TABLE users", 'Request_BadRequest', ';'],
     ["userPrincipalName eq 'x' -- ", 'Request_BadRequest', '--'],
     ["userPrincipalName eq 'x' UNION SELECT", 'Request_BadRequest', 'UNION'],
@@ -328,7 +336,7 @@ describe('hostile requests', () => {
     ['$orderby', 'password desc', "'password desc'"],
     ['$expand', 'manager', "'$expand'"],
     ['$skip', '5', "'$skip'"],
-    ['$search', '"x"', "'$search'"],
+    ['$search', '"displayName:x"', "'ConsistencyLevel: eventual'"],
     ['$count', 'yes', "'yes'"],
     ['$skiptoken', 'AAAA', '$skiptoken is not valid'],
     ['$skiptoken', Buffer.from('x'.repeat(40)).toString('base64url'), '$skiptoken is not valid'],
@@ -338,6 +346,38 @@ describe('hostile requests', () => {
     expect(reply.status).toBe(400);
     expect(reply.json.error.code).toMatch(/^Request_(BadRequest|UnsupportedQuery)$/);
     expect(reply.json.error.message).toContain(named);
+  });
+
+  it.each([
+    ['x', 'expected "property:text"'],
+    ['"x"', "not 'x'"],
+    ['"displayName:x', 'expected "property:text"'],
+    ['"displayName:"', 'nothing to look for'],
+    ['"displayName:%_"', 'nothing to look for'],
+    ['"displayName:a\0"', 'nothing to look for'],
+    ['"mail:x"', "by 'mail'"],
+    ['"__proto__:x"', 'expected "property:text"'],
+    ['"displayName:a" "displayName:b"', 'joined by AND or OR'],
+    ['"displayName:a" or "displayName:b"', "'or"],
+    ['"displayName:a" AND', 'expected "property:text"'],
+    [Array(6).fill('"displayName:a"').join(' OR '), '5 clauses'],
+    [`"displayName:${'x'.repeat(2000)}"`, 'longer'],
+  ])('$search=%j', async (search, named) => {
+    const token = await tenant.bearer('app', ['User.Read.All']);
+    const path = `/users?$search=${encodeURIComponent(search)}`;
+    const reply = await tenant.call('GET', path, { token, headers: { ConsistencyLevel: 'eventual' } });
+    expect(reply.status).toBe(400);
+    expect(reply.json.error.code).toMatch(/^Request_(BadRequest|UnsupportedQuery)$/);
+    expect(reply.json.error.message).toContain(named);
+  });
+
+  it("'or' where a collection does not take it", async () => {
+    const reply = await get(
+      "/groups?$filter=displayName eq 'a' or displayName eq 'b'".replaceAll(' ', '%20'),
+      'Group.Read.All',
+    );
+    expectError(reply, 400, 'Request_UnsupportedQuery');
+    expect(reply.json.error.message).toContain("'or' is not supported for this collection");
   });
 
   it('an option twice', async () => {

@@ -5,11 +5,12 @@ import { z } from 'zod';
 import type { Queries } from '../../store/database.js';
 import type { AuditEventsTable } from '../../store/tables.js';
 import { notFound } from '../error.js';
+import { mergePages } from '../odata/alternatives.js';
 import type { Condition, FilterTable } from '../odata/filter.js';
 import { entityReply, iso, LIST_TOP, pageOf, startOf } from '../odata/page.js';
 import { collectionOf, Resource, text, textOrNull, time } from '../odata/resource.js';
 import { type GraphServices, route } from '../route.js';
-import { readLogs } from './sign-ins.js';
+import { newestFirst, readLogs } from './sign-ins.js';
 
 /** Beside it the names that who did it has now: a user's also after the deletion, until the row is dropped. */
 interface AuditRow extends Selectable<AuditEventsTable> {
@@ -98,13 +99,17 @@ export const directoryAuditRoutes = [
     tag,
     summary: 'Administrative acts, newest first.',
     permissions: readLogs,
-    query: { ...one, filter: filters, top: LIST_TOP, orderBy: ['activityDateTime desc'] },
+    query: { ...one, filter: filters, or: true, top: LIST_TOP, orderBy: ['activityDateTime desc'] },
     reply: { status: 200, description: 'A page of the audit log.', schema: collectionOf(directoryAudit.schema) },
     async handle(call) {
-      const { conditions, top, select } = call.query;
+      const { alternatives, top, select } = call.query;
       const start = await startOf(call);
+      const limit = top + 1;
       const rows = await call.services.database.run((queries) =>
-        selectAudits(queries, conditions, { start, limit: top + 1 }).execute(),
+        mergePages(alternatives, (conditions) => selectAudits(queries, conditions, { start, limit }).execute(), {
+          compare: newestFirst,
+          limit,
+        }),
       );
       return pageOf(call, FRAGMENT, rows, {
         positionOf: (row) => [row.at, row.id],

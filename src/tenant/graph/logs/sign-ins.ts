@@ -6,12 +6,20 @@ import { describeAadsts, isAadstsCode } from '../../oidc/oauth-error.js';
 import type { Queries } from '../../store/database.js';
 import type { SignInsTable } from '../../store/tables.js';
 import { notFound } from '../error.js';
+import { mergePages } from '../odata/alternatives.js';
 import type { Condition, FilterTable } from '../odata/filter.js';
 import { entityReply, iso, LIST_TOP, pageOf, startOf } from '../odata/page.js';
 import { collectionOf, flag, guid, Resource, text, textOrNull, time } from '../odata/resource.js';
 import { both } from '../permissions.js';
 import { route } from '../route.js';
 import { findUser } from '../users/user-store.js';
+
+/** The order of both logs. */
+export const newestFirst = (a: LogPosition, b: LogPosition) => b.at - a.at || b.id - a.id;
+interface LogPosition {
+  readonly at: number;
+  readonly id: number;
+}
 
 export const readLogs = both('AuditLog.Read.All');
 
@@ -70,14 +78,18 @@ export const signInRoutes = [
     tag,
     summary: 'Sign-ins, newest first.',
     permissions: readLogs,
-    query: { ...one, filter: filters, top: LIST_TOP, orderBy: ['createdDateTime desc'] },
+    query: { ...one, filter: filters, or: true, top: LIST_TOP, orderBy: ['createdDateTime desc'] },
     reply: { status: 200, description: 'A page of sign-ins.', schema: collectionOf(signIn.schema) },
     async handle(call) {
-      const { conditions, top, select } = call.query;
+      const { alternatives, top, select } = call.query;
       const start = await startOf(call);
+      const limit = top + 1;
       const rows = await call.services.database.run((queries) =>
-        withUserIds(queries, conditions).then((known) =>
-          selectSignIns(queries, known, { start, limit: top + 1 }).execute(),
+        mergePages(
+          alternatives,
+          async (conditions) =>
+            selectSignIns(queries, await withUserIds(queries, conditions), { start, limit }).execute(),
+          { compare: newestFirst, limit },
         ),
       );
       return pageOf(call, FRAGMENT, rows, {

@@ -1,4 +1,4 @@
-/** `$filter` (OData 4.01 URL conventions 5.1.1), as much of it as the indexes carry: comparisons joined by `and`. */
+/** `$filter` (OData 4.01 URL conventions 5.1.1), as much of it as the indexes carry: comparisons joined by `and` and `or`. */
 
 import { badRequest, shown, unsupportedQuery } from '../error.js';
 
@@ -20,11 +20,13 @@ export interface Condition {
 
 const MAX_LENGTH = 2048;
 const MAX_CONDITIONS = 10;
+/** Each is a query of its own, along its own index. */
+const MAX_ALTERNATIVES = 10;
 const MAX_DEPTH = 10;
 const MAX_LIST = 15;
 const OPERATORS: ReadonlySet<string> = new Set(['eq', 'ge', 'gt', 'le', 'lt']);
 /** Of OData, known and not offered: told apart from what is no filter at all. */
-const NOT_OFFERED: ReadonlySet<string> = new Set(['ne', 'or', 'not', 'has', 'endswith', 'contains', 'all']);
+const NOT_OFFERED: ReadonlySet<string> = new Set(['ne', 'not', 'has', 'endswith', 'contains', 'all']);
 
 const TOKEN =
   /\s*(?:(?<string>'(?:[^']|'')*')|(?<dateTime>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,12})?)?(?:Z|[+-]\d\d:\d\d))|(?<number>-?\d{1,15})(?![\w.-])|(?<word>[A-Za-z_][\w/]*)|(?<sign>[(),:]))/y;
@@ -34,8 +36,11 @@ interface Token {
   readonly text: string;
 }
 
-/** @throws GraphError 400, naming what is wrong. */
-export function parseFilter(text: string, table: FilterTable): Condition[] {
+/**
+ * The filter as alternatives (`or`) of conditions that hold together (`and`), at least one. @throws GraphError 400, naming
+ * what is wrong.
+ */
+export function parseFilter(text: string, table: FilterTable): Condition[][] {
   if (text.length > MAX_LENGTH) throw badRequest(`$filter is longer than ${MAX_LENGTH} characters.`);
   return new FilterParser(tokensOf(text), table).parse();
 }
@@ -57,7 +62,7 @@ function tokensOf(text: string): Token[] {
 class FilterParser {
   readonly #tokens: readonly Token[];
   readonly #table: FilterTable;
-  readonly #conditions: Condition[] = [];
+  #count = 0;
   #at = 0;
 
   constructor(tokens: readonly Token[], table: FilterTable) {
@@ -65,25 +70,39 @@ class FilterParser {
     this.#table = table;
   }
 
-  parse(): Condition[] {
-    this.#conjunction(0);
+  parse(): Condition[][] {
+    const alternatives = this.#disjunction(0);
     const { kind, text } = this.#peek();
     if (kind !== 'end') throw this.#unexpected(text);
-    return this.#conditions;
+    return alternatives;
   }
 
-  #conjunction(depth: number): void {
+  #disjunction(depth: number): Condition[][] {
     if (depth > MAX_DEPTH) throw badRequest('Invalid filter clause: too many parentheses.');
-    do {
-      if (this.#takes('(')) {
-        this.#conjunction(depth + 1);
-        this.#expect(')');
-      } else this.#condition();
-    } while (this.#takesWord('and'));
+    const alternatives = this.#conjunction(depth);
+    while (this.#takesWord('or')) alternatives.push(...this.#conjunction(depth));
+    return limited(alternatives);
   }
 
-  #condition(): void {
-    if (this.#conditions.length === MAX_CONDITIONS) {
+  /** `(a or b) and c` is `a and c or b and c`. */
+  #conjunction(depth: number): Condition[][] {
+    let alternatives = this.#primary(depth);
+    while (this.#takesWord('and')) {
+      const more = this.#primary(depth);
+      alternatives = limited(alternatives.flatMap((left) => more.map((right) => [...left, ...right])));
+    }
+    return alternatives;
+  }
+
+  #primary(depth: number): Condition[][] {
+    if (!this.#takes('(')) return [[this.#condition()]];
+    const alternatives = this.#disjunction(depth + 1);
+    this.#expect(')');
+    return alternatives;
+  }
+
+  #condition(): Condition {
+    if (++this.#count > MAX_CONDITIONS) {
       throw unsupportedQuery(`The filter has more than ${MAX_CONDITIONS} conditions.`);
     }
     const word = this.#word();
@@ -92,22 +111,23 @@ class FilterParser {
       this.#expect(',');
       const value = this.#literal();
       this.#expect(')');
-      this.#add(path, 'startswith', [value]);
-    } else if (word.endsWith('/any') && this.#takes('(')) this.#any(word);
-    else this.#comparison(word);
+      return this.#conditionOf(path, 'startswith', [value]);
+    }
+    return word.endsWith('/any') && this.#takes('(') ? this.#any(word) : this.#comparison(word);
   }
 
   /** `collection/any(v:v/path eq 'x')` */
-  #any(collection: string): void {
+  #any(collection: string): Condition {
     const variable = this.#word();
     this.#expect(':');
     const inner = this.#word();
     if (!inner.startsWith(`${variable}/`)) throw this.#unexpected(inner);
-    this.#comparison(`${collection}/${inner.slice(variable.length + 1)}`);
+    const condition = this.#comparison(`${collection}/${inner.slice(variable.length + 1)}`);
     this.#expect(')');
+    return condition;
   }
 
-  #comparison(path: string): void {
+  #comparison(path: string): Condition {
     const operator = this.#word();
     if (operator === 'in') {
       this.#expect('(');
@@ -115,15 +135,14 @@ class FilterParser {
       while (this.#takes(',')) values.push(this.#literal());
       this.#expect(')');
       if (values.length > MAX_LIST) throw unsupportedQuery(`A list of 'in' has at most ${MAX_LIST} values.`);
-      this.#add(path, 'in', values);
-      return;
+      return this.#conditionOf(path, 'in', values);
     }
     if (NOT_OFFERED.has(operator)) throw unsupportedQuery(`The operator '${operator}' is not supported.`);
     if (!OPERATORS.has(operator)) throw this.#unexpected(operator);
-    this.#add(path, operator as FilterOperator, [this.#literal()]);
+    return this.#conditionOf(path, operator as FilterOperator, [this.#literal()]);
   }
 
-  #add(path: string, operator: FilterOperator, literals: readonly Token[]): void {
+  #conditionOf(path: string, operator: FilterOperator, literals: readonly Token[]): Condition {
     // In any case, as Graph takes names.
     const name = Object.keys(this.#table).find((known) => known.toLowerCase() === path.toLowerCase());
     if (name === undefined) throw badRequest(`Invalid filter clause: '${shown(path)}' is not a property to filter by.`);
@@ -132,7 +151,7 @@ class FilterParser {
       throw unsupportedQuery(`The operator '${operator}' is not supported for '${name}'.`);
     }
     const values = literals.map((literal) => literalOf(literal, property.type, name));
-    this.#conditions.push({ path: name, operator, values });
+    return { path: name, operator, values };
   }
 
   #literal(): Token {
@@ -171,7 +190,6 @@ class FilterParser {
 
   #takesWord(word: string): boolean {
     const { kind, text } = this.#peek();
-    if (kind === 'word' && text === 'or') throw unsupportedQuery("The operator 'or' is not supported.");
     const taken = kind === 'word' && text === word;
     if (taken) this.#at++;
     return taken;
@@ -184,6 +202,11 @@ class FilterParser {
   #unexpected(text: string) {
     return badRequest(`Invalid filter clause: ${text === '' ? 'it ends too early' : `unexpected '${shown(text)}'`}.`);
   }
+}
+
+function limited(alternatives: Condition[][]): Condition[][] {
+  if (alternatives.length <= MAX_ALTERNATIVES) return alternatives;
+  throw unsupportedQuery(`The filter comes to more than ${MAX_ALTERNATIVES} alternatives.`);
 }
 
 function literalOf({ kind, text }: Token, type: FilterType, path: string): FilterValue {

@@ -2,6 +2,7 @@
 
 import { badRequest, shown, unsupportedQuery } from '../error.js';
 import { type Condition, type FilterTable, parseFilter } from './filter.js';
+import { parseSearch, type Search } from './search.js';
 
 export interface QuerySupport {
   /** Names that `$select` may have. */
@@ -9,6 +10,10 @@ export interface QuerySupport {
   /** Graph's name of the resource type, for messages. */
   readonly type?: string;
   readonly filter?: FilterTable;
+  /** `or` is taken in filters: the handler goes by `alternatives`. */
+  readonly or?: true;
+  /** Names that `$search` may have. */
+  readonly search?: readonly string[];
   /** Page sizes. */
   readonly top?: { readonly byDefault: number; readonly most: number };
   readonly count?: boolean;
@@ -19,7 +24,11 @@ export interface QuerySupport {
 export interface ODataQuery {
   /** Undefined: the default properties. */
   readonly select: readonly string[] | undefined;
+  /** All of these hold; empty where `or` is taken. */
   readonly conditions: readonly Condition[];
+  /** All conditions of at least one of these hold. */
+  readonly alternatives: readonly (readonly Condition[])[];
+  readonly search: Search | undefined;
   readonly top: number;
   readonly count: boolean;
   readonly orderBy: string | undefined;
@@ -39,10 +48,11 @@ export function parseQuery(query: Readonly<Record<string, unknown>>, support: Qu
     if (typeof value !== 'string') throw badRequest(`Query option '${shown(name)}' was specified more than once.`);
     raw[name] = value;
   }
-  const { properties, filter, top, count, orderBy } = support;
+  const { properties, filter, or, search, top, count, orderBy } = support;
   const offered = new Set([
     ...(properties === undefined ? [] : ['$select']),
     ...(filter === undefined ? [] : ['$filter']),
+    ...(search === undefined ? [] : ['$search']),
     ...(top === undefined ? [] : ['$top', '$skiptoken']),
     ...(count === true ? ['$count'] : []),
     ...(orderBy === undefined ? [] : ['$orderby']),
@@ -50,9 +60,15 @@ export function parseQuery(query: Readonly<Record<string, unknown>>, support: Qu
   for (const name of Object.keys(raw)) {
     if (!offered.has(name)) throw unsupportedQuery(`The query option '${shown(name)}' is not supported.`);
   }
+  const alternatives = raw.$filter === undefined ? [[]] : parseFilter(raw.$filter, filter!);
+  if (or === undefined && alternatives.length > 1) {
+    throw unsupportedQuery("The operator 'or' is not supported for this collection.");
+  }
   return {
     select: raw.$select === undefined ? undefined : parseSelect(raw.$select, support),
-    conditions: raw.$filter === undefined ? [] : parseFilter(raw.$filter, filter!),
+    conditions: or === undefined ? alternatives[0]! : [],
+    alternatives,
+    search: raw.$search === undefined ? undefined : parseSearch(raw.$search, search!),
     top: raw.$top === undefined ? (top?.byDefault ?? 0) : parseTop(raw.$top, top!.most),
     count: raw.$count === undefined ? false : parseBoolean('$count', raw.$count),
     orderBy: raw.$orderby === undefined ? undefined : parseOrderBy(raw.$orderby, orderBy!),

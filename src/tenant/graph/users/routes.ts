@@ -1,13 +1,16 @@
 /** `/users` and `/me`, to be read. Changes are in user-changes.ts. */
 
+import type { TenantDatabase } from '../../store/database.js';
 import { userPrincipalNameKey } from '../../store/store.js';
 import { denied, notFound, unsupportedQuery } from '../error.js';
+import { mergePages } from '../odata/alternatives.js';
 import { entityReply, LIST_TOP, pageOf, startOf } from '../odata/page.js';
 import { collectionOf } from '../odata/resource.js';
 import { isPermitted, type Permissions } from '../permissions.js';
 import { type GraphCall, type GraphReply, route } from '../route.js';
 import { user } from './user.js';
-import { countUsers, findUser, orderOf, positionOf, selectPage, userFilters } from './user-store.js';
+import { countFound, findUsers, SEARCHED, type UserQuery, userQueries } from './user-search.js';
+import { compareUsers, countUsers, findUser, orderOf, positionOf, userFilters } from './user-store.js';
 
 const READ_ALL = ['User.Read.All', 'User.ReadWrite.All', 'Directory.Read.All', 'Directory.ReadWrite.All'] as const;
 const SELF = ['User.Read', 'User.ReadWrite'] as const;
@@ -32,22 +35,35 @@ export const userReadRoutes = [
     summary:
       'Users, 100 or $top a page; in the order of their making, or of names with startswith(userPrincipalName, …).',
     permissions: readUsers,
-    query: { ...one, filter: userFilters, top: LIST_TOP, count: true, orderBy: ['userPrincipalName'] },
+    query: {
+      ...one,
+      filter: userFilters,
+      or: true,
+      search: SEARCHED,
+      top: LIST_TOP,
+      count: true,
+      orderBy: ['userPrincipalName'],
+    },
     reply: { status: 200, description: 'A page of users.', schema: collectionOf(user.schema) },
     async handle(call) {
-      const { conditions, orderBy, select, top, count } = call.query;
+      const { orderBy, select, top, count } = call.query;
       demandProperties(call, readAll);
-      const order = orderOf(conditions, orderBy);
+      const searches = searchesOf(call);
+      const order = orderOf(
+        searches.flatMap(({ conditions }) => conditions),
+        orderBy,
+      );
       const start = await startOf(call);
       const { database } = call.services;
-      const rows = await database.run((queries) =>
-        selectPage(queries, conditions, { order, start, limit: top + 1 }).execute(),
-      );
-      const counted = count && call.eventual;
+      const limit = top + 1;
+      const rows = await mergePages(searches, (one) => findUsers(database, one, { order, start, limit }), {
+        compare: compareUsers(order),
+        limit,
+      });
       return pageOf(call, 'users', rows, {
         positionOf: positionOf(order),
         toResource: (row) => user.toJson(row, select),
-        count: counted ? await database.run((queries) => countUsers(queries, conditions)) : undefined,
+        count: count && call.eventual ? await countOf(database, searches) : undefined,
       });
     },
   }),
@@ -58,11 +74,12 @@ export const userReadRoutes = [
     tag: 'users',
     summary: 'How many users there are; with the header ConsistencyLevel: eventual.',
     permissions: readUsers,
-    query: { filter: userFilters },
+    query: { filter: userFilters, or: true, search: SEARCHED },
     reply: { status: 200, description: 'A number, as text.' },
-    async handle({ query, eventual, services }) {
-      if (!eventual) throw unsupportedQuery("$count needs the header 'ConsistencyLevel: eventual'.");
-      const count = await services.database.run((queries) => countUsers(queries, query.conditions));
+    async handle(call) {
+      if (!call.eventual) throw unsupportedQuery("$count needs the header 'ConsistencyLevel: eventual'.");
+      demandProperties(call, readAll);
+      const count = await countOf(call.services.database, searchesOf(call));
       return { status: 200, body: String(count) };
     },
   }),
@@ -108,11 +125,29 @@ async function getUser(call: GraphCall<unknown>, id: string): Promise<GraphReply
   return entityReply(call, 'users', user.toJson(row, query.select));
 }
 
+/** @throws GraphError 400 */
+function searchesOf({ query, eventual }: GraphCall<unknown>): readonly UserQuery[] {
+  if (query.search !== undefined && !eventual) {
+    throw unsupportedQuery("$search needs the header 'ConsistencyLevel: eventual'.");
+  }
+  return userQueries(query.alternatives, query.search);
+}
+
+const countOf = (database: TenantDatabase, searches: readonly UserQuery[]): Promise<number> =>
+  searches.every(({ words }) => words.length === 0)
+    ? database.run((queries) =>
+        countUsers(
+          queries,
+          searches.map(({ conditions }) => conditions),
+        ),
+      )
+    : countFound(database, searches);
+
 const find = (call: GraphCall<unknown>, id: string) => call.services.database.run((queries) => findUser(queries, id));
 
 /** Who has no more than User.ReadBasic.All asks for basic properties alone. @throws GraphError 403 */
 function demandProperties({ caller, query }: GraphCall<unknown>, full: Permissions): void {
   if (isPermitted(caller, full)) return;
-  const filtered = query.conditions.map(({ path }) => path);
+  const filtered = query.alternatives.flat().map(({ path }) => path);
   if ([...(query.select ?? []), ...filtered].some((name) => !BASIC.has(name))) throw denied();
 }

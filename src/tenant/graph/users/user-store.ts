@@ -58,15 +58,24 @@ export function selectPage(
   return from.limit(limit);
 }
 
-export async function countUsers(queries: Queries, conditions: readonly Condition[]): Promise<number> {
-  const users = queries.selectFrom('users').where('users.deleted_at', 'is', null);
-  const { count } = await filterUsers(users, conditions)
+/** Rows of `selectPage`, as they follow one another; names by their bytes, as the databases have them. */
+export const compareUsers = (order: UserOrder) => (a: UserRow, b: UserRow) =>
+  order === 'id' ? a.id - b.id : Buffer.compare(Buffer.from(a.upn_key), Buffer.from(b.upn_key));
+
+/** `alternatives`: at least one; who fits several counts once. */
+export async function countUsers(queries: Queries, alternatives: readonly (readonly Condition[])[]): Promise<number> {
+  const [first, ...others] = alternatives.map((conditions) =>
+    filterUsers(queries.selectFrom('users').where('users.deleted_at', 'is', null), conditions).select('users.id'),
+  );
+  const ids = others.reduce((all, more) => all.union(more), first!);
+  const { count } = await queries
+    .selectFrom(ids.as('ids'))
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow();
   return Number(count);
 }
 
-function filterUsers<O>(query: SelectQueryBuilder<Tables, 'users', O>, conditions: readonly Condition[]) {
+export function filterUsers<O>(query: SelectQueryBuilder<Tables, 'users', O>, conditions: readonly Condition[]) {
   let filtered = query;
   for (const { path, operator, values } of conditions) {
     const texts = values as readonly string[];

@@ -1,0 +1,96 @@
+/** `$search` among users: names that begin with a text, along users_upn; words of displayName, row by row. */
+
+import type { TenantDatabase } from '../../store/database.js';
+import type { Condition } from '../odata/filter.js';
+import { type Search, type SearchTerm, wordsOf } from '../odata/search.js';
+import type { Position } from '../odata/skip-tokens.js';
+import type { UserRow } from './user.js';
+import { filterUsers, selectPage, selectUsers, type UserOrder } from './user-store.js';
+
+export const SEARCHED = ['displayName', 'userPrincipalName'] as const;
+
+/** Rows that are looked at in one go: others have their turn between two of them. */
+const CHUNK = 2000;
+
+/** One alternative of filter and search together. */
+export interface UserQuery {
+  readonly conditions: readonly Condition[];
+  /** Each begins a word of the display name. Empty: every one fits. */
+  readonly words: readonly string[];
+}
+
+export function userQueries(
+  alternatives: readonly (readonly Condition[])[],
+  search: Search | undefined,
+): readonly UserQuery[] {
+  if (search === undefined) return alternatives.map((conditions) => ({ conditions, words: [] }));
+  return alternatives.flatMap((conditions) =>
+    search.map((terms) => ({
+      conditions: [...conditions, ...terms.filter(isOfName).map(beginsWith)],
+      words: terms.filter((term) => !isOfName(term)).flatMap(({ text }) => wordsOf(text)),
+    })),
+  );
+}
+
+const isOfName = ({ property }: SearchTerm) => property === 'userPrincipalName';
+const beginsWith = ({ property: path, text }: SearchTerm): Condition => ({
+  path,
+  operator: 'startswith',
+  values: [text],
+});
+
+/** The first `limit` that fit, behind `start`. */
+export async function findUsers(
+  database: TenantDatabase,
+  { conditions, words }: UserQuery,
+  { order, start, limit }: { order: UserOrder; start: Position | undefined; limit: number },
+): Promise<readonly UserRow[]> {
+  if (words.length === 0) {
+    return database.run((queries) => selectPage(queries, conditions, { order, start, limit }).execute());
+  }
+  const ids: number[] = [];
+  for await (const id of walk(database, { conditions, words }, order, start)) {
+    ids.push(id);
+    if (ids.length === limit) break;
+  }
+  if (ids.length === 0) return [];
+  const rows = await database.run((queries) => selectUsers(queries).where('users.id', 'in', ids).execute());
+  const places = new Map(ids.map((id, place) => [id, place]));
+  return [...rows].sort((a, b) => places.get(a.id)! - places.get(b.id)!);
+}
+
+/** Of all that fit one of the queries. */
+export async function countFound(database: TenantDatabase, searches: readonly UserQuery[]): Promise<number> {
+  const ids = new Set<number>();
+  for (const search of searches) for await (const id of walk(database, search, 'id', undefined)) ids.add(id);
+  return ids.size;
+}
+
+async function* walk(
+  database: TenantDatabase,
+  { conditions, words }: UserQuery,
+  order: UserOrder,
+  start: Position | undefined,
+): AsyncGenerator<number> {
+  const column = order === 'id' ? 'users.id' : 'users.upn_key';
+  let from = start?.[0] ?? (order === 'id' ? 0 : '');
+  for (;;) {
+    const rows = await database.run((queries) =>
+      filterUsers(queries.selectFrom('users').where('users.deleted_at', 'is', null), conditions)
+        .select(['users.id', 'users.upn_key', 'users.display_name'])
+        .where(column, '>', from)
+        .orderBy(column)
+        .limit(CHUNK)
+        .execute(),
+    );
+    for (const { id, display_name: name } of rows) if (name !== null && hasWords(name, words)) yield id;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < CHUNK) return;
+    from = order === 'id' ? last.id : last.upn_key;
+  }
+}
+
+function hasWords(name: string, words: readonly string[]): boolean {
+  const of = wordsOf(name);
+  return words.every((word) => of.some((one) => one.startsWith(word)));
+}
