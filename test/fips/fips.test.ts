@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnable } from '../hasher/backends.js';
 import { hex, orgId, seal } from '../hasher/reference.js';
+import adAuthInfo from '../vectors/adauthinfo.json' with { type: 'json' };
 import { type FipsMode, fipsProvider, startFipsMode } from './fips-mode.js';
 
 const dist = (path: string): string => JSON.stringify(new URL(`../../dist/${path}`, import.meta.url).href);
@@ -131,6 +132,46 @@ describe.skipIf(missing !== undefined)('in FIPS mode', () => {
     expect(await fips.evaluate(source, '')).toEqual([
       ['ProtocolError', 'config-fips', expect.stringMatching(SAYS_WHAT_TO_SET)],
       '1.3.6.1.4.1.311.2.2.10',
+    ]);
+  });
+
+  it('makes Kerberos keys of AES, and of RC4 and DES only where that is allowed', async () => {
+    const source = `
+      import { stringToKey } from ${dist('crypto/string-to-key.js')};
+      const make = (keyType, options) => {
+        try { return Buffer.from(stringToKey(keyType, 'password', 'ATHENA.MIT.EDUraeburn', options)).toString('hex'); }
+        catch (error) { return [error.code, error.message]; }
+      };
+      console.log(JSON.stringify([17, 19, 3, 23].map((keyType) => [
+        make(keyType, { iterationCount: 1 }), make(keyType, { iterationCount: 1, allowMd5InFips: true }),
+      ])));`;
+    // RFC 3962 B and RFC 3961 A.2; of AES with SHA-2 no vector has this salt, and 16 bytes are looked for.
+    const refused = ['config-fips', expect.stringMatching(SAYS_WHAT_TO_SET)];
+    const aes = '42263c6e89f4fc28b8df68ee09799f15';
+    const [sha1, sha2, ...others] = await fips.evaluate<[string[], string[], ...unknown[]]>(source, '');
+    expect(sha1).toEqual([aes, aes]);
+    expect(sha2).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), sha2[0]]);
+    expect(others).toEqual([
+      [refused, 'cbc22fae235298e3'],
+      [refused, '8846f7eaee8fb117ad06bdd830b7586c'],
+    ]);
+  });
+
+  it("opens and seals Domain Services' envelopes", async () => {
+    const source = `
+      import { createPrivateKey, createPublicKey } from 'node:crypto';
+      import { text } from 'node:stream/consumers';
+      import { openAdAuthInfo, sealAdAuthInfo, unwrapWith } from ${dist('provisioning/ad-auth-info.js')};
+      const vector = JSON.parse(await text(process.stdin));
+      const privateKey = createPrivateKey({ key: vector.throwAwayKeyJwk, format: 'jwk' });
+      const open = (blob) => openAdAuthInfo(blob, (_, encryptedKey) => unwrapWith(privateKey, encryptedKey));
+      const plaintext = await open(Buffer.from(vector.blob, 'hex'));
+      const recipient = { publicKey: createPublicKey(privateKey), thumbprint: Buffer.from(vector.thumbprint, 'hex') };
+      const again = await open(sealAdAuthInfo(plaintext, recipient));
+      console.log(JSON.stringify([plaintext, again].map((bytes) => Buffer.from(bytes).toString('hex'))));`;
+    expect(await fips.evaluate(source, JSON.stringify(adAuthInfo))).toEqual([
+      adAuthInfo.plaintext,
+      adAuthInfo.plaintext,
     ]);
   });
 

@@ -1,5 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -201,6 +208,38 @@ describe('an altered blob', () => {
     // digits for values, finds all of it: a garbled block of 16 bytes is digits with a chance of (22/256)^16, 2^-56.
     expect(positions(afterCbc, 'opened').length).toBeGreaterThan(sealed.length - 324 - 48);
     expect(positions(afterAll, 'ad-auth-info-wrong-key')).toEqual(range(52, sealed.length));
+  });
+
+  it('with a padding that is none', async () => {
+    const whole = bytes(vector.plaintext);
+    const withPadding = (...padding: number[]): Buffer => {
+      const cipher = createCipheriv('aes-256-cbc', bytes(vector.aesKey), bytes(vector.iv)).setAutoPadding(false);
+      const data = Buffer.concat([cipher.update(Buffer.concat([whole, Buffer.from(padding)])), cipher.final()]);
+      const header = Buffer.from(blob.subarray(0, 324));
+      header.writeUInt32LE(data.length, 28);
+      return Buffer.concat([header, data]);
+    };
+    expect(await codeOf(() => openAdAuthInfo(withPadding(8, 8, 8, 8, 8, 8, 8, 8), unwrap))).toBe('opened');
+    const wrong = [
+      [7, 8, 8, 8, 8, 8, 8, 8],
+      [8, 8, 8, 9, 8, 8, 8, 8],
+      [0, 0, 0, 0, 0, 0, 0, 0],
+      [8, 8, 8, 8, 8, 8, 8, 17],
+      [8, 8, 8, 8, 8, 8, 8, 255],
+      [8, 8, 8, 8, 8, 8, 8, 9],
+    ];
+    for (const padding of wrong) {
+      expect(await codeOf(() => openAdAuthInfo(withPadding(...padding), unwrap)), String(padding)).toBe(
+        'ad-auth-info-wrong-key',
+      );
+    }
+    // A whole block of padding is one, 17 bytes of it are more than a block.
+    expect(await codeOf(() => openAdAuthInfo(withPadding(8, 8, 8, 8, 8, 8, 8, 8, ...Array(16).fill(16)), unwrap))).toBe(
+      'opened',
+    );
+    expect(await codeOf(() => openAdAuthInfo(withPadding(8, 8, 8, 8, 8, 8, 8, 8, ...Array(16).fill(17)), unwrap))).toBe(
+      'ad-auth-info-wrong-key',
+    );
   });
 
   it('cut anywhere, or longer, is malformed', async () => {

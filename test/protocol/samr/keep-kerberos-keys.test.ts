@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '#src/protocol/errors.js';
 import { checkKerberosKeysOnly, keepKerberosKeys } from '#src/protocol/samr/keep-kerberos-keys.js';
+import { kerbStoredCredentialOf, writeKerbStoredCredential } from '#src/protocol/samr/kerb-stored-credential.js';
 import { decodePropertyValue, encodePropertyValue } from '#src/protocol/samr/property-value.js';
 import {
   parseUserProperties,
@@ -105,6 +106,15 @@ describe('keepKerberosKeys', () => {
     const header = Uint8Array.from(Buffer.from(`03000000${'00'.repeat(12)}`, 'hex'));
     const blob = writeUserProperties(userPropertiesOf([property('Primary:Kerberos', header)]));
     expect(keepKerberosKeys(blob)).toBeUndefined();
+  });
+
+  it('gives nothing for keys without a byte', () => {
+    const none = kerbStoredCredentialOf({ defaultSalt: 'X', credentials: [{ keyType: 3, key: new Uint8Array(0) }] });
+    const empty = property('Primary:Kerberos', writeKerbStoredCredential(none));
+    expect(keepKerberosKeys(writeUserProperties(userPropertiesOf([empty])))).toBeUndefined();
+    const old = { ...none, credentials: [], oldCredentials: none.credentials };
+    const onlyOld = property('Primary:Kerberos', writeKerbStoredCredential(old));
+    expect(keepKerberosKeys(writeUserProperties(userPropertiesOf([onlyOld])))).toBeUndefined();
   });
 
   it.each([

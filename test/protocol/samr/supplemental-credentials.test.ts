@@ -247,6 +247,16 @@ describe('what it refuses', () => {
     expect(() => parseKerbStoredCredentialNew(data)).toThrow(message);
   });
 
+  it('none of keys that share bytes: they are read, and written back', () => {
+    // The second key's bytes lie within the first's.
+    const data = changed(rev4.hex, 68, 0x28, 0x01);
+    const value = parseKerbStoredCredentialNew(data);
+    expect(hex(value.credentials[1]!.key)).toBe(hex(value.credentials[0]!.key.subarray(4, 20)));
+    const zeros = { offset: 240, bytes: new Uint8Array(24) };
+    expect(value.gaps).toEqual([zeros, { offset: 0x144, bytes: data.subarray(0x144, 0x154) }]);
+    expect(hex(writeKerbStoredCredentialNew(value))).toBe(hex(data));
+  });
+
   it('parts that lie outside, when it writes', () => {
     const value = parseKerbStoredCredential(bytes(rev3.hex));
     expect(() => writeKerbStoredCredential({ ...value, size: 90 })).toThrow(RangeError);
