@@ -2,6 +2,7 @@
 
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { DOMAIN_SERVICES_FEED_PATH } from '../provisioning/domain-services-feed.js';
 import { WRITE_BACK_PATH } from '../provisioning/write-back.js';
 import type { TenantConfig } from './config.js';
 import { PROVISIONING_PATH } from './provisioning/endpoint.js';
@@ -10,15 +11,18 @@ import { bareAddress, ipv6Words } from './sign-in/familiar-places.js';
 /** Addresses that are remembered at most; the least recent goes. */
 const ADDRESSES = 50_000;
 
+/** Of agents and of readers of Domain Services. */
+const TOKENS_OF_THEIR_OWN = [PROVISIONING_PATH, WRITE_BACK_PATH, DOMAIN_SERVICES_FEED_PATH];
+
 type Kind = keyof TenantConfig['rateLimit'] | 'provisioning';
 
 /**
- * By the route, since one address can be written in many ways; agents are known by their tokens and send what they
+ * By the route, since one address can be written in many ways; agents and readers are known by their tokens and send what they
  * must. Undefined: there is no such address.
  */
 export function kindOf(route: string | undefined): Kind {
   if (route === undefined) return 'pages';
-  if (route.startsWith(PROVISIONING_PATH) || route.startsWith(WRITE_BACK_PATH)) return 'provisioning';
+  if (TOKENS_OF_THEIR_OWN.some((path) => route.startsWith(path))) return 'provisioning';
   if (route.startsWith('/v1.0/')) return 'graph';
   return /\/oauth2\/v2\.0\/(token|devicecode)$/.test(route) ? 'token' : 'pages';
 }

@@ -12,6 +12,7 @@ import { createAuditLog } from './audit/audit-log.js';
 import type { AuditLog } from './audit/types.js';
 import type { TenantConfig } from './config.js';
 import type { TenantContext } from './context.js';
+import { registerFeedEndpoint } from './domain-services/feed-endpoint.js';
 import { unknownPermission } from './graph/known-permissions.js';
 import { registerGraph } from './graph/plugin.js';
 import {
@@ -140,6 +141,12 @@ async function open(
         secret: clientSecret && (await resolveSecret(clientSecret, `applications[${i}].clientSecret`, env)),
       })),
     ));
+  const readers = await Promise.all(
+    config.domainServices.clients.map(async ({ clientId, clientSecret }, i) => ({
+      clientId,
+      secret: await resolveSecret(clientSecret, `domainServices.clients[${i}].clientSecret`, env),
+    })),
+  );
   await openStateDir(config.stateDir);
   const tls = await withStateLock(config.stateDir, () => readTls(config, now()));
   const store = await openStore(config, { initialFeatures: INITIAL_FEATURES, now, env });
@@ -179,6 +186,7 @@ async function open(
     signIn,
     agents,
     applications,
+    readers,
     administrators: config.administrators,
     formerKeyFile: join(config.stateDir, FORMER_KEY_FILE),
     interactionPath,
@@ -211,6 +219,7 @@ async function open(
     now,
     verifyAgentToken: oidc.verifyAgentToken,
   });
+  registerFeedEndpoint(server, { context, verifyReaderToken: oidc.verifyReaderToken });
   const audit = createAuditLog(store.database, now);
   const passwords = createPasswordChanges({ store, signIn, writeback, audit, now, log: logger });
   registerSignInPages(server, {

@@ -1,4 +1,4 @@
-/** `agents` and `applications` of tenant.yaml: the OAuth 2.0 clients. */
+/** `agents`, `applications` and `domainServices` of tenant.yaml: the OAuth 2.0 clients. */
 
 import { z } from 'zod';
 import { type ConfigSchemas, domainName } from '../../config/schemas.js';
@@ -62,3 +62,35 @@ export const applicationsSchema = (secret: ConfigSchemas['secret']) =>
     .describe(
       'the clients that people may sign in through; left out: any client id, as a public client with a password grant',
     );
+
+export const domainServicesSchema = (secret: ConfigSchemas['secret']) =>
+  z
+    .strictObject({
+      clients: z
+        .array(z.strictObject({ clientId, clientSecret: secret.describe("the managed domain's secret") }))
+        .default([])
+        .superRefine(once('clientId'))
+        .describe('who may read users and sealed credentials: OAuth 2.0 confidential clients, and nothing else'),
+    })
+    .prefault({})
+    .describe('Domain Services: the managed domains that read from here; switched on by phsync tenant domain-services');
+
+interface Clients {
+  readonly agents: readonly { readonly clientId: string }[];
+  readonly applications?: readonly { readonly clientId: string }[] | undefined;
+  readonly domainServices: { readonly clients: readonly { readonly clientId: string }[] };
+}
+
+/** For `superRefine` of the whole: a reader with the id of an agent or application would have the rights of both. */
+export function readersApart({ agents, applications = [], domainServices }: Clients, context: z.RefinementCtx): void {
+  const others = new Set([...agents, ...applications].map((client) => client.clientId));
+  for (const [i, client] of domainServices.clients.entries()) {
+    if (!others.has(client.clientId)) continue;
+    const path = ['domainServices', 'clients', i, 'clientId'];
+    context.addIssue({
+      code: 'custom',
+      path,
+      message: 'is an agent or an application already: expected one of its own',
+    });
+  }
+}

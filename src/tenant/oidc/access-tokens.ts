@@ -1,6 +1,7 @@
 /** Checks access tokens of this tenant for its own resources (RFC 9068 4, RFC 8725). */
 
 import { errors, type JWTPayload, jwtVerify } from 'jose';
+import { DOMAIN_SERVICES_RESOURCE, DOMAIN_SERVICES_ROLE } from '../../provisioning/domain-services-feed.js';
 import { type Accounts, isPerson, isRevoked } from './accounts.js';
 import type { AccessTokens, Caller, CallerCheck } from './caller.js';
 import { ALGORITHMS, type SigningKeys } from './signing-keys.js';
@@ -74,9 +75,21 @@ export type AgentTokenResult =
   | { readonly ok: false; readonly reason: 'invalid' | 'expired' | 'role' };
 
 /** Whether the token lets its bearer provision. Why not is for the log and the fault's wording, not for secrets. */
-export async function verifyAgentToken(accessTokens: AccessTokens, token: string): Promise<AgentTokenResult> {
-  const checked = await accessTokens.verifyAccessToken(token, PROVISIONING_RESOURCE);
+export const verifyAgentToken = (accessTokens: AccessTokens, token: string): Promise<AgentTokenResult> =>
+  verifyApplication(accessTokens, token, PROVISIONING_RESOURCE, PROVISIONING_ROLE);
+
+/** Whether the token lets its bearer read Domain Services' feed. */
+export const verifyReaderToken = (accessTokens: AccessTokens, token: string): Promise<AgentTokenResult> =>
+  verifyApplication(accessTokens, token, DOMAIN_SERVICES_RESOURCE, DOMAIN_SERVICES_ROLE);
+
+async function verifyApplication(
+  accessTokens: AccessTokens,
+  token: string,
+  resource: string,
+  role: string,
+): Promise<AgentTokenResult> {
+  const checked = await accessTokens.verifyAccessToken(token, resource);
   if (!checked.ok) return { ok: false, reason: checked.reason === 'expired' ? 'expired' : 'invalid' };
   const { kind, clientId, roles } = checked.caller;
-  return kind === 'app' && roles.has(PROVISIONING_ROLE) ? { ok: true, clientId } : { ok: false, reason: 'role' };
+  return kind === 'app' && roles.has(role) ? { ok: true, clientId } : { ok: false, reason: 'role' };
 }

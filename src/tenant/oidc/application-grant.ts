@@ -1,5 +1,9 @@
-/** Client credentials (RFC 6749 4.4): agents for the provisioning service, applications for Graph in their own name. */
+/**
+ * Client credentials (RFC 6749 4.4): agents for the provisioning service, readers for Domain Services' feed, applications
+ * for Graph in their own name.
+ */
 
+import { DOMAIN_SERVICES_RESOURCE, DOMAIN_SERVICES_ROLE } from '../../provisioning/domain-services-feed.js';
 import type { TenantContext } from '../context.js';
 import type { Application } from './applications.js';
 import { GRAPH_RESOURCE } from './caller.js';
@@ -13,6 +17,12 @@ import {
   type Tokens,
 } from './tokens.js';
 
+/** Whose tokens are for one resource, and the role in them. */
+const OWN: Readonly<Partial<Record<Application['kind'], readonly [resource: string, roles: readonly string[]]>>> = {
+  agent: [PROVISIONING_RESOURCE, [PROVISIONING_ROLE]],
+  reader: [DOMAIN_SERVICES_RESOURCE, [DOMAIN_SERVICES_ROLE]],
+};
+
 export function applicationGrant(
   form: Form,
   application: Application,
@@ -21,17 +31,11 @@ export function applicationGrant(
   const { clientId, kind, permissions } = application;
   // Whoever has no secret cannot act in its own name.
   if (!application.confidential) return { code: 700016, subject: clientId };
-  const isAgent = kind === 'agent';
   // Entra's form for an application: the resource with `/.default`. It insists on the parameter; RFC 6749 3.3 does not.
-  const fallback = isAgent ? PROVISIONING_RESOURCE : GRAPH_RESOURCE;
+  const [fallback, ownRoles] = OWN[kind] ?? [GRAPH_RESOURCE, [...permissions]];
   const asked = (form.get('scope') ?? fallback).replace(/\/?\/\.default$/, '');
   const resource = asked === context.baseUrl() ? fallback : asked;
-  const roles =
-    resource === PROVISIONING_RESOURCE && isAgent
-      ? [PROVISIONING_ROLE]
-      : resource === GRAPH_RESOURCE
-        ? [...permissions]
-        : undefined;
+  const roles = resource === fallback ? ownRoles : resource === GRAPH_RESOURCE ? [...permissions] : undefined;
   if (roles === undefined) return { code: 500011, subject: asked };
   const accessToken = tokens.accessToken(resource, clientId, applicationAccessClaims(tokens.tenantId, clientId, roles));
   context.log.info({ clientId, resource }, 'token issued to an application');

@@ -1,4 +1,4 @@
-/** OAuth 2.0 clients (RFC 6749 2): agents, the applications of tenant.yaml, and any client where it lists none. */
+/** OAuth 2.0 clients (RFC 6749 2): agents, readers of Domain Services, the applications of tenant.yaml, and any client where it lists none. */
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
@@ -15,6 +15,8 @@ export interface ApplicationOptions {
 
 export interface ApplicationsOptions {
   readonly agents: readonly { readonly clientId: string; readonly secret: string }[];
+  /** Readers of Domain Services' feed; none of them is anything else. */
+  readonly readers: readonly { readonly clientId: string; readonly secret: string }[];
   /** Undefined: any client id may be used to sign in by password, as a public client. */
   readonly applications: readonly ApplicationOptions[] | undefined;
 }
@@ -22,7 +24,7 @@ export interface ApplicationsOptions {
 export interface Application {
   readonly clientId: string;
   readonly displayName: string;
-  readonly kind: 'agent' | 'application';
+  readonly kind: 'agent' | 'application' | 'reader';
   /** Has a secret, and must show it. */
   readonly confidential: boolean;
   readonly redirectUris: readonly string[];
@@ -44,8 +46,9 @@ export class Applications {
   /** What an unknown or public client's secret is compared with. */
   readonly #nobody = randomBytes(32);
 
-  constructor({ agents, applications }: ApplicationsOptions) {
+  constructor({ agents, applications, readers }: ApplicationsOptions) {
     this.#anyClient = applications === undefined;
+    for (const { clientId, secret } of readers) this.#add(publicClient(clientId, 'reader'), secret);
     for (const { clientId, secret } of agents) {
       this.#add(publicClient(clientId, 'agent'), secret);
     }
@@ -74,6 +77,10 @@ export class Applications {
 
   isAgent(clientId: string): boolean {
     return this.#applications.get(clientId)?.kind === 'agent';
+  }
+
+  isReader(clientId: string): boolean {
+    return this.#applications.get(clientId)?.kind === 'reader';
   }
 
   /** Client ids. */

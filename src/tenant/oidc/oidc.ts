@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Provider } from 'oidc-provider';
 import { issuerOf, type TenantContext } from '../context.js';
 import type { SignIn } from '../sign-in/types.js';
-import { type AgentTokenResult, createAccessTokens, verifyAgentToken } from './access-tokens.js';
+import { type AgentTokenResult, createAccessTokens, verifyAgentToken, verifyReaderToken } from './access-tokens.js';
 import { Accounts } from './accounts.js';
 import { Applications, type ApplicationsOptions } from './applications.js';
 import type { AccessTokens } from './caller.js';
@@ -33,6 +33,8 @@ export interface Oidc {
   readonly accessTokens: AccessTokens;
   /** An agent's token, of an agent that still stands in the configuration. */
   verifyAgentToken(token: string): Promise<AgentTokenResult>;
+  /** The same of a reader of Domain Services' feed. */
+  verifyReaderToken(token: string): Promise<AgentTokenResult>;
   /** Once the server listens. Another one when the keys have changed. */
   readonly provider: () => Provider;
   register(server: FastifyInstance): void;
@@ -70,6 +72,10 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
       const checked = await verifyAgentToken(accessTokens, token);
       // Its token outlives an agent that was taken out of the configuration.
       return checked.ok && !applications.isAgent(checked.clientId) ? { ok: false, reason: 'invalid' } : checked;
+    },
+    async verifyReaderToken(token) {
+      const checked = await verifyReaderToken(accessTokens, token);
+      return checked.ok && !applications.isReader(checked.clientId) ? { ok: false, reason: 'invalid' } : checked;
     },
     provider,
     register(server) {

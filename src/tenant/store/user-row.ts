@@ -1,6 +1,7 @@
-/** A user's row, as both databases have it: columns, values going in, and what sign-in reads out. */
+/** A user's row, as both databases have it: columns, values going in, and what is read out. */
 
 import { randomUUID } from 'node:crypto';
+import { sidToText } from '../../protocol/dtyp/sid.js';
 import type { LookUp } from './look-up.js';
 import type { SignInUser, UserAttributes } from './store.js';
 import type { CredentialOrigin } from './tables.js';
@@ -108,4 +109,15 @@ export function toSignInUser(row: SignInRow): SignInUser {
     passwordOrigin: salt === null ? undefined : row.origin,
     passwordChanged: salt === null ? undefined : new Date(row.changed_at),
   };
+}
+
+/** Bytes came as they are over the provisioning wire: what is no SID is none. */
+export function sidOf(bytes: Uint8Array | null): string | null {
+  if (bytes === null) return null;
+  try {
+    return sidToText(bytes);
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
 }

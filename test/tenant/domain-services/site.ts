@@ -10,6 +10,13 @@ import {
   supplementalPlaintext,
 } from '#src/provisioning/ad-auth-info.js';
 import { createProvisioningClient, type ProvisioningClient } from '#src/provisioning/client.js';
+import {
+  DOMAIN_SERVICES_FEED_PATH,
+  DOMAIN_SERVICES_SCOPE,
+  type FeedChange,
+  type FeedPage,
+  feedPageSchema,
+} from '#src/provisioning/domain-services-feed.js';
 import type { SyncCredentialsChangeItem } from '#src/provisioning/types.js';
 import { createAuditLog } from '#src/tenant/audit/audit-log.js';
 import { DomainServices } from '#src/tenant/domain-services/service.js';
@@ -74,3 +81,52 @@ export const storedOf = async ({ database }: TenantStore, anchor: string) =>
       .where('source_anchor', '=', anchor)
       .executeTakeFirst(),
   );
+
+export const READER = { clientId: 'managed-domain', secret: 'of the managed domain alone' } as const;
+/** For startTestTenant(). */
+export const withReader = {
+  config: { domainServices: { clients: [{ clientId: READER.clientId, clientSecret: { env: 'READER_SECRET' } }] } },
+  env: { READER_SECRET: READER.secret },
+};
+
+export async function readerToken(tenant: TestTenant, form: Readonly<Record<string, string>> = {}): Promise<string> {
+  const { json, status } = await tenant.token({
+    grant_type: 'client_credentials',
+    client_id: READER.clientId,
+    client_secret: READER.secret,
+    scope: DOMAIN_SERVICES_SCOPE,
+    ...form,
+  });
+  if (status !== 200) throw new Error(JSON.stringify(json));
+  return json.access_token;
+}
+
+/** A reader over HTTPS. */
+export async function readerOf(tenant: TestTenant) {
+  const token = await readerToken(tenant);
+  const get = (query: Readonly<Record<string, string | number>> = {}) => {
+    const options = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) options.set(name, String(value));
+    return tenant.get(`${DOMAIN_SERVICES_FEED_PATH}?${options}`, { headers: { authorization: `Bearer ${token}` } });
+  };
+  const page = async (query: Readonly<Record<string, string | number>> = {}): Promise<FeedPage> => {
+    const { status, json, text } = await get(query);
+    if (status !== 200) throw new Error(`${status} ${text}`);
+    // Every answer, against the contract, to the letter.
+    return feedPageSchema.parse(json);
+  };
+  /** All pages behind the cookie. */
+  const all = async (cookie?: string, limit = 500) => {
+    const value: FeedChange[] = [];
+    let next: FeedPage | undefined;
+    let pages = 0;
+    do {
+      const place: string | undefined = next?.cookie ?? cookie;
+      next = await page({ limit, ...(place === undefined ? {} : { cookie: place }) });
+      value.push(...next.value);
+      pages++;
+    } while (next.more);
+    return { value, cookie: next.cookie, pages };
+  };
+  return { get, page, all, token };
+}

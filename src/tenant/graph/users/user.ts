@@ -1,8 +1,8 @@
 /** Graph's user: the properties that the tenant keeps, and what they are read from. */
 
 import type { Selectable } from 'kysely';
-import { sidToText } from '../../../protocol/dtyp/sid.js';
 import type { UsersTable } from '../../store/tables.js';
+import { sidOf } from '../../store/user-row.js';
 import { iso, isoOrNull } from '../odata/page.js';
 import { flag, flagOrNull, guid, Resource, text, textOrNull, time, timeOrNull } from '../odata/resource.js';
 
@@ -48,14 +48,3 @@ export const user = new Resource<UserRow>('user', {
     onSelect: true,
   },
 });
-
-/** Bytes came as they are over the provisioning wire: what is no SID is none. */
-function sidOf(bytes: Uint8Array | null): string | null {
-  if (bytes === null) return null;
-  try {
-    return sidToText(bytes);
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
-}
