@@ -38,6 +38,14 @@ export interface AgentRun extends CommandRun {
   readonly error: { readonly code: string; readonly message: string } | undefined;
 }
 
+export interface RunningCommand {
+  readonly pid: number;
+  /** Lines of its standard error; it grows. */
+  readonly log: string[];
+  /** SIGTERM, and the end. */
+  stop(): Promise<void>;
+}
+
 export interface DirectoryOptions {
   /** A domain controller of the test's own. */
   readonly dc?: { readonly facts: DcFacts; special(kind: string): DcUser };
@@ -55,6 +63,13 @@ export interface DirectoryOptions {
   readonly file?: Readonly<Record<string, unknown>>;
 }
 
+export interface TenantOptions {
+  /** More keys of tenant.yaml. */
+  readonly tenant?: Readonly<Record<string, unknown>>;
+  /** More of the tenant's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A directory with a running tenant, and agents with one state between them. */
 export class Site {
   /** Inside the domain controller's, so that it goes with it should this process be killed. */
@@ -62,15 +77,18 @@ export class Site {
   readonly tenantState = join(this.directory, 'tenant-state');
   readonly agentState = join(this.directory, 'agent-state');
   readonly logs = join(this.directory, 'logs');
+  /** TMPDIR of the commands. */
+  readonly temporary = join(this.directory, 'tmp');
+  readonly tenantConfig = join(this.directory, 'tenant.yaml');
   readonly #children = new Set<ChildProcess>();
-  #tenant: { readonly url: string; readonly tokenUrl: string; readonly ca: string } | undefined;
+  #tenant: { readonly url: string; readonly tokenUrl: string; readonly ca: string; readonly pid: number } | undefined;
   #http: HttpAgent | undefined;
 
   /** `domains`: of the tenant, besides the domain that all tests share. */
-  static async start(domains: readonly string[] = []): Promise<Site> {
+  static async start(domains: readonly string[] = [], options: TenantOptions = {}): Promise<Site> {
     const site = new Site();
     try {
-      await site.#startTenant([facts().dnsDomain, ...domains]);
+      await site.#startTenant([facts().dnsDomain, ...domains], options);
       return site;
     } catch (error) {
       await site.stop();
@@ -78,11 +96,10 @@ export class Site {
     }
   }
 
-  async #startTenant(domains: readonly string[]): Promise<void> {
-    mkdirSync(this.logs);
-    const config = join(this.directory, 'tenant.yaml');
+  async #startTenant(domains: readonly string[], { tenant = {}, env = {} }: TenantOptions): Promise<void> {
+    for (const directory of [this.logs, this.temporary]) mkdirSync(directory);
     writeFileSync(
-      config,
+      this.tenantConfig,
       stringify({
         stateDir: './tenant-state',
         listen: { host: '127.0.0.1', port: 0 },
@@ -92,17 +109,18 @@ export class Site {
         agents: [{ clientId: 'agent-1', clientSecret: { env: 'PHSYNC_AGENT_SECRET' } }],
         // All people of the tests sign in from one address.
         rateLimit: { token: 1_000_000 },
+        ...tenant,
       }),
     );
-    const child = this.#spawn(['tenant', '--config', config, '--json'], 'tenant.log', {});
+    const child = this.#spawn(['tenant', '--config', this.tenantConfig, '--json'], 'tenant.log', env);
     const [line] = (await Promise.race([
       once(createInterface({ input: child.stdout! }), 'line'),
       once(child, 'close').then(([code]) => {
-        throw new Error(`the tenant ended with ${code}: ${this.#log('tenant.log')}`);
+        throw new Error(`the tenant ended with ${code}: ${this.log('tenant.log')}`);
       }),
     ])) as [string];
     const { url, tokenUrl, ca } = JSON.parse(line) as { url: string; tokenUrl: string; ca: string };
-    this.#tenant = { url, tokenUrl, ca };
+    this.#tenant = { url, tokenUrl, ca, pid: child.pid! };
     this.#http = new HttpAgent({ connect: { ca: readFileSync(ca, 'utf8') }, connections: 32 });
   }
 
@@ -114,7 +132,7 @@ export class Site {
   ): ChildProcess {
     // The child ends with us, also when a test run is killed.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...before, process.execPath, main, ...args], {
-      env: { ...process.env, ...secrets, ...env },
+      env: { ...process.env, TMPDIR: this.temporary, ...secrets, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#children.add(child);
@@ -123,10 +141,13 @@ export class Site {
     return child;
   }
 
-  #log = (name: string): string => readFileSync(join(this.logs, name), 'utf8');
+  /** What a command said on standard error so far, e.g. `agent.log`. */
+  log(name: string): string {
+    return readFileSync(join(this.logs, name), 'utf8');
+  }
 
   /** Where the tenant is, and what it trusts. */
-  get tenant(): { readonly url: string; readonly tokenUrl: string; readonly ca: string } {
+  get tenant(): { readonly url: string; readonly tokenUrl: string; readonly ca: string; readonly pid: number } {
     return this.#tenant!;
   }
 
@@ -209,24 +230,36 @@ export class Site {
   }
 
   /** `phsync agent`, which stays up; resolves after its first cycle. */
-  async agentRunning(
+  agentRunning(env: Readonly<Record<string, string>> = {}, options: DirectoryOptions = {}): Promise<RunningCommand> {
+    return this.running(['agent', '--config', this.agentConfig(options)], /"msg":"cycle (done|failed)/, env);
+  }
+
+  /** A command that stays up; resolves at the first line of its log that is `ready`. */
+  async running(
+    args: readonly string[],
+    ready: RegExp,
     env: Readonly<Record<string, string>> = {},
-    options: DirectoryOptions = {},
-  ): Promise<{ pid: number; log: string[] }> {
-    const child = this.#spawn(['agent', '--config', this.agentConfig(options)], 'agent.log', env);
+  ): Promise<RunningCommand> {
+    const [name] = args;
+    const child = this.#spawn(args, `${name}.log`, env);
+    const closed = once(child, 'close');
     const log: string[] = [];
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no cycle within the time: ${log.join('\n')}`)), RUN_TIMEOUT);
-      child.once('close', (code) => reject(new Error(`the agent ended with ${code}: ${log.join('\n')}`)));
+      const timer = setTimeout(() => reject(new Error(`not ready within the time: ${log.join('\n')}`)), RUN_TIMEOUT);
+      child.once('close', (code) => reject(new Error(`${name} ended with ${code}: ${log.join('\n')}`)));
       createInterface({ input: child.stderr! }).on('line', (line) => {
         log.push(line);
-        if (/"msg":"cycle (done|failed)/.test(line)) {
+        if (ready.test(line)) {
           clearTimeout(timer);
           resolve();
         }
       });
     });
-    return { pid: child.pid!, log };
+    const stop = async () => {
+      child.kill('SIGTERM');
+      await closed;
+    };
+    return { pid: child.pid!, log, stop };
   }
 
   /**
