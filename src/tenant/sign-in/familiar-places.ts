@@ -5,8 +5,6 @@ import type { TenantDatabase } from '../store/database.js';
 import type { Find, LookUp } from '../store/look-up.js';
 import type { KeyedDigests } from './digests.js';
 
-/** A place that was not used for so long is a strange one again. */
-const FORGOTTEN_AFTER = 90 * 24 * 60 * 60 * 1000;
 const NOTED_AGAIN_AFTER = 24 * 60 * 60 * 1000;
 /** No user has this id. */
 const NOBODY = 0;
@@ -106,14 +104,5 @@ export class FamiliarPlaces {
         .onConflict((conflict) => conflict.columns(['user_id', 'place_digest']).doUpdateSet({ last_used: now }))
         .execute();
     });
-  }
-
-  /** Drops places that nobody has come from for 90 days. @returns how many. */
-  async purge(): Promise<number> {
-    const before = this.#now().getTime() - FORGOTTEN_AFTER;
-    const { numDeletedRows } = await this.#database.run((queries) =>
-      queries.deleteFrom('familiar_places').where('last_used', '<', before).executeTakeFirstOrThrow(),
-    );
-    return Number(numDeletedRows);
   }
 }

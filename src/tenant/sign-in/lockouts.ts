@@ -41,8 +41,6 @@ const COUNT: LookUp<[Buffer, number], object> = {
 const BATCH = 256;
 /** Another transaction was in the way: once more, so often. */
 const TRIES = 4;
-/** A count that was not touched for so long is forgotten. */
-const FORGOTTEN_AFTER = 24 * 60 * 60 * 1000;
 
 const idOf = ({ name, familiar }: LockoutKey) => `${name.toString('latin1')}${familiar ? 1 : 0}`;
 const idOfRow = ({ name_digest, familiar }: Row) => `${Buffer.from(name_digest).toString('latin1')}${familiar}`;
@@ -114,19 +112,6 @@ export class Lockouts {
   /** A new password: nothing that was tried on the old one stands against it. */
   async reset(queries: Queries, name: Buffer): Promise<void> {
     await forget(queries, name, this.#options.now());
-  }
-
-  /** Drops counts that are a day old and lock nobody. @returns how many. */
-  async purge(): Promise<number> {
-    const before = this.#options.now().getTime() - FORGOTTEN_AFTER;
-    const { numDeletedRows } = await this.#database.run((queries) =>
-      queries
-        .deleteFrom('lockouts')
-        .where('updated_at', '<', before)
-        .where('locked_until', '<', before)
-        .executeTakeFirstOrThrow(),
-    );
-    return Number(numDeletedRows);
   }
 
   /** When nothing is left to decide. */

@@ -11,6 +11,8 @@ const INTERVAL = 250;
 const BATCH = 300;
 /** While the database cannot be written to; beyond that the oldest are lost, and the count of them is told. */
 const MOST_WAITING = 50_000;
+/** Of familiar places that the database refuses, which may be for what they are or for what it is. */
+const TRIES = 5;
 /** Of what clients send: their id, the correlation id. */
 const MAX_TEXT = 256;
 
@@ -35,6 +37,8 @@ export class SignInLog {
   #entries: (SignInEntry & { readonly at: number })[] = [];
   #familiar: { readonly userId: number; readonly address: string }[] = [];
   #lost = 0;
+  /** How often in a row the database refused the first familiar places. */
+  #refused = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(database: TenantDatabase, places: FamiliarPlaces, now: () => Date, log: Logger) {
@@ -79,12 +83,29 @@ export class SignInLog {
         const written = new Set(entries);
         this.#entries = this.#entries.filter((entry) => !written.has(entry));
       }
-      while (this.#familiar.length > 0) await this.#places.remember(this.#familiar.splice(0, BATCH));
+      await this.#rememberAll();
       if (this.#lost > 0) this.#log.error({ lost: this.#lost }, 'entries of the sign-in log were lost');
       this.#lost = 0;
     } catch (err) {
       // Busy, or away: its turn comes again.
       this.#log.warn({ err, waiting: this.#entries.length }, 'sign-in log not written; tried again');
+    }
+  }
+
+  /** A familiar place decides whom a lockout keeps out: it waits for a database that is away, and for one that refuses it a few times. */
+  async #rememberAll(): Promise<void> {
+    while (this.#familiar.length > 0) {
+      const places = this.#familiar.slice(0, BATCH);
+      try {
+        await this.#places.remember(places);
+        this.#refused = 0;
+      } catch (err) {
+        if (!(err instanceof PhsyncError) || err.code !== 'store-failed' || ++this.#refused < TRIES) throw err;
+        this.#refused = 0;
+        this.#log.error({ err, lost: places.length }, 'familiar places refused by the database');
+      }
+      // What was pushed meanwhile stands behind.
+      this.#familiar.splice(0, places.length);
     }
   }
 

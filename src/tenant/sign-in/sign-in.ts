@@ -28,9 +28,6 @@ const HIGH_RISK: LookUp<[number], object> = {
     AND risk_level = 'high' AND risk_state IN ('atRisk', 'confirmedCompromised')`,
 };
 
-/** Old rows are looked for so often. */
-const PURGE_INTERVAL = 10 * 60 * 1000;
-
 export interface SignInDependencies {
   readonly store: TenantStore;
   /** Its micro-batches are what many sign-ins at once are fast by. */
@@ -63,8 +60,6 @@ export interface SignInService extends SignIn {
   readonly realms: Realms;
   /** For sign-ins without password: a session's, a refresh token's. */
   readonly log: SignInLog;
-  /** Drops old counts and places; done every ten minutes as well. */
-  purge(): Promise<void>;
   /** Writes what is left of the log. Before the store closes. */
   close(): Promise<void>;
 }
@@ -152,21 +147,12 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
     record({ ...renewal, user: { objectId, userPrincipalName: row.user_principal_name }, flow: 'refresh', familiar });
   }
 
-  const purge = async () => {
-    await lockouts.purge();
-    await places.purge();
-  };
-  const purging = setInterval(() => {
-    purge().catch((err) => log.warn({ err }, 'old counts of failed sign-ins not dropped'));
-  }, PURGE_INTERVAL).unref();
-
   return {
     passwords,
     lockouts,
     digests,
     realms,
     log: signInLog,
-    purge,
     async realm(userPrincipalName) {
       const realm = await realms.of(userPrincipalName);
       return realm.type === 'managed' ? { type: 'managed' } : { type: 'federated', url: realm.url };
@@ -208,7 +194,6 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
       background.add(work);
     },
     async close() {
-      clearInterval(purging);
       await lockouts.settled();
       await Promise.all(background);
       await signInLog.close();

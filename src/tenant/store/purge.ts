@@ -1,12 +1,13 @@
 /** Drops rows whose time is over, a few at a time, so that sign-in and synchronization go on beside it. */
 
 import { setImmediate as breathe } from 'node:timers/promises';
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { newestSynchronized } from './credential-history.js';
 import type { Queries, TenantDatabase } from './database.js';
 import type { Tables } from './tables.js';
 
 const DAY = 24 * 60 * 60 * 1000;
-/** Of `pg_try_advisory_lock`. */
+/** Of `pg_try_advisory_xact_lock`. */
 const PURGE_LOCK = 0x706873796e65;
 /** A statement of so many rows takes SQLite, which can do nothing else meanwhile, a few milliseconds. */
 const ROWS = 500;
@@ -16,6 +17,8 @@ const USERS = 1000;
 const HISTORY = 24;
 /** Smart lockout forgets a count that was not touched for so long. */
 const LOCKOUT_DAYS = 1;
+/** A place that was not used for so long is a strange one again. */
+const PLACE_DAYS = 90;
 
 /** Days, as tenant.yaml has them. */
 export interface Retention {
@@ -30,6 +33,7 @@ export interface Purged {
   readonly signIns: number;
   readonly auditEvents: number;
   readonly lockouts: number;
+  readonly familiarPlaces: number;
   readonly oidcPayloads: number;
   readonly history: number;
 }
@@ -45,22 +49,25 @@ export interface PurgeOptions {
  * One whole purge; undefined where another process is at it (on PostgreSQL; SQLite's processes share a machine, and the
  * second finds nothing left to do). @throws PhsyncError `store-busy` or `store-failed`; what was dropped stays dropped.
  */
-export function purge(database: TenantDatabase, options: PurgeOptions): Promise<Purged | undefined> {
+export async function purge(database: TenantDatabase, options: PurgeOptions): Promise<Purged | undefined> {
   if (database.dialect === 'sqlite') return purgeAll((work) => database.run(work), options);
-  // The lock belongs to a connection, so the work is done on that one: a pool may have no second.
-  return database.run((queries) =>
-    queries.connection().execute(async (one) => {
-      const { rows } = await sql<{ locked: boolean }>`SELECT pg_try_advisory_lock(${PURGE_LOCK}) AS locked`.execute(
-        one,
-      );
-      if (rows[0]?.locked !== true) return undefined;
-      try {
-        return await purgeAll((work) => work(one), options);
-      } finally {
-        await sql`SELECT pg_advisory_unlock(${PURGE_LOCK})`.execute(one);
-      }
-    }),
-  );
+  try {
+    return await purgeAll((work) => database.transaction((queries) => locked(queries, work)), options);
+  } catch (error) {
+    if (error instanceof AnotherIsAtIt) return undefined;
+    throw error;
+  }
+}
+
+class AnotherIsAtIt extends Error {
+  override readonly name = 'AnotherIsAtIt';
+}
+
+/** The lock is a statement's, not the purge's: between two of them the connection is the pool's, which may have no second. */
+async function locked<T>(queries: Queries, work: (queries: Queries) => Promise<T>): Promise<T> {
+  const { rows } = await sql<{ got: boolean }>`SELECT pg_try_advisory_xact_lock(${PURGE_LOCK}) AS got`.execute(queries);
+  if (rows[0]?.got !== true) throw new AnotherIsAtIt();
+  return work(queries);
 }
 
 type Run = <T>(work: (queries: Queries) => Promise<T>) => Promise<T>;
@@ -89,13 +96,17 @@ async function purgeAll(run: Run, { retention, now, signal }: PurgeOptions): Pro
     ),
     signIns: await repeat((db) => dropOldest('sign_ins', 'at', before(retention.signIns), db)),
     auditEvents: await repeat((db) => dropOldest('audit_events', 'at', before(retention.audit), db)),
-    lockouts: await repeat((db) =>
-      rowsOf(
-        sql`DELETE FROM lockouts WHERE updated_at < ${before(LOCKOUT_DAYS)} AND (name_digest, familiar) IN
-        (SELECT name_digest, familiar FROM lockouts WHERE updated_at < ${before(LOCKOUT_DAYS)} LIMIT ${ROWS})`,
+    lockouts: await repeat((db) => {
+      const over = sql`updated_at < ${before(LOCKOUT_DAYS)} AND locked_until < ${now.getTime()}`;
+      return rowsOf(
+        sql`DELETE FROM lockouts WHERE ${over} AND (name_digest, familiar) IN
+        (SELECT name_digest, familiar FROM lockouts WHERE ${over} LIMIT ${ROWS})`,
         db,
-      ),
-    ),
+      );
+    }),
+    familiarPlaces: await bySlices('familiar_places', { run, signal }, (slice) => {
+      return sql`DELETE FROM familiar_places WHERE ${slice} AND last_used < ${before(PLACE_DAYS)}`;
+    }),
     oidcPayloads: await repeat((db) =>
       rowsOf(
         sql`DELETE FROM oidc_payloads WHERE expires_at < ${now.getTime()} AND (model, id_digest) IN
@@ -118,26 +129,35 @@ const dropOldest = (table: 'sign_ins' | 'audit_events', column: string, before: 
     queries,
   );
 
-/** All but the last entries of each user, by slices of the users' numbers. */
+/** All but the last entries of each user, and the newest of all that came from on premises: that tells when one last came. */
 async function purgeHistory(run: Run, signal: AbortSignal | undefined): Promise<number> {
+  const newest = await run(newestSynchronized);
+  return bySlices(
+    'credential_history',
+    { run, signal },
+    (slice) => sql`DELETE FROM credential_history WHERE id IN (SELECT id FROM (
+      SELECT id, row_number() OVER (PARTITION BY user_id ORDER BY id DESC) AS place
+      FROM credential_history WHERE ${slice}) AS numbered
+      WHERE place > ${HISTORY} AND id <> ${newest?.id ?? 0})`,
+  );
+}
+
+/** By slices of the users' numbers, for a table that has no index of what is asked. `statement` takes the slice as its condition. */
+async function bySlices(
+  table: 'credential_history' | 'familiar_places',
+  { run, signal }: { readonly run: Run; readonly signal: AbortSignal | undefined },
+  statement: (slice: RawBuilder<unknown>) => RawBuilder<unknown>,
+): Promise<number> {
   const range = await run((db) =>
     db
-      .selectFrom('credential_history')
+      .selectFrom(table)
       .select(({ fn }) => [fn.min('user_id').as('first'), fn.max('user_id').as('last')])
       .executeTakeFirst(),
   );
   let dropped = 0;
   const [first, last] = [Number(range?.first ?? 0), Number(range?.last ?? -1)];
   for (let from = first; from <= last && !signal?.aborted; from += USERS) {
-    dropped += await run((db) =>
-      rowsOf(
-        sql`DELETE FROM credential_history WHERE id IN (SELECT id FROM (
-          SELECT id, row_number() OVER (PARTITION BY user_id ORDER BY id DESC) AS place
-          FROM credential_history WHERE user_id >= ${from} AND user_id < ${from + USERS}) AS numbered
-          WHERE place > ${HISTORY})`,
-        db,
-      ),
-    );
+    dropped += await run((db) => rowsOf(statement(sql`user_id >= ${from} AND user_id < ${from + USERS}`), db));
     await breathe();
   }
   return dropped;

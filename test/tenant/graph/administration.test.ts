@@ -5,6 +5,8 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { createProvisioningClient } from '#src/provisioning/client.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import { synchronizationFlags } from '#src/tenant/graph/organization/synchronization-features.js';
+import { purge } from '#src/tenant/store/purge.js';
+import { CredentialOrigin } from '#src/tenant/store/tables.js';
 import { setFeatures } from '../features.js';
 import { AGENT } from '../harness.js';
 import {
@@ -626,6 +628,10 @@ function logs(tenant: Tenant) {
 
 function organization(tenant: Tenant) {
   const admin = () => tenant().application(['Organization.ReadWrite.All']);
+  const lastSync = async () => {
+    const call = admin().api(`/organization/${tenant().tenantId}`).select('onPremisesLastPasswordSyncDateTime');
+    return (await call.get()).onPremisesLastPasswordSyncDateTime;
+  };
 
   it('has its name and its domains', async () => {
     const { value } = await admin().api('/organization').get();
@@ -640,11 +646,41 @@ function organization(tenant: Tenant) {
       'phs.test',
       'second.test',
     ]);
-    const one = await admin()
-      .api(`/organization/${tenant().tenantId}`)
-      .select('onPremisesLastPasswordSyncDateTime')
-      .get();
-    expect(one).toHaveProperty('onPremisesLastPasswordSyncDateTime');
+    expect(await lastSync()).toBeNull();
+  });
+
+  it('has when a password last came from on premises, however often the cloud has changed some since', async () => {
+    const [user] = await provision(tenant(), [{ sourceAnchor: 'sync-1', userPrincipalName: 'synced@phs.test' }]);
+    const change = { sourceAnchor: 'sync-1', objectId: undefined, changeDate: new Date('2026-01-01T00:00:00Z') };
+    const before = Date.now();
+    await tenant().store.applyCredentials(
+      [
+        {
+          ...change,
+          ...{ salt: Buffer.alloc(10), hash: Buffer.alloc(32), iterations: 1000, forcePasswordChangeOnLogon: false },
+        },
+      ],
+      { disableExpiration: true, actor: 'agent-1' },
+    );
+    const at = Date.parse(await lastSync());
+    expect(at).toBeGreaterThanOrEqual(before - 1000);
+    const { database } = tenant().store;
+    await database.run(async (queries) => {
+      const row = await queries
+        .selectFrom('credential_history')
+        .selectAll()
+        .where('user_id', 'in', queries.selectFrom('users').select('id').where('object_id', '=', user!))
+        .executeTakeFirstOrThrow();
+      const { id: _, ...entry } = row;
+      const reset = { ...entry, origin: CredentialOrigin.reset, at: row.at + 60_000 };
+      await queries
+        .insertInto('credential_history')
+        .values(Array.from({ length: 300 }, () => reset))
+        .execute();
+    });
+    expect(Date.parse(await lastSync())).toBe(at);
+    await purge(database, { retention: { signIns: 30, audit: 30, deletedUsers: 30 }, now: new Date() });
+    expect(Date.parse(await lastSync())).toBe(at);
   });
 
   it('says what to do instead of switching synchronization off', async () => {

@@ -268,13 +268,13 @@ describeStores('smart lockout', (newSite) => {
       expect(Buffer.concat([row.name_digest, row.wrong]).toString('latin1')).not.toMatch(/ghost|parallel|spread/i);
     }
     site.clock.forward(6 * 60 * MINUTE);
-    await site.tenant.signInService.purge();
+    await site.purge();
     const count = async () =>
       (await site.tenant.store.database.run((queries) => queries.selectFrom('lockouts').select('failures').execute()))
         .length;
     expect(await count()).toBe(rows.length);
     site.clock.forward(24 * 60 * MINUTE);
-    await site.tenant.signInService.purge();
+    await site.purge();
     expect(await count()).toBe(0);
   });
 

@@ -210,18 +210,70 @@ describeStores('sign-in', (newSite) => {
     expect(await familiar('192.0.3.1', WRONG)).toBe(0);
     expect(await familiar('192.0.3.1', `${WRONG}2`)).toBe(0);
     site.clock.forward(80 * DAY);
-    await site.tenant.signInService.purge();
+    await site.purge();
     expect(await familiar('192.0.2.1')).toBe(1);
     site.clock.forward(80 * DAY);
-    await site.tenant.signInService.purge();
+    await site.purge();
     expect(await familiar('192.0.2.1', WRONG)).toBe(1);
     site.clock.forward(11 * DAY);
-    await site.tenant.signInService.purge();
+    await site.purge();
     expect(await familiar('192.0.2.1')).toBe(0);
     const rows = await site.tenant.store.database.run((queries) =>
       queries.selectFrom('familiar_places').select('place_digest').execute(),
     );
     for (const { place_digest } of rows) expect(place_digest).toHaveLength(16);
+  });
+
+  it('a familiar place that could not be written waits, and is given up after a few refusals only', async () => {
+    await site.addUser('wanderer');
+    const { id: userId } = await site.user('wanderer');
+    const store = await where.open({ now: site.clock.now });
+    const failures: PhsyncError[] = [];
+    const database: TenantDatabase = Object.create(store.database, {
+      transaction: {
+        value: (...work: Parameters<TenantDatabase['transaction']>) => {
+          const planted = failures.shift();
+          return planted === undefined ? store.database.transaction(...work) : Promise.reject(planted);
+        },
+      },
+    });
+    const places = new FamiliarPlaces(database, site.tenant.signInService.digests, site.clock.now);
+    const log = new SignInLog(database, places, site.clock.now, pino({ level: 'silent' }));
+    const count = async () =>
+      (
+        await store.database.run((queries) =>
+          queries.selectFrom('familiar_places').select('user_id').where('user_id', '=', userId).execute(),
+        )
+      ).length;
+    const fail = (code: 'store-busy' | 'store-failed', times: number) => {
+      for (let i = 0; i < times; i++) failures.push(new PhsyncError(code, 'planted'));
+    };
+    fail('store-busy', 7);
+    log.remember(userId, '203.0.113.1');
+    for (let i = 0; i < 7; i++) await log.flush();
+    expect(await count()).toBe(0);
+    await log.flush();
+    expect(await count()).toBe(1);
+
+    fail('store-failed', 4);
+    log.remember(userId, '203.0.114.1');
+    for (let i = 0; i < 5; i++) await log.flush();
+    expect(await count()).toBe(2);
+
+    fail('store-failed', 5);
+    log.remember(userId, '203.0.115.1');
+    for (let i = 0; i < 4; i++) await log.flush();
+    log.remember(userId, '203.0.116.1');
+    for (let i = 0; i < 6; i++) await log.flush();
+    expect(failures).toEqual([]);
+    await log.close();
+    await store.close();
+    // The fifth refusal took both, which came to it together.
+    expect(
+      await site.tenant.store.database.run((queries) =>
+        queries.selectFrom('familiar_places').select('user_id').where('user_id', '=', userId).execute(),
+      ),
+    ).toHaveLength(2);
   });
 
   it('what could not be written waits, and what can never be is not waited for', async () => {

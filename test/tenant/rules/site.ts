@@ -3,6 +3,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
+import { purge } from '#src/tenant/store/purge.js';
 import type { CredentialChange, CredentialOutcome, SignInUser, UserAttributes } from '#src/tenant/store/store.js';
 import type { Tables } from '#src/tenant/store/tables.js';
 import { setFeatures } from '../features.js';
@@ -164,6 +165,12 @@ export class RuleSite {
     const codes: number[] = [];
     for (let i = 0; i < times; i++) codes.push(await this.signIn(name, randomBytes(8).toString('hex'), address));
     return codes;
+  }
+
+  /** As the tenant does by the hour; logs are kept. */
+  async purge(): Promise<void> {
+    const retention = { signIns: 3650, audit: 3650, deletedUsers: 3650 };
+    await purge(this.tenant.store.database, { retention, now: this.clock.now() });
   }
 
   close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** `/organization`: the tenant itself. */
 
 import { z } from 'zod';
-import { CredentialOrigin } from '../../store/tables.js';
+import { newestSynchronized } from '../../store/credential-history.js';
 import { badRequest, notFound } from '../error.js';
 import { entityReply, isoOrNull } from '../odata/page.js';
 import { collectionOf, flagOrNull, guid, Resource, text, timeOrNull } from '../odata/resource.js';
@@ -11,9 +11,6 @@ import { type GraphCall, noContent, route } from '../route.js';
 const READ = ['Organization.Read.All', 'Organization.ReadWrite.All', 'Directory.Read.All', 'Directory.ReadWrite.All'];
 const read: Permissions = { delegated: ['User.Read', ...READ], application: READ };
 const write = both('Organization.ReadWrite.All');
-
-/** Of the newest changes of passwords, how many are looked at for the newest from on premises. */
-const HISTORY = 100;
 
 interface OrganizationRow {
   readonly tenantId: string;
@@ -115,12 +112,7 @@ function load({ services }: GraphCall<unknown>): Promise<OrganizationRow> {
   const { context, database } = services;
   return database.run(async (queries) => {
     const { display_name } = await queries.selectFrom('tenant').select('display_name').executeTakeFirstOrThrow();
-    const newest = await queries
-      .selectFrom('credential_history')
-      .select(['at', 'origin'])
-      .orderBy('id', 'desc')
-      .limit(HISTORY)
-      .execute();
+    const newest = await newestSynchronized(queries);
     const domains = await queries
       .selectFrom('domains')
       .select(['name', 'is_default', 'authentication_type'])
@@ -129,7 +121,7 @@ function load({ services }: GraphCall<unknown>): Promise<OrganizationRow> {
     return {
       tenantId: context.store.tenantId,
       displayName: display_name ?? context.displayName,
-      lastPasswordSync: newest.find(({ origin }) => origin === CredentialOrigin.onPremises)?.at ?? null,
+      lastPasswordSync: newest?.at ?? null,
       domains,
     };
   });
