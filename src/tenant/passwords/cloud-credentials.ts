@@ -51,6 +51,7 @@ export async function storeChanged(
   if (passwordChanged === undefined || passwordOrigin === undefined) return false;
   const at = how.at.getTime();
   const onPremises = changeDate?.getTime() ?? null;
+  const { salt, hash } = user.credential ?? {};
   const row = await queries
     .updateTable('credentials')
     .set({
@@ -59,17 +60,24 @@ export async function storeChanged(
       origin: CredentialOrigin.changed,
       changed_at: at,
       updated_at: at,
-      ...(onPremises === null
-        ? {}
-        : {
-            change_date: sql<number>`CASE WHEN change_date > ${onPremises} THEN change_date ELSE ${onPremises} END`,
-          }),
+      change_date:
+        onPremises === null
+          ? // Behind the former one, whose date has whole seconds: come late or again, that does not undo this one.
+            sql<number>`change_date + 1`
+          : sql<number>`CASE WHEN change_date > ${onPremises} THEN change_date ELSE ${onPremises} END`,
     })
     .where('user_id', '=', userId)
     .where(({ and, eb, or }) =>
       or([
-        // By the change and not by the digest: the same password may have come anew, under another salt.
-        and([eb('origin', '=', passwordOrigin), eb('changed_at', '=', passwordChanged.getTime())]),
+        // By the change and not by the digest: the same password may have come anew, under another salt. In the very second
+        // of this change, it may be one that is newer still: which of the two, the next synchronization tells.
+        and([
+          eb('origin', '=', passwordOrigin),
+          eb('changed_at', '=', passwordChanged.getTime()),
+          ...(onPremises === null || salt === undefined || hash === undefined
+            ? []
+            : [or([eb('changed_at', '<', onPremises), and([eb('salt', '=', salt), eb('hash', '=', hash)])])]),
+        ]),
         // What has come between came from on premises, and is older.
         ...(onPremises === null ? [] : [eb('change_date', 'is', null), eb('change_date', '<', onPremises)]),
       ]),

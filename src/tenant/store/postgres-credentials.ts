@@ -12,8 +12,9 @@ type Key = 'source_anchor' | 'object_id';
 /** What the statement reads of a table is as it was before. */
 const behindAnother = 'JOIN credentials former ON former.user_id = u.id AND former.change_date < stored.change_date';
 
-// The older-change rule lies in the statement, so that two agents cannot slip between a check and a write. A password
-// that was set in the cloud gives way to a newer change only: a full synchronization brings the former one again.
+// The older-change rule lies in the statement, so that two agents cannot slip between a check and a write. Of the same
+// second the later arrival counts: dates tell no more, and agents bring what is there. A password that an administrator
+// has reset (1) gives way to a newer change only: a full synchronization brings the former one again.
 // `stored` returns a row for each credential that was written; `known` says who was found.
 // $1 now, $2 actor, $3 keys, $4 salts, $5 iterations, $6 hashes, $7 change dates, $8 force change.
 const text = (key: Key, policy: keyof typeof policyChanges, { value, where } = policyChanges[policy]) => `
@@ -32,7 +33,7 @@ const text = (key: Key, policy: keyof typeof policyChanges, { value, where } = p
       salt = excluded.salt, iterations = excluded.iterations, hash = excluded.hash, change_date = excluded.change_date,
       force_change = excluded.force_change, origin = 0, changed_at = excluded.change_date, updated_at = excluded.updated_at
     WHERE c.change_date IS NULL OR excluded.change_date > c.change_date
-      OR (excluded.change_date = c.change_date AND c.origin = 0)
+      OR (excluded.change_date = c.change_date AND c.origin <> 1)
     RETURNING user_id, change_date, iterations, force_change),
   history AS (
     INSERT INTO credential_history (user_id, at, origin, change_date, iterations, force_change, actor)

@@ -56,14 +56,15 @@ const insertSql = `
   VALUES (?, ?, ?, ?, ?, ${attributeColumns.map(() => '?').join(', ')})
   ON CONFLICT (source_anchor) DO NOTHING`;
 
-// The older-change rule lies in the statement, so that two agents cannot slip between a check and a write. A password
-// that was set in the cloud gives way to a newer change only: a full synchronization brings the former one again.
+// The older-change rule lies in the statement, so that two agents cannot slip between a check and a write. Of the same
+// second the later arrival counts: dates tell no more, and agents bring what is there. A password that an administrator
+// has reset (1) gives way to a newer change only: a full synchronization brings the former one again.
 const unlessOlderSql = `
   ON CONFLICT (user_id) DO UPDATE SET
     salt = excluded.salt, iterations = excluded.iterations, hash = excluded.hash, change_date = excluded.change_date,
     force_change = excluded.force_change, origin = 0, changed_at = excluded.change_date, updated_at = excluded.updated_at
   WHERE credentials.change_date IS NULL OR excluded.change_date > credentials.change_date
-    OR (excluded.change_date = credentials.change_date AND credentials.origin = 0)
+    OR (excluded.change_date = credentials.change_date AND credentials.origin <> 1)
   RETURNING user_id`;
 const credentialSql = (column: string) => `
   INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)

@@ -358,6 +358,56 @@ describe('a password that was written back', () => {
     expect(await signIn(NEW)).toBe(400);
     expect(await signIn(newer.password)).toBe(200);
   });
+
+  /** Changed here while `meanwhile` happens, at the domain controller at `changedAt`. */
+  async function writeBack(old: string, changedAt: number | undefined, meanwhile = async () => {}): Promise<string> {
+    const agent = await WireAgent.make(tenant);
+    const polled = agent.poll();
+    await registered(1);
+    const changed = tenant.passwords.change({
+      user: (await tenant.store.findSignInUser('ann@phs.test'))!,
+      oldPassword: old,
+      newPassword: NEW,
+      clientId: 'app',
+      address: '192.0.2.7',
+      correlationId: '7f1f3bd4-43a6-4d9c-9d53-0c7ae2a7a4ff',
+    });
+    const { id } = (await polled).json;
+    await meanwhile();
+    await agent.result(id, { status: 'done', ...(changedAt === undefined ? {} : { changedAt }) });
+    return (await changed).status;
+  }
+  const afresh = () => tenant.store.database.run((queries) => queries.deleteFrom('credentials').execute());
+
+  it('gives way to one that is newer by less than a second, whose date is the same', async () => {
+    await afresh();
+    expect(await synchronize(before, at(10))).toEqual(['stored']);
+    expect(await writeBack(before.password, at(10).getTime() + 500)).toBe('changed');
+    expect(await signIn(NEW)).toBe(200);
+    expect(await synchronize(newer, at(10))).toEqual(['stored']);
+    expect(await signIn(newer.password)).toBe(200);
+    expect(await synchronize(stale, at(9))).toEqual(['olderChange']);
+  });
+
+  it('is not put over one of the same second that came before it could be stored', async () => {
+    await afresh();
+    expect(await synchronize(before, at(10))).toEqual(['stored']);
+    const meanwhile = async () => expect(await synchronize(newer, at(10))).toEqual(['stored']);
+    expect(await writeBack(before.password, at(10).getTime() + 500, meanwhile)).toBe('changed');
+    expect(await signIn(newer.password)).toBe(200);
+    // Was it the older of the two after all, the next synchronization says so.
+    expect(await synchronize(stale, at(10))).toEqual(['stored']);
+  });
+
+  it('is not undone by the former one, also where the domain controller does not say when it was changed', async () => {
+    await afresh();
+    expect(await synchronize(before, at(10))).toEqual(['stored']);
+    expect(await writeBack(before.password, undefined)).toBe('changed');
+    expect(await synchronize(before, at(10))).toEqual(['olderChange']);
+    expect(await signIn(NEW)).toBe(200);
+    expect(await synchronize(newer, at(11))).toEqual(['stored']);
+    expect(await signIn(newer.password)).toBe(200);
+  });
 });
 
 const registered = polls;
