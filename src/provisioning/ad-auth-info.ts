@@ -74,13 +74,15 @@ export type Unwrap = (
 
 /**
  * The recipient of a certificate: DER, or PEM. Its dates are not looked at: a blob is for whoever has the key.
- * @throws PhsyncError `ad-auth-info-certificate` for anything but a certificate with an RSA key of 2048 to 16,384 bits.
+ * @throws PhsyncError `ad-auth-info-certificate` for anything but a certificate with an RSA key of 2048 to 16,384 bits,
+ * a multiple of 8.
  */
 export function recipientOf(certificate: Uint8Array): Recipient {
   const { raw, publicKey } = readCertificate(certificate);
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = publicKey;
   const bits = details?.modulusLength ?? 0;
-  if (type !== 'rsa' || bits < MIN_RSA_BITS || bits > MAX_RSA_BITS) {
+  // Whole bytes only: the blob's sizes follow from the modulus.
+  if (type !== 'rsa' || bits < MIN_RSA_BITS || bits > MAX_RSA_BITS || bits % 8 !== 0) {
     throw new PhsyncError(
       'ad-auth-info-certificate',
       `Domain Services certificate: an RSA key of ${MIN_RSA_BITS} to ${MAX_RSA_BITS} bits expected, ` +

@@ -133,8 +133,13 @@ describe.each([2048, 3072, 4096])('RSA-%i', (bits) => {
 
 describe('recipientOf', () => {
   it('refuses RSA below 2048 bits, other keys, and what is no certificate', async () => {
-    const refused = [(await createCertificate(1024)).der, (await createCertificate('P-256')).der, randomBytes(300)];
-    const messages = ['not rsa of 1024', 'not ec', 'X.509 expected'];
+    const refused = [
+      (await createCertificate(1024)).der,
+      (await createCertificate(2052)).der,
+      (await createCertificate('P-256')).der,
+      randomBytes(300),
+    ];
+    const messages = ['not rsa of 1024', 'not rsa of 2052', 'not ec', 'X.509 expected'];
     for (const [i, der] of refused.entries()) {
       expect(() => recipientOf(der)).toThrow(messages[i]!);
       expect(await codeOf(() => recipientOf(der))).toBe('ad-auth-info-certificate');
