@@ -6,55 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <utility>
 #include <vector>
 
+#include "../crc32.h"
 #include "../orgid_batch.h"
 #include "../rid_des.h"
 #include "fuzz_plans.h"
+#include "fuzz_reference.h"
 
 using namespace phsync;
 
 namespace {
-
-using Bytes = std::vector<uint8_t>;
-
-Bytes take(FuzzedDataProvider& input, size_t size) {
-  Bytes bytes = input.ConsumeBytes<uint8_t>(size);
-  bytes.resize(size);
-  return bytes;
-}
-
-/// CRC-32 bit by bit, as IEEE 802.3 has it.
-uint32_t checksum(const uint8_t* data, size_t size) {
-  uint32_t crc = 0xffffffff;
-  for (size_t i = 0; i < size; i++) {
-    crc ^= data[i];
-    for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xedb88320 : 0);
-  }
-  return ~crc;
-}
-
-/// The 20 bytes behind an envelope's salt, RC4'd under MD5(session key, salt): opens and seals.
-Bytes rc4(const Bytes& session_key, const uint8_t* salt, const uint8_t* text) {
-  uint8_t key[16];
-  const HashJob job = {session_key.data(), session_key.size(), salt, 16, key, nullptr};
-  md5_batch(portable(), &job, 1);
-  uint8_t s[256];
-  for (int i = 0; i < 256; i++) s[i] = static_cast<uint8_t>(i);
-  for (int i = 0, j = 0; i < 256; i++) {
-    j = (j + s[i] + key[i % 16]) % 256;
-    std::swap(s[i], s[j]);
-  }
-  Bytes result(20);
-  for (int n = 0, i = 0, j = 0; n < 20; n++) {
-    i = (i + 1) % 256;
-    j = (j + s[i]) % 256;
-    std::swap(s[i], s[j]);
-    result[n] = text[n] ^ s[(s[i] + s[j]) % 256];
-  }
-  return result;
-}
 
 struct Item {
   Bytes envelope;
@@ -65,17 +27,12 @@ struct Item {
   Bytes digest;
 };
 
-uint32_t load32le(const uint8_t* p) {
-  return static_cast<uint32_t>(p[0]) | static_cast<uint32_t>(p[1]) << 8 | static_cast<uint32_t>(p[2]) << 16 |
-         static_cast<uint32_t>(p[3]) << 24;
-}
-
 void expect(Item& item, const std::vector<Bytes>& session_keys) {
   item.digest.assign(kDigestSize, 0);
   item.status = item.status_in == kStatusLength ? kStatusLength : item.rid == 0 ? kStatusRid : kStatusChecksum;
   if (item.status != kStatusChecksum) return;
   for (const Bytes& session_key : session_keys) {
-    const Bytes plain = rc4(session_key, item.envelope.data(), item.envelope.data() + 16);
+    const Bytes plain = rc4(session_key, item.envelope.data(), item.envelope.data() + 16, 20);
     if (load32le(plain.data()) != checksum(plain.data() + 4, 16)) continue;
     uint8_t nt_hash[kNtHashSize];
     RidKeys scratch[kRidLanes];
@@ -103,7 +60,7 @@ Item make_item(FuzzedDataProvider& input, const std::vector<Bytes>& session_keys
     uint8_t* plain = item.envelope.data() + 16;
     const uint32_t sum = checksum(plain + 4, 16);
     for (size_t i = 0; i < 4; i++) plain[i] = static_cast<uint8_t>(sum >> 8 * i);
-    const Bytes sealed = rc4(key, item.envelope.data(), plain);
+    const Bytes sealed = rc4(key, item.envelope.data(), plain, 20);
     memcpy(plain, sealed.data(), sealed.size());
     if (kind >= 160) item.envelope[input.ConsumeIntegralInRange<size_t>(0, kEnvelopeSize - 1)] ^= 1 << kind % 8;
   }

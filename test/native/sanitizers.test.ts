@@ -61,7 +61,7 @@ describe.skipIf(inside || lacking !== undefined)(`the sanitizers${why}`, () => {
     for (const kernel of supported) expect(stdout).toContain(`ran: ${kernel}`);
   });
 
-  it.each(['envelopes', 'batches'])(
+  it.each(['envelopes', 'openings', 'batches'])(
     'have nothing to say about 20,000 inputs of %s',
     {
       timeout: 5 * MINUTES,
