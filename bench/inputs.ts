@@ -99,9 +99,14 @@ function desEncrypt(key: Buffer, block: Uint8Array): Buffer {
 function seal(ntHash: Uint8Array, rid: number, sessionKey: Uint8Array, salt: Uint8Array): Uint8Array {
   const [first, second] = ridKeys(rid);
   const inner = Buffer.concat([desEncrypt(first, ntHash.subarray(0, 8)), desEncrypt(second, ntHash.subarray(8))]);
-  const body = Buffer.alloc(20);
-  body.writeUInt32LE(crc32(inner));
-  inner.copy(body, 4);
+  return sealData(inner, sessionKey, salt);
+}
+
+/** An ENCRYPTED_PAYLOAD of any data. */
+export function sealData(data: Uint8Array, sessionKey: Uint8Array, salt: Uint8Array): Uint8Array {
+  const body = Buffer.alloc(4 + data.length);
+  body.writeUInt32LE(crc32(data));
+  body.set(data, 4);
   const rc4 = new Rc4(createHash('md5').update(sessionKey).update(salt).digest());
   rc4.process(body);
   return Buffer.concat([salt, body]);

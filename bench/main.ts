@@ -13,6 +13,7 @@ const suites: Readonly<Record<string, () => Promise<(options: SuiteOptions) => P
   pool: async () => (await import('./suites/pool.js')).pool,
   fallback: async () => (await import('./suites/fallback.js')).fallback,
   leaks: async () => (await import('./suites/leaks.js')).leaks,
+  legacy: async () => (await import('./suites/legacy.js')).legacy,
   wire: async () => (await import('./suites/wire.js')).wire,
   pipeline: async () => (await import('./suites/pipeline.js')).pipeline,
   'sign-in': async () => (await import('./suites/sign-in.js')).signIn,

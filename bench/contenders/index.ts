@@ -7,12 +7,13 @@ import type { Contender } from './contender.js';
  * `pool:<threads>`, `fallback:<threads>`, `open:<threads>`, `open-fallback:<threads>`, `processes:<n>`: batches.
  * `wire:<message>-<write or read>`, `json:…`: messages with `jobs` users.
  * `leaks:known`, `leaks:tenth`: leaked pairs on a tenant of 50,000 users.
+ * `seal:<backend>:<bits>`, `unseal:<bits>`, `openssl-seal:<bits>`, `openssl-unseal:<bits>`: Domain Services credentials.
  * `verify`, `derive`, `pbkdf2`, `pbkdf2Sync`: single calls by `jobs` clients at once.
  *
  * @throws RangeError for any other name.
  */
 export async function contender(name: string, jobs: number): Promise<Contender> {
-  const [kind, detail = ''] = name.split(':');
+  const [kind, detail = '', more] = name.split(':');
   switch (kind) {
     case 'native':
       return (await import('./native.js')).native(detail, jobs);
@@ -38,6 +39,14 @@ export async function contender(name: string, jobs: number): Promise<Contender> 
       return (await import('./wire.js')).json(detail, jobs);
     case 'leaks':
       return (await import('./leaks.js')).leaks(detail, jobs);
+    case 'seal':
+      return (await import('./legacy.js')).seal(detail as 'native' | 'fallback', Number(more), jobs);
+    case 'unseal':
+      return (await import('./legacy.js')).open(Number(detail), jobs);
+    case 'openssl-seal':
+      return (await import('./legacy.js')).sealByOpenssl(Number(detail), jobs);
+    case 'openssl-unseal':
+      return (await import('./legacy.js')).openByOpenssl(Number(detail), jobs);
     case 'verify':
       return (await import('./calls.js')).verifyCalls(jobs);
     case 'derive':

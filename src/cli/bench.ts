@@ -124,7 +124,7 @@ export function command(): Command {
     .description('measure the hasher and the pipeline beside their contenders (source checkout only)')
     .argument(
       '[suite]',
-      'kernel, envelope, latency, pool, fallback, wire, leaks, pipeline, tenant-store or drsr; all but drsr, and kept, when left out',
+      'kernel, envelope, latency, pool, fallback, legacy, wire, leaks, pipeline, tenant-store or drsr; all but drsr, and kept, when left out',
     )
     .option('--kernel <name>', 'only this kernel')
     .option('--threads <n>', 'worker threads')
