@@ -9,6 +9,7 @@ export const names = [
   'init',
   'agent',
   'tenant',
+  'domain-services',
   'diagnose',
   'sync-object',
   'events',

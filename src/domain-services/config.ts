@@ -106,8 +106,8 @@ export function domainServicesConfigSchema(schemas: ConfigSchemas) {
       .max(100_000)
       .default(50)
       .describe(
-        'When all is read anew: so many users at most, and less than half of them, are deleted for being gone; ' +
-          'otherwise the program stops before that and says so. --allow-deletions lets it pass, once.',
+        'When all is read anew: so many users at most, and no more than half of all, are deleted for being gone; ' +
+          'otherwise the program leaves them and says so. --allow-deletions lets it pass, once.',
       ),
     monitor: z
       .strictObject({

@@ -44,6 +44,8 @@ export interface AppliedChange {
   readonly samAccountName?: string;
   /** undefined: the change came without secrets. `older`: the domain has a later password, which stays. */
   readonly password?: 'written' | 'unchanged' | 'older';
+  /** Why the password was not written, while the account is as it should be: `keys-malformed`, `keys-unusable`. */
+  readonly passwordError?: { readonly code: string; readonly message: string };
   /** `sid-left-out`: the SID of the first domain cannot become sIDHistory here (built-in, or of this very domain). */
   readonly notes: readonly string[];
 }

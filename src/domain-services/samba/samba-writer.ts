@@ -45,6 +45,7 @@ const outcome = z.union([
     result: z.enum(['created', 'updated', 'unchanged', 'deleted', 'absent']),
     samAccountName: z.string().optional(),
     password: z.enum(['written', 'unchanged', 'older']).optional(),
+    passwordError: failure.optional(),
     notes: z.array(z.string()).default([]),
   }),
 ]);

@@ -329,7 +329,11 @@ class Domain:
         if result == "updated":
             answer["samAccountName"] = str(self.find(identity, made)["sAMAccountName"][0])
         if secrets is not None:
-            answer["password"] = self.write_password(entry, change, secrets, notes)
+            try:
+                answer["password"] = self.write_password(entry, change, secrets)
+            except Refused as error:
+                # The account is what it should be all the same.
+                answer["passwordError"] = described(error)
         if notes:
             answer["notes"] = notes
         return answer
@@ -421,7 +425,7 @@ class Domain:
         self.sam.rename(entry.dn, dn)
         return True
 
-    def write_password(self, entry, change, secrets, notes):
+    def write_password(self, entry, change, secrets):
         hash_, properties = secrets
         changed_at = int(change["pwdLastSet"])
         stored_at = int(str(entry["pwdLastSet"][0])) if "pwdLastSet" in entry else 0

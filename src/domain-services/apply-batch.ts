@@ -1,0 +1,136 @@
+/** A batch of the feed's changes into the managed domain: secrets are opened for it, and wiped after it. */
+
+import type { Logger } from 'pino';
+import { PhsyncError } from '../hasher/errors.js';
+import type { Unwrap } from '../provisioning/ad-auth-info.js';
+import type { FeedChange } from '../provisioning/domain-services-feed.js';
+import { desiredUser, openSecrets, wipe } from './desired.js';
+import type { Counts } from './observer.js';
+import type { Failure } from './state/store.js';
+import type { AppliedChange, ApplyOptions, ManagedChange, ManagedDomainWriter, Outcome } from './writer.js';
+
+export interface BatchOptions extends ApplyOptions {
+  readonly writer: ManagedDomainWriter;
+  readonly unwrap: Unwrap;
+  /** How often an object was tried in vain. */
+  readonly attempts: (objectId: string) => number;
+  /** Counted up. */
+  readonly counts: Counts;
+  readonly log: Logger;
+}
+
+/** objectIds, in small letters. */
+export interface BatchResult {
+  readonly seen: readonly string[];
+  readonly gone: readonly string[];
+  readonly done: readonly string[];
+  readonly failed: readonly Failure[];
+}
+
+const FIRST_RETRY_MS = 30_000;
+const LONGEST_RETRY_MS = 3_600_000;
+
+interface Prepared {
+  readonly change: ManagedChange;
+  /** Why the change goes without the secrets that it has. */
+  readonly unopened: { readonly code: string; readonly message: string } | undefined;
+}
+
+/**
+ * One failing change keeps no other from its place. @throws PhsyncError where nothing can be written or opened now: the
+ * domain controller as a whole (`managed-domain-…`), or a key (`domain-services-key-unavailable`)
+ */
+export async function applyBatch(changes: readonly FeedChange[], options: BatchOptions): Promise<BatchResult> {
+  const { writer, unwrap, dryRun = false } = options;
+  const prepared: Prepared[] = [];
+  let outcomes: readonly Outcome[];
+  try {
+    for (const change of changes) prepared.push(await prepare(change, unwrap));
+    outcomes = await writer.apply(
+      prepared.map(({ change }) => change),
+      { dryRun },
+    );
+  } finally {
+    for (const { change } of prepared) if (change.kind === 'user') wipe(change.secrets);
+  }
+  const result = { seen: [] as string[], gone: [] as string[], done: [] as string[], failed: [] as Failure[] };
+  for (const [i, outcome] of outcomes.entries()) settle(prepared[i]!, outcome, result, options);
+  return result;
+}
+
+async function prepare(change: FeedChange, unwrap: Unwrap): Promise<Prepared> {
+  if ('deleted' in change)
+    return { change: { kind: 'deleted', objectId: change.id.toLowerCase() }, unopened: undefined };
+  const user = desiredUser(change);
+  try {
+    return { change: { kind: 'user', user, secrets: await openSecrets(change, unwrap) }, unopened: undefined };
+  } catch (error) {
+    if (!(error instanceof PhsyncError) || !error.code.startsWith('ad-auth-info-')) throw error;
+    const { code, message } = error;
+    return { change: { kind: 'user', user, secrets: undefined }, unopened: { code, message } };
+  }
+}
+
+const idOf = (change: ManagedChange): string => (change.kind === 'user' ? change.user.objectId : change.objectId);
+
+function settle(
+  { change, unopened }: Prepared,
+  outcome: Outcome,
+  result: { seen: string[]; gone: string[]; done: string[]; failed: Failure[] },
+  options: BatchOptions,
+): void {
+  const objectId = idOf(change);
+  const { counts } = options;
+  // Also of a user whose change was not taken: it is in the tenant.
+  (change.kind === 'user' ? result.seen : result.gone).push(objectId);
+  if ('error' in outcome) {
+    const { code, message } = outcome.error;
+    const retryAfterMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(options.attempts(objectId), 20), LONGEST_RETRY_MS);
+    counts.failed += 1;
+    result.failed.push({ objectId, code: `managed-domain-${code}`, reason: message, retryAfterMs });
+    return;
+  }
+  count(outcome, counts);
+  tell(objectId, outcome, options);
+  const problem = unopened ?? passwordProblem(outcome);
+  if (problem === undefined) result.done.push(objectId);
+  else {
+    counts.failed += 1;
+    // Neither a second look at it nor time helps: another key, or the next password.
+    result.failed.push({ objectId, code: problem.code, reason: problem.message, retryAfterMs: undefined });
+  }
+}
+
+function passwordProblem({ passwordError }: AppliedChange): { code: string; message: string } | undefined {
+  return passwordError && { code: `managed-domain-${passwordError.code}`, message: passwordError.message };
+}
+
+const PASSWORDS = { written: 'passwordsWritten', unchanged: 'passwordsUnchanged', older: 'passwordsOlder' } as const;
+
+function count({ result, password }: AppliedChange, counts: Counts): void {
+  if (result !== 'absent') counts[result] += 1;
+  if (password !== undefined) counts[PASSWORDS[password]] += 1;
+}
+
+function tell(
+  objectId: string,
+  { result, samAccountName, password, notes }: AppliedChange,
+  { log }: BatchOptions,
+): void {
+  const facts = { objectId, samAccountName };
+  if (result === 'created') log.info({ event: 'user-created', ...facts }, 'a user was made');
+  if (result === 'deleted') log.info({ event: 'user-deleted', objectId }, 'a user was deleted');
+  if (password === 'older') {
+    log.warn({ event: 'older-password', ...facts }, 'the domain has a later password than the tenant: it stays');
+  }
+  if (result === 'created' && notes.includes('sid-left-out')) {
+    log.warn({ event: 'sid-left-out', ...facts }, 'the SID of the first domain cannot become sIDHistory here');
+  }
+}
+
+/** For the log. */
+export function describeFailure({ objectId, code, reason, retryAfterMs }: Failure): [object, string] {
+  const event = code.startsWith('ad-auth-info-') ? 'credentials-not-opened' : 'user-not-written';
+  const next = retryAfterMs === undefined ? 'it waits in the queue for another key or password' : 'it is tried again';
+  return [{ event, objectId, code, retryAfterMs }, `${reason}; ${next}`];
+}

@@ -1,0 +1,106 @@
+/** The program's numbers for Prometheus. */
+
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Counts, Observer, Side } from '../observer.js';
+
+export interface MetricsOptions {
+  readonly version: string;
+  /** Asked at each scrape; times in milliseconds since 1970. */
+  readonly look: () => {
+    readonly users: number;
+    readonly waiting: number;
+    readonly oldestFailure: number | undefined;
+    readonly completedAt: number | undefined;
+  };
+  readonly now: () => number;
+}
+
+const USERS = { created: 'created', updated: 'updated', unchanged: 'unchanged', deleted: 'deleted' } as const;
+const PASSWORDS = { passwordsWritten: 'written', passwordsUnchanged: 'unchanged', passwordsOlder: 'older' } as const;
+
+export class Metrics implements Observer {
+  readonly #registry = new Registry();
+  readonly #users: Counter<'outcome'>;
+  readonly #passwords: Counter<'outcome'>;
+  readonly #failed: Counter;
+  readonly #calls: Counter<'side' | 'outcome'>;
+
+  constructor({ version, look, now }: MetricsOptions) {
+    const registers = [this.#registry];
+    const prefix = 'phsync_domain_services';
+    this.#users = new Counter({
+      name: `${prefix}_users_total`,
+      help: 'Users of the feed that were applied, by what that did.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#passwords = new Counter({
+      name: `${prefix}_passwords_total`,
+      help: 'Passwords of the feed, by what came of them; older: the domain had a later one, which stays.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#failed = new Counter({
+      name: `${prefix}_failed_total`,
+      help: 'Users put (back) into the retry queue.',
+      registers,
+    });
+    this.#calls = new Counter({
+      name: `${prefix}_calls_total`,
+      help: 'Pages asked of the tenant and batches given to the domain, by outcome (success, or the code of the error).',
+      labelNames: ['side', 'outcome'],
+      registers,
+    });
+    new Gauge({ name: 'phsync_build_info', help: 'The version that runs.', labelNames: ['version'], registers }).set(
+      { version },
+      1,
+    );
+    const gauge = (name: string, help: string, value: () => number | undefined) =>
+      new Gauge({
+        name: `${prefix}_${name}`,
+        help,
+        registers,
+        collect() {
+          const found = value();
+          if (found === undefined) this.remove();
+          else this.set(found);
+        },
+      });
+    gauge('users', 'Users of the tenant that the state knows.', () => look().users);
+    gauge('retry_queue_users', 'Users in the retry queue.', () => look().waiting);
+    gauge('retry_queue_oldest_age_seconds', 'For how long the one that waits longest is in the retry queue.', () => {
+      const { oldestFailure } = look();
+      return oldestFailure === undefined ? 0 : Math.max(0, now() - oldestFailure) / 1000;
+    });
+    gauge('last_success_timestamp_seconds', 'When the feed was last read to its end.', () => {
+      const { completedAt } = look();
+      return completedAt === undefined ? undefined : completedAt / 1000;
+    });
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE;
+
+  /** The text exposition format, version 0.0.4. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  counted(counts: Readonly<Counts>): void {
+    for (const [key, outcome] of Object.entries(USERS)) {
+      this.#users.inc({ outcome }, counts[key as keyof typeof USERS]);
+    }
+    for (const [key, outcome] of Object.entries(PASSWORDS)) {
+      this.#passwords.inc({ outcome }, counts[key as keyof typeof PASSWORDS]);
+    }
+    this.#failed.inc(counts.failed);
+  }
+
+  worked(side: Side): void {
+    this.#calls.inc({ side, outcome: 'success' });
+  }
+
+  failed(side: Side, code: string): void {
+    this.#calls.inc({ side, outcome: code });
+  }
+}

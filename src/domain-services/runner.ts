@@ -1,0 +1,120 @@
+/** The loop: one page after another while there is any, then a question that the tenant holds until there is something. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { PhsyncError } from '../hasher/errors.js';
+import { type Counts, noCounts } from './observer.js';
+import type { Synchronizer } from './synchronizer.js';
+
+export interface RunnerOptions {
+  readonly synchronizer: Synchronizer;
+  readonly log: Logger;
+  readonly waitSeconds: number;
+  /** 0 to below 1. */
+  readonly random?: () => number;
+  /** Resolves after `ms`, or at once when the signal is (or gets) aborted. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export interface RunRequest {
+  readonly signal: AbortSignal;
+  readonly full?: boolean;
+  readonly allowDeletions?: boolean;
+}
+
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 60_000;
+/** Between two questions that the tenant answers at once. */
+const IDLE_MS = 20_000;
+/** A feed that has to be begun anew again and again is broken. */
+const MAX_RESTARTS = 3;
+
+async function sleepUntil(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+const codeOf = (error: unknown): string => (error instanceof PhsyncError ? error.code : '');
+
+/** Where the feed must be read from its beginning, that is begun; every other error is thrown again. */
+function restart(error: unknown, { synchronizer, log }: RunnerOptions): void {
+  if (codeOf(error) !== 'feed-restart') throw error;
+  log.warn({ event: 'feed-restart', reason: (error as PhsyncError).facts.reason }, (error as PhsyncError).message);
+  synchronizer.beginAll();
+}
+
+/** Reads the feed to its end, once. @throws PhsyncError where an end of the way does not work */
+export async function runOnce(options: RunnerOptions, request: RunRequest): Promise<Counts> {
+  const { synchronizer } = options;
+  const { signal, full = false, allowDeletions = false } = request;
+  const total = noCounts();
+  const add = (counts: Readonly<Counts>) => {
+    for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += counts[key];
+  };
+  await synchronizer.open();
+  if (full) synchronizer.beginAll();
+  for (let restarts = 0, more = true; more && !signal.aborted; ) {
+    try {
+      const result = await synchronizer.page({ waitSeconds: 0, signal, allowDeletions });
+      add(result.counts);
+      more = result.more;
+    } catch (error) {
+      restarts += 1;
+      if (restarts > MAX_RESTARTS) throw error;
+      restart(error, options);
+    }
+  }
+  if (!signal.aborted) add(await synchronizer.retry(signal));
+  return total;
+}
+
+/** Until the signal aborts; failures are told, waited out and tried again. */
+export async function runForever(options: RunnerOptions, request: RunRequest): Promise<void> {
+  const { synchronizer, log, waitSeconds, random = Math.random, sleep = sleepUntil } = options;
+  const { signal, full = false, allowDeletions = false } = request;
+  let failures = 0;
+  let isFull = full;
+  while (!signal.aborted) {
+    try {
+      await synchronizer.open();
+      if (isFull) synchronizer.beginAll();
+      isFull = false;
+      await synchronizer.retry(signal);
+      const { more } = await synchronizer.page({ waitSeconds, signal, allowDeletions });
+      if (failures > 0) log.info({ event: 'works-again', failures }, 'it works again');
+      failures = 0;
+      if (!more && waitSeconds === 0) await sleep(IDLE_MS, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      failures += 1;
+      const wait = waitAfter(error, failures, random());
+      if (codeOf(error) === 'feed-restart' && failures <= MAX_RESTARTS) {
+        restart(error, options);
+        continue;
+      }
+      tell(error, failures, wait, log);
+      await sleep(wait, signal);
+    }
+  }
+}
+
+function waitAfter(error: unknown, failures: number, random: number): number {
+  const asked = error instanceof PhsyncError ? error.facts.retryAfterMs : undefined;
+  if (typeof asked === 'number') return asked;
+  if (codeOf(error) === 'feed-disabled') return LONGEST_WAIT_MS;
+  return Math.min(FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 10), LONGEST_WAIT_MS) * (0.5 + random / 2);
+}
+
+function tell(error: unknown, failures: number, wait: number, log: Logger): void {
+  const waitMs = Math.round(wait);
+  if (!(error instanceof PhsyncError)) {
+    log.error({ err: error, failures, waitMs }, 'what was not expected; nothing is lost, and it is tried again');
+    return;
+  }
+  const { code, message } = error;
+  const event = code.startsWith('managed-domain-') ? 'domain-away' : code === 'feed-disabled' ? code : 'tenant-away';
+  log.warn({ event, code, failures, waitMs }, `${message}; nothing is lost, and it is tried again`);
+}

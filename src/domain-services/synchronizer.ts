@@ -1,0 +1,277 @@
+/**
+ * The work itself: a page of the feed is opened, written into the managed domain and settled in the state, in this order,
+ * so that a program that ends anywhere begins again where nothing is lost, and does nothing twice that shows.
+ */
+
+import type { Logger } from 'pino';
+import { PhsyncError } from '../hasher/errors.js';
+import type { Unwrap } from '../provisioning/ad-auth-info.js';
+import type { FeedChange, FeedPage } from '../provisioning/domain-services-feed.js';
+import { applyBatch, type BatchResult, describeFailure } from './apply-batch.js';
+import type { FeedClient } from './feed/feed-client.js';
+import { type Counts, noCounts, type Observer } from './observer.js';
+import type { StateStore } from './state/store.js';
+import type { ManagedDomain, ManagedDomainWriter } from './writer.js';
+
+export interface SynchronizerOptions {
+  readonly feed: FeedClient;
+  readonly unwrap: Unwrap;
+  readonly writer: ManagedDomainWriter;
+  readonly store: StateStore;
+  readonly log: Logger;
+  readonly observer: Observer;
+  readonly deletionThreshold: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export interface PageOptions {
+  readonly waitSeconds: number;
+  readonly signal: AbortSignal;
+  readonly allowDeletions: boolean;
+}
+
+export interface PageResult {
+  /** There is another page at once. */
+  readonly more: boolean;
+  readonly counts: Readonly<Counts>;
+}
+
+/** Users that are not deleted, since so many at once are most likely a mistake. */
+export interface HeldDeletions {
+  readonly gone: number;
+  readonly all: number;
+}
+
+/** A transaction of the domain controller each; others write meanwhile. */
+const BATCH = 100;
+/** Sealed as they came, in memory alone. */
+const MAX_HELD = 2000;
+const DUE_AT_ONCE = 500;
+/** The whole feed is read for those who wait and are not held at most so often. */
+const REREAD_MS = 10 * 60_000;
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+export class Synchronizer {
+  readonly #options: SynchronizerOptions;
+  #domain: ManagedDomain | undefined;
+  #settings: FeedPage['domain'] | undefined;
+  /** What those who wait came with last. */
+  readonly #held = new Map<string, FeedChange>();
+  /** undefined: the queue of an earlier run, of which nothing is held, was not gone through yet. */
+  #rereadAt: number | undefined;
+  #heldDeletions: HeldDeletions | undefined;
+
+  constructor(options: SynchronizerOptions) {
+    this.#options = options;
+  }
+
+  get domain(): ManagedDomain | undefined {
+    return this.#domain;
+  }
+
+  /** Name and security settings of the managed domain, as the tenant has them; undefined before the first page. */
+  get tenantDomain(): FeedPage['domain'] | undefined {
+    return this.#settings;
+  }
+
+  get heldDeletions(): HeldDeletions | undefined {
+    return this.#heldDeletions;
+  }
+
+  /** Opens the domain where it is not open. @throws PhsyncError `managed-domain-…` */
+  async open(): Promise<ManagedDomain> {
+    if (this.#domain !== undefined) return this.#domain;
+    const { store, log } = this.#options;
+    const domain = await this.#atDomain(() => this.#options.writer.open());
+    const { domainSid, invocationId } = store.sync;
+    if (domainSid !== domain.sid || invocationId !== domain.invocationId) {
+      if (domainSid !== undefined) {
+        const what =
+          domainSid === domain.sid
+            ? 'the domain controller was restored, or is another one of its domain'
+            : 'this is another domain than before';
+        log.warn({ event: 'domain-changed', dc: domain.dc, domain: domain.dnsDomain }, `${what}: all is read anew`);
+      }
+      store.beginAll();
+      store.setDomain(domain.sid, domain.invocationId);
+    }
+    this.#domain = domain;
+    log.info({ event: 'domain-open', dc: domain.dc, domain: domain.dnsDomain }, 'the managed domain is open');
+    return domain;
+  }
+
+  /** Reads the whole feed from now on. */
+  beginAll(): void {
+    this.#options.store.beginAll();
+    this.#heldDeletions = undefined;
+  }
+
+  /** One page, from the tenant to the disk of the domain controller and the state. @throws PhsyncError */
+  async page({ waitSeconds, signal, allowDeletions }: PageOptions): Promise<PageResult> {
+    const { store, now } = this.#options;
+    await this.open();
+    const { cookie } = store.sync;
+    const page = await this.#ask({ cookie, waitSeconds: cookie === undefined ? 0 : waitSeconds, signal });
+    const counts = noCounts();
+    const changes = this.#valid(page.value);
+    await this.#applyAll(changes, counts, page.cookie);
+    if (!page.more) {
+      if (store.sync.readingAll) await this.#endAll(allowDeletions, counts);
+      store.completed(now());
+    }
+    this.#options.observer.counted(counts);
+    return { more: page.more, counts };
+  }
+
+  /** Those whose time for another try has come. @throws PhsyncError */
+  async retry(signal: AbortSignal): Promise<Readonly<Counts>> {
+    const { store, now } = this.#options;
+    await this.open();
+    const counts = noCounts();
+    const due = store.due(now(), DUE_AT_ONCE);
+    const held = due.flatMap(({ objectId }) => this.#held.get(objectId) ?? []);
+    await this.#applyAll(held, counts, undefined);
+    const isFirst = this.#rereadAt === undefined;
+    const isTime = isFirst || now() - this.#rereadAt! >= REREAD_MS;
+    if (isFirst ? store.retryCount > 0 : isTime && held.length < due.length) await this.#reread(signal, counts);
+    this.#rereadAt ??= now();
+    this.#options.observer.counted(counts);
+    return counts;
+  }
+
+  async close(): Promise<void> {
+    this.#domain = undefined;
+    await this.#options.writer.close();
+  }
+
+  async #ask(request: Parameters<FeedClient['page']>[0]): Promise<FeedPage> {
+    const { feed, observer } = this.#options;
+    try {
+      const page = await feed.page(request);
+      observer.worked('tenant');
+      this.#take(page.domain);
+      return page;
+    } catch (error) {
+      if (error instanceof PhsyncError && error.code !== 'feed-aborted') {
+        observer.failed('tenant', error.code, error.message);
+      }
+      throw error;
+    }
+  }
+
+  /** @throws PhsyncError `domain-services-wrong-domain` */
+  #take(of: FeedPage['domain']): void {
+    const { dnsDomain } = this.#domain!;
+    if (of.name.toLowerCase() !== dnsDomain.toLowerCase()) {
+      throw new PhsyncError(
+        'domain-services-wrong-domain',
+        `the tenant's Domain Services is for ${of.name}, and this is a domain controller of ${dnsDomain}`,
+        { facts: { tenant: of.name, domain: dnsDomain } },
+      );
+    }
+    if (JSON.stringify(of) !== JSON.stringify(this.#settings)) {
+      this.#options.log.info({ event: 'security-settings', ...of.securitySettings }, 'security settings of the tenant');
+    }
+    this.#settings = of;
+  }
+
+  #valid(changes: readonly FeedChange[]): FeedChange[] {
+    return changes.filter(({ id }) => {
+      if (GUID.test(id)) return true;
+      this.#options.log.error(
+        { event: 'no-object-id' },
+        'the feed has an object whose id is no GUID; it is passed over',
+      );
+      return false;
+    });
+  }
+
+  /** Batch by batch; the cookie moves with the last one. */
+  async #applyAll(changes: readonly FeedChange[], counts: Counts, cookie: string | undefined): Promise<void> {
+    const { store, now } = this.#options;
+    for (let at = 0; at < changes.length; at += BATCH) {
+      const batch = changes.slice(at, at + BATCH);
+      const isLast = at + BATCH >= changes.length;
+      const result = await this.#apply(batch, counts);
+      store.settle({ ...result, cookie: isLast ? cookie : undefined, now: now() });
+    }
+    if (changes.length === 0 && cookie !== undefined) {
+      store.settle({ cookie, seen: [], gone: [], done: [], failed: [], now: now() });
+    }
+  }
+
+  async #apply(batch: readonly FeedChange[], counts: Counts): Promise<BatchResult> {
+    const { writer, unwrap, store, log } = this.#options;
+    const attempts = (objectId: string) => store.attempts(objectId);
+    const result = await this.#atDomain(() => applyBatch(batch, { writer, unwrap, attempts, counts, log }));
+    const failed = new Set(result.failed.map(({ objectId }) => objectId));
+    for (const change of batch) {
+      const id = change.id.toLowerCase();
+      this.#held.delete(id);
+      if (failed.has(id) && this.#held.size < MAX_HELD) this.#held.set(id, change);
+    }
+    for (const failure of result.failed) log.warn(...describeFailure(failure));
+    return result;
+  }
+
+  /** What fails there as a whole closes it: it is opened anew, and may be another one by then. */
+  async #atDomain<T>(work: () => Promise<T>): Promise<T> {
+    const { observer, writer } = this.#options;
+    try {
+      const done = await work();
+      observer.worked('domain');
+      return done;
+    } catch (error) {
+      if (error instanceof PhsyncError && error.code.startsWith('managed-domain-')) {
+        observer.failed('domain', error.code, error.message);
+        this.#domain = undefined;
+        await writer.close();
+      }
+      throw error;
+    }
+  }
+
+  /** The whole feed was read: whom it does not have, the domain shall not have. */
+  async #endAll(allowDeletions: boolean, counts: Counts): Promise<void> {
+    const { store, writer, deletionThreshold, log, now } = this.#options;
+    if (this.#heldDeletions !== undefined && !allowDeletions) return;
+    const { users } = await this.#atDomain(() => writer.open());
+    const gone = users.filter((objectId) => !store.wasSeen(objectId));
+    if (!allowDeletions && (gone.length > deletionThreshold || gone.length * 2 > users.length)) {
+      this.#heldDeletions = { gone: gone.length, all: users.length };
+      log.error(
+        { event: 'deletions-held', gone: gone.length, users: users.length, deletionThreshold },
+        `the tenant does not have ${gone.length} of the ${users.length} users of the managed domain: they are left as they are; ` +
+          'if they are to be deleted, run phsync domain-services --once --allow-deletions',
+      );
+      return;
+    }
+    this.#heldDeletions = undefined;
+    const deletions = gone.map((id) => ({ id, deleted: true as const }));
+    await this.#applyAll(deletions, counts, undefined);
+    store.endAll(now());
+    log.info({ event: 'all-read', users: users.length - gone.length, deleted: gone.length }, 'the whole feed was read');
+  }
+
+  /** The queue holds ids only: what they stand for is read again, and nothing else of the feed is looked at. */
+  async #reread(signal: AbortSignal, counts: Counts): Promise<void> {
+    const { store, log, now } = this.#options;
+    log.info({ event: 'reread', waiting: store.retryCount }, 'what waits in the retry queue is read again');
+    const seen = new Set<string>();
+    let cookie: string | undefined;
+    for (let more = true; more; ) {
+      const page = await this.#ask({ cookie, signal });
+      const wanted = this.#valid(page.value).filter(({ id }) => store.isWaiting(id.toLowerCase()));
+      for (const { id } of wanted) seen.add(id.toLowerCase());
+      await this.#applyAll(wanted, counts, undefined);
+      ({ cookie, more } = page);
+    }
+    // Who is not in the tenant any more: the feed itself tells of that, in its turn.
+    const done = store
+      .waiting(Number.MAX_SAFE_INTEGER)
+      .flatMap(({ objectId }) => (seen.has(objectId) ? [] : [objectId]));
+    store.settle({ seen: [], gone: [], done, failed: [], now: now() });
+    this.#rereadAt = now();
+  }
+}
