@@ -4,11 +4,12 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { helperProgram } from '#src/domain-services/samba/helper-process.js';
 import { SambaWriter } from '#src/domain-services/samba/samba-writer.js';
 import type {
   AppliedChange,
@@ -17,11 +18,12 @@ import type {
   ManagedUser,
   Outcome,
 } from '#src/domain-services/writer.js';
+import { keepKerberosKeys } from '#src/protocol/samr/keep-kerberos-keys.js';
 import { type DcUser, describeDc, facts, setPasswords, users } from './dc.js';
 import { type Enctype, LogOn } from './log-on.js';
+import { Look, type StoredSecrets } from './look.js';
 import { OwnDc } from './own-dc.js';
 
-const here = dirname(fileURLToPath(import.meta.url));
 const AES256: Enctype = 'aes256-cts-hmac-sha1-96';
 const AES128: Enctype = 'aes128-cts-hmac-sha1-96';
 const RC4: Enctype = 'arcfour-hmac';
@@ -30,24 +32,11 @@ const REALM = 'MANAGED.TEST';
 let managed: OwnDc;
 let logOn: LogOn;
 let writer: SambaWriter;
+/** What Samba keeps in the first domain, and in the managed one. */
+let here: Look;
+let there: Look;
 
-interface Stored {
-  readonly name: string;
-  readonly ntHash: string;
-  readonly supplementalCredentials: string | null;
-  readonly pwdLastSet: string;
-  readonly keyVersion: number;
-}
-
-/** What a DC keeps of these accounts, by Samba's own library. */
-function stored(names: readonly string[], directory = facts().directory): Map<string, Stored> {
-  const text = execFileSync(join(here, 'dc', 'secrets.py'), [directory, ...names], { encoding: 'utf8' });
-  const rows = text
-    .trim()
-    .split('\n')
-    .map((line): Stored => JSON.parse(line));
-  return new Map(rows.map((row) => [row.name, row]));
-}
+const firstSecrets = async (name: string): Promise<StoredSecrets> => (await here.secrets([name])).get(name)!;
 
 /** As the tenant would give one; the same for the same name. */
 function objectId(name: string): string {
@@ -75,8 +64,8 @@ function userOf(name: string, more: Partial<ManagedUser> = {}): ManagedUser {
   };
 }
 
-const secretsOf = ({ ntHash, supplementalCredentials, pwdLastSet }: Stored): ManagedSecrets => ({
-  ntHash: Buffer.from(ntHash, 'hex'),
+const secretsOf = ({ ntHash, supplementalCredentials, pwdLastSet }: StoredSecrets): ManagedSecrets => ({
+  ntHash: Buffer.from(ntHash!, 'hex'),
   kerberosKeys: supplementalCredentials === null ? undefined : Buffer.from(supplementalCredentials, 'hex'),
   changedAt: BigInt(pwdLastSet),
 });
@@ -94,25 +83,23 @@ async function applied(one: ManagedChange): Promise<AppliedChange> {
   return outcome as AppliedChange;
 }
 
-/** An account's attributes in the managed domain, by ldbsearch's library. */
-function attributes(filter: string, ...names: string[]): Record<string, string[]>[] {
-  const program = [
-    'import sys, json, ldb',
-    'from samba import param',
-    'from samba.auth import system_session',
-    'from samba.samdb import SamDB',
-    'lp = param.LoadParm(); lp.load(sys.argv[1] + "/smb.conf")',
-    'sam = SamDB(session_info=system_session(), lp=lp)',
-    'for e in sam.search(sam.domain_dn(), ldb.SCOPE_SUBTREE, sys.argv[2], attrs=sys.argv[3:]):',
-    '    print(json.dumps({"dn": [str(e.dn)], **{k: [sam.schema_format_value(k, v).decode() for v in e[k]] for k in e if k != "dn"}}))',
-  ].join('\n');
-  const text = execFileSync('/usr/bin/python3', ['-c', program, managed.directory, filter, ...names], {
-    encoding: 'utf8',
-  });
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line));
+interface Vector {
+  readonly name: string;
+  readonly hex: string;
+}
+
+/** MS-DTYP 2.3.4.2: the first three fields in little-endian order. */
+function guidBytes(guid: string): Buffer {
+  const [a, b, c, d, e] = guid.split('-').map((part) => Buffer.from(part, 'hex'));
+  return Buffer.concat([a!.reverse(), b!.reverse(), c!.reverse(), d!, e!]);
+}
+const guidFilter = (guid: string) => guidBytes(guid).toString('hex').replace(/../g, '\\$&');
+
+/** Another run of the program on the same domain controller. */
+async function anotherWriter() {
+  const other = new SambaWriter({ smbConf: join(managed.directory, 'smb.conf'), log: pino({ level: 'silent' }) });
+  await other.open();
+  return { writer: other, [Symbol.asyncDispose]: () => other.close() };
 }
 
 /** The log-ons of one person, by name of the way. */
@@ -134,18 +121,22 @@ describeDc('the writer into a Samba domain', () => {
   beforeAll(async () => {
     managed = await OwnDc.start({ realm: REALM, host: 'mdc1' });
     logOn = new LogOn(managed.facts);
+    here = new Look(facts().directory);
+    there = new Look(managed.directory);
     writer = new SambaWriter({ smbConf: join(managed.directory, 'smb.conf'), log: pino({ level: 'silent' }) });
     await writer.open();
     const kinds = ['plain', 'unicode', 'long'];
     people = users().filter(({ kind, name }) => kinds.includes(kind) || /^u000000[1-5]$/.test(name));
   });
   afterAll(async () => {
+    here?.close();
+    there?.close();
     await writer?.close();
     await managed?.close();
   });
 
   it('lets people log on with the password of the first domain, in every way', async () => {
-    const secrets = stored(people.map(({ name }) => name));
+    const secrets = await here.secrets(people.map(({ name }) => name));
     const outcomes = await apply(...people.map(({ name }) => change(userOf(name), secretsOf(secrets.get(name)!))));
     expect(outcomes).toEqual(
       people.map(({ name }) => ({ result: 'created', samAccountName: nameHere(name), password: 'written', notes: [] })),
@@ -162,5 +153,305 @@ describeDc('the writer into a Samba domain', () => {
     expect(await logOn.etypeInfo(nameHere(name), password!, AES256)).toContain(
       `etype aes256-cts, salt "${realm}${name}"`,
     );
+  });
+
+  it('has an old password fail everywhere once the new one came, and takes no older one afterwards', async () => {
+    const [, , , person] = people;
+    const { name, dn, password } = person!;
+    const before = await firstSecrets(name);
+    await applied(change(userOf(name), secretsOf(before)));
+    expect(await everyWay(name, password!)).toEqual(all('in'));
+    setPasswords([{ dn, password: 'Changed.Passw0rd.2' }]);
+    const after = await firstSecrets(name);
+    expect((await applied(change(userOf(name), secretsOf(after)))).password).toBe('written');
+    // Samba lets the password before the present one log on by NTLM for an hour, where it is in the history.
+    expect(await everyWay(name, password!)).toEqual(all('wrong password'));
+    expect(await everyWay(name, 'Changed.Passw0rd.2')).toEqual(all('in'));
+    // A replay.
+    expect((await applied(change(userOf(name), secretsOf(before)))).password).toBe('older');
+    expect(await everyWay(name, 'Changed.Passw0rd.2')).toEqual(all('in'));
+    expect(await logOn.kinit(nameHere(name), password!, AES256)).toBe('wrong password');
+    setPasswords([{ dn, password: password! }]);
+  });
+
+  it('writes what is there already not again: the version of the keys stays', async () => {
+    const { name } = people[0]!;
+    const secrets = secretsOf(await firstSecrets(name));
+    await applied(change(userOf(name), secrets));
+    const version = (await there.secrets([nameHere(name)])).get(nameHere(name))!.keyVersion;
+    expect(await applied(change(userOf(name), secrets))).toEqual({
+      result: 'unchanged',
+      samAccountName: nameHere(name),
+      password: 'unchanged',
+      notes: [],
+    });
+    expect((await there.secrets([nameHere(name)])).get(nameHere(name))!.keyVersion).toBe(version);
+  });
+
+  it('takes the Kerberos keys of an earlier password away where the next comes without', async () => {
+    const { name, password } = people[0]!;
+    const secrets = secretsOf(await firstSecrets(name));
+    const later = { ...secrets, kerberosKeys: undefined, changedAt: secrets.changedAt + 10_000_000n };
+    expect((await applied(change(userOf(name), later))).password).toBe('written');
+    const ways = { rc4: 'in', ntlm: 'in', ldap: 'in' };
+    expect(await everyWay(name, password!)).toMatchObject({ ...ways, aes256: 'no such key', aes128: 'no such key' });
+  });
+
+  it('has AES alone log on where the NT hash is a random one, as with SyncNtlmPasswords switched off', async () => {
+    const { name, password } = people[1]!;
+    const secrets = { ...secretsOf(await firstSecrets(name)), ntHash: randomBytes(16) };
+    // At the same time of change: a full synchronization after the setting was switched.
+    expect((await applied(change(userOf(name), secrets))).password).toBe('written');
+    expect(await everyWay(name, password!)).toEqual({
+      aes256: 'in',
+      aes128: 'in',
+      rc4: 'wrong password',
+      ntlm: 'wrong password',
+      ldap: 'wrong password',
+    });
+  });
+
+  it('makes a user without a password who cannot log on with any, not with an empty one either', async () => {
+    expect(await applied(change(userOf('nobody')))).toEqual({
+      result: 'created',
+      samAccountName: nameHere('nobody'),
+      notes: [],
+    });
+    for (const password of ['', 'anything']) {
+      expect(await logOn.ntlm(nameHere('nobody'), password)).not.toBe('in');
+    }
+    expect(await logOn.kinit(nameHere('nobody'), 'anything', RC4)).not.toBe('in');
+    expect(await logOn.kinit(nameHere('nobody'), 'anything', AES256)).not.toBe('in');
+    expect(await logOn.ldap(`nobody@${facts().dnsDomain}`, 'anything')).toBe('wrong password');
+  });
+
+  it('has the attributes of the account follow', async () => {
+    const sid = 'S-1-5-21-111-222-333-4444';
+    await applied(change(userOf('changing', { enabled: false, passwordNeverExpires: false, securityIdentifier: sid })));
+    const filter = `(mS-DS-ConsistencyGuid=${guidFilter(objectId('changing'))})`;
+    const names = [
+      'sAMAccountName',
+      'userAccountControl',
+      'sIDHistory',
+      'userPrincipalName',
+      'displayName',
+      'givenName',
+      'sn',
+      'mail',
+      'adminDescription',
+    ];
+    expect(await there.find(filter, ...names)).toEqual([
+      {
+        dn: ['CN=Person changing,OU=AADDC Users,DC=managed,DC=test'],
+        sAMAccountName: ['m.changing'],
+        userAccountControl: [String(0x200 | 0x2)],
+        sIDHistory: [sid],
+        userPrincipalName: [`changing@${facts().dnsDomain}`],
+        displayName: ['Person changing'],
+        givenName: ['Person'],
+        sn: ['changing'],
+        mail: ['changing@mail.test'],
+        adminDescription: [`User_${objectId('changing')}`],
+      },
+    ]);
+    const changed = userOf('changing', {
+      samAccountNames: ['m.changed'],
+      commonNames: ['Umbenannt, "Person" <ö> +;#=\\'],
+      userPrincipalName: `changed@${facts().dnsDomain}`,
+      displayName: 'Umbenannt',
+      givenName: undefined,
+      surname: 'Neu',
+      securityIdentifier: undefined,
+    });
+    expect(await applied(change(changed))).toMatchObject({ result: 'updated', samAccountName: 'm.changed' });
+    const [entry] = await there.find(filter, ...names, 'cn');
+    expect(entry).toMatchObject({
+      cn: ['Umbenannt, "Person" <ö> +;#=\\'],
+      sAMAccountName: ['m.changed'],
+      userAccountControl: [String(0x200 | 0x10000)],
+      userPrincipalName: [`changed@${facts().dnsDomain}`],
+      sn: ['Neu'],
+      // Where somebody has rights by it, it stays.
+      sIDHistory: [sid],
+    });
+    expect(entry).not.toHaveProperty('givenName');
+    expect(await applied(change(changed))).toMatchObject({ result: 'unchanged' });
+  });
+
+  it('says of a disabled account that it is disabled, with the right password', async () => {
+    const { name, password } = people[2]!;
+    const secrets = secretsOf(await firstSecrets(name));
+    await applied(change(userOf(name, { enabled: false }), secrets));
+    const answers = await everyWay(name, password!);
+    expect(answers).toMatchObject({ aes256: 'disabled', aes128: 'disabled', rc4: 'disabled', ntlm: 'disabled' });
+    expect(answers.ldap).not.toBe('in');
+    await applied(change(userOf(name), secrets));
+    expect(await everyWay(name, password!)).toEqual(all('in'));
+  });
+
+  it("makes another name where one is somebody else's, and leaves that account alone", async () => {
+    const twins = ['twin-a', 'twin-b'].map((name) =>
+      userOf(name, { samAccountNames: ['m.twin', `m.twin-${name.slice(-1)}`], commonNames: ['Twin', `Twin ${name}`] }),
+    );
+    const outcomes = await apply(...twins.map((user) => change(user)));
+    expect(outcomes.map((each) => (each as AppliedChange).samAccountName)).toEqual(['m.twin', 'm.twin-b']);
+    // Names of the domain itself.
+    const user = userOf('krbtgt', { samAccountNames: ['krbtgt', 'Domain Admins', 'mdc1$', 'm.free'] });
+    expect(await applied(change(user))).toMatchObject({ result: 'created', samAccountName: 'm.free' });
+    const [refused] = await apply(change(userOf('taken', { samAccountNames: ['krbtgt'] })));
+    expect(refused).toMatchObject({ error: { code: 'names-taken', message: expect.stringContaining('krbtgt') } });
+  });
+
+  it('takes no SID of this domain, of its built-in groups, or that is none, for sIDHistory', async () => {
+    const { domainSid } = managed.facts;
+    const sids = [
+      `${domainSid}-1103`,
+      'S-1-5-21-1-2-3-512',
+      'S-1-5-32-544',
+      'S-1-5-18',
+      'nonsense',
+      'S-1-5-21-1-2-3-4-5000',
+    ];
+    for (const [i, securityIdentifier] of sids.entries()) {
+      const outcome = await applied(change(userOf(`sid${i}`, { securityIdentifier })));
+      expect(outcome, securityIdentifier).toMatchObject({ result: 'created', notes: ['sid-left-out'] });
+      expect((await there.find(`(sAMAccountName=m.sid${i})`, 'sIDHistory'))[0]).not.toHaveProperty('sIDHistory');
+    }
+  });
+
+  it('deletes whom it made, and nobody else', async () => {
+    await applied(change(userOf('leaving')));
+    const deleted: ManagedChange = { kind: 'deleted', objectId: objectId('leaving') };
+    expect(await applied(deleted)).toEqual({ result: 'deleted', notes: [] });
+    expect(await applied(deleted)).toEqual({ result: 'absent', notes: [] });
+    expect(await there.find('(sAMAccountName=m.leaving)')).toEqual([]);
+    // Whoever has the anchor alone was made by another.
+    const dn = `CN=Foreign,CN=Users,${managed.facts.baseDn}`;
+    const anchor = Buffer.from(guidBytes(objectId('foreign'))).toString('base64');
+    managed.modify(
+      `dn: ${dn}\nchangetype: add\nobjectClass: user\nsAMAccountName: foreign\nmS-DS-ConsistencyGuid:: ${anchor}\n\n`,
+    );
+    expect(await applied({ kind: 'deleted', objectId: objectId('foreign') })).toEqual({ result: 'absent', notes: [] });
+    expect(await there.find('(sAMAccountName=foreign)')).toHaveLength(1);
+  });
+
+  it('finds again whom it made just before it was cut off, and makes nobody twice', async () => {
+    const user = userOf('cut-off');
+    await applied(change(user));
+    // Knows of nobody: a helper that was started before that user was made would not.
+    await using other = await anotherWriter();
+    const { users: known } = await other.writer.open();
+    expect(known).toContain(user.objectId);
+    await applied(change(userOf('made-meanwhile')));
+    const [outcome] = await other.writer.apply([change(userOf('made-meanwhile'))]);
+    expect(outcome).toMatchObject({ result: 'created', samAccountName: nameHere('made-meanwhile') });
+    const filter = `(mS-DS-ConsistencyGuid=${guidFilter(objectId('made-meanwhile'))})`;
+    expect(await there.find(filter)).toHaveLength(1);
+  });
+
+  it('does nothing in a rehearsal but say what it would do', async () => {
+    const outcomes = await writer.apply([change(userOf('rehearsed')), change(userOf('rehearsed'))], { dryRun: true });
+    expect(outcomes).toMatchObject([{ result: 'created' }, { result: 'unchanged' }]);
+    expect(await there.find('(sAMAccountName=m.rehearsed)')).toEqual([]);
+    expect(await applied(change(userOf('rehearsed')))).toMatchObject({ result: 'created' });
+  });
+
+  it('writes the others of a batch in which one cannot be written', async () => {
+    const long = 'x'.repeat(2000);
+    const [one, bad, two] = await apply(
+      change(userOf('good-1')),
+      change(userOf('bad', { userPrincipalName: long })),
+      change(userOf('good-2')),
+    );
+    expect([one, two]).toMatchObject([{ result: 'created' }, { result: 'created' }]);
+    expect(bad).toMatchObject({ error: { code: 'ldb' } });
+    expect(await there.find('(sAMAccountName=m.bad)')).toEqual([]);
+  });
+
+  it('stores the keys of every published blob that Windows wrote, where they can be used', async () => {
+    const blobs = (JSON.parse(readFileSync(new URL('../vectors/suppcred.json', import.meta.url), 'utf8')) as Vector[])
+      .map(({ name, hex }) => ({ name, keys: keepKerberosKeys(Buffer.from(hex, 'hex')) }))
+      .filter(({ keys }) => keys !== undefined);
+    expect(blobs.length).toBeGreaterThanOrEqual(5);
+    for (const [i, { name, keys }] of blobs.entries()) {
+      const secrets = {
+        ntHash: Buffer.alloc(16, i),
+        kerberosKeys: Buffer.from(keys!),
+        changedAt: 134_000_000_000_000_000n,
+      };
+      const outcome = await applied(change(userOf(`vector${i}`), secrets));
+      expect(outcome, name).toMatchObject({ password: 'written' });
+      expect(await applied(change(userOf(`vector${i}`), secrets)), name).toMatchObject({ password: 'unchanged' });
+    }
+  });
+
+  it('refuses keys that are none, makes the account all the same, and quotes nothing', async () => {
+    const { name } = people[0]!;
+    const good = secretsOf(await firstSecrets(name));
+    const cases = [Buffer.alloc(111), good.kerberosKeys!.subarray(0, 900), randomBytes(500)];
+    for (const [i, kerberosKeys] of cases.entries()) {
+      const outcome = await applied(change(userOf(`keyless${i}`), { ...good, kerberosKeys }));
+      expect(outcome).toMatchObject({ result: 'created', passwordError: { code: 'keys-malformed' } });
+      expect(outcome.password).toBeUndefined();
+      expect(JSON.stringify(outcome)).not.toMatch(/[0-9a-f]{24}/i);
+    }
+  });
+
+  it('has neither secrets nor environment in the list of processes', async () => {
+    const [helper] = execFileSync('pgrep', ['-P', String(process.pid), '-f', 'samba_writer'], {
+      encoding: 'utf8',
+    }).split('\n');
+    const line = readFileSync(`/proc/${helper}/cmdline`, 'utf8').split('\0');
+    expect(line.slice(1)).toEqual(['-I', helperProgram(), join(managed.directory, 'smb.conf'), '']);
+    const environment = readFileSync(`/proc/${helper}/environ`, 'utf8')
+      .split('\0')
+      .map((each) => each.split('=')[0]);
+    expect(environment.sort()).toEqual(['', 'LANG', 'PATH', 'PYTHONDONTWRITEBYTECODE']);
+    expect(readFileSync(`/proc/${helper}/limits`, 'utf8')).toMatch(/Max core file size +0 +0/);
+  });
+
+  it('says so where its helper was killed, and opens again', async () => {
+    await using other = await anotherWriter();
+    const [helper] = execFileSync('pgrep', ['-P', String(process.pid), '-f', 'samba_writer'], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map(Number)
+      .sort((a, b) => b - a);
+    process.kill(helper!, 'SIGKILL');
+    await expect(other.writer.apply([change(userOf('killed'))])).rejects.toMatchObject({
+      code: 'managed-domain-helper',
+      message: expect.stringContaining('SIGKILL'),
+    });
+    await other.writer.open();
+    expect(await other.writer.apply([change(userOf('killed'))])).toMatchObject([{ result: 'created' }]);
+  });
+
+  it('refuses what is no domain controller, and a Python without Samba', async () => {
+    const log = pino({ level: 'silent' });
+    const none = new SambaWriter({ smbConf: '/dev/null', log });
+    await expect(none.open()).rejects.toMatchObject({ code: 'managed-domain-not-a-dc' });
+    await none.close();
+    const python = new SambaWriter({ python: '/nonexistent/python3', log });
+    await expect(python.open()).rejects.toMatchObject({
+      code: 'managed-domain-helper',
+      message: expect.stringContaining('ENOENT'),
+    });
+    await python.close();
+  });
+
+  it('does not write into a database that was put back from a backup meanwhile', async () => {
+    await managed.stop();
+    await managed.backUp();
+    await applied(change(userOf('after-backup')));
+    await managed.restore();
+    await expect(apply(change(userOf('after-backup')))).rejects.toMatchObject({
+      code: 'managed-domain-database-replaced',
+    });
+    const before = managed.facts.invocationId;
+    const { users: known, invocationId } = await writer.open();
+    expect(invocationId).not.toBe(before);
+    expect(known).not.toContain(objectId('after-backup'));
+    // Samba's own processes need not run for it.
+    expect(await applied(change(userOf('after-backup')))).toMatchObject({ result: 'created' });
   });
 });

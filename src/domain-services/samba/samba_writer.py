@@ -101,20 +101,21 @@ def stored_keys(properties):
     blob = ndr_unpack(drsblobs.supplementalCredentialsBlob, properties)
     for package in blob.sub.packages:
         packages[package.name] = bytes.fromhex(package.data)
+    # Behind the keys of Windows Server 2003 zeros follow.
     newer = packages.get(NEWER_KEYS)
     older = packages.get(KERBEROS)
     made = []
     des = {}
     salt = None
     if older is not None:
-        credential = ndr_unpack(drsblobs.package_PrimaryKerberosBlob, older)
+        credential = ndr_unpack(drsblobs.package_PrimaryKerberosBlob, older, allow_remaining=True)
         if credential.version != 3:
             raise Refused("keys-malformed", f"{KERBEROS}: revision 3 was expected, not {credential.version}")
         salt = credential.ctr.salt.string
         des = well_formed(credential.ctr.keys, KERBEROS)
     seed = None
     if newer is not None:
-        credential = ndr_unpack(drsblobs.package_PrimaryKerberosBlob, newer)
+        credential = ndr_unpack(drsblobs.package_PrimaryKerberosBlob, newer, allow_remaining=True)
         if credential.version != 4:
             raise Refused("keys-malformed", f"{NEWER_KEYS}: revision 4 was expected, not {credential.version}")
         control = credential.ctr

@@ -1,0 +1,59 @@
+/** What stands in a domain controller's database, by Samba's own library: for tests that must not take our word for it. */
+
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { dirname, join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+
+export interface StoredSecrets {
+  readonly name: string;
+  /** Hexadecimal; null: there is none. */
+  readonly ntHash: string | null;
+  readonly supplementalCredentials: string | null;
+  /** FILETIME. */
+  readonly pwdLastSet: string;
+  readonly keyVersion: number;
+}
+
+/** One process a domain controller; it ends with `close`, or with the tests. */
+export class Look {
+  readonly #directory: string;
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #lines: Interface;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    const program = join(dirname(fileURLToPath(import.meta.url)), 'dc', 'look.py');
+    this.#child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.#child.stdout });
+  }
+
+  async #ask<T>(request: object): Promise<T> {
+    const answer = Promise.race([
+      once(this.#lines, 'line'),
+      once(this.#child, 'exit').then(([code]) => {
+        throw new Error(`look.py ended with ${code}`);
+      }),
+    ]);
+    this.#child.stdin.write(`${JSON.stringify({ dc: this.#directory, ...request })}\n`);
+    const [line] = (await answer) as [string];
+    return JSON.parse(line) as T;
+  }
+
+  /** By sAMAccountName. */
+  async secrets(names: readonly string[]): Promise<ReadonlyMap<string, StoredSecrets>> {
+    const rows = await this.#ask<StoredSecrets[]>({ secrets: names });
+    return new Map(rows.map((row) => [row.name, row]));
+  }
+
+  /** All entries of the domain that an LDAP filter fits. */
+  find(filter: string, ...attributes: string[]): Promise<Record<string, string[]>[]> {
+    return this.#ask({ find: filter, attributes: attributes.length === 0 ? ['cn'] : attributes });
+  }
+
+  close(): void {
+    this.#child.stdin.end();
+  }
+}
