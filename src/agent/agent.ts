@@ -4,11 +4,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { PhsyncError } from '../hasher/errors.js';
 import type { Hasher } from '../hasher/types.js';
+import { createLegacySealer, type LegacySealer } from '../provisioning/legacy-sealer.js';
 import type { Clock } from './clock.js';
 import type { ConnectorConfig } from './config.js';
 import type { CycleReport } from './connector-cycle.js';
 import type { ControlArguments, ObjectRequest } from './control/messages.js';
 import { parseDn } from './dn.js';
+import type { DomainServicesPolicy } from './domain-services/offer.js';
 import type { EventSink } from './events/event.js';
 import { type Link, openLink, type TenantClient } from './link.js';
 import type { AgentObserver } from './observer.js';
@@ -39,6 +41,10 @@ export interface AgentParts {
   readonly patience?: Patience;
   /** Switch the tenant's feature on again where it was on when this agent last sent something there. */
   readonly healFeature?: boolean;
+  /** Undefined: what the tenant asks for, for whichever certificate. */
+  readonly domainServices?: DomainServicesPolicy;
+  /** For what opens and seals keys for Domain Services; the hasher has been told by itself. */
+  readonly allowMd5InFips?: boolean;
   /**
    * Connects to a connector's directory, unless the signal is aborted. The agent keeps what it is given from cycle to
    * cycle and closes it at its own end: a source mends its connection itself.
@@ -63,7 +69,7 @@ export interface CycleRequest {
 }
 
 /** What a new configuration may change while the agent runs. */
-export type Reconfiguration = Pick<AgentParts, 'connectors' | 'client' | 'healFeature'>;
+export type Reconfiguration = Pick<AgentParts, 'connectors' | 'client' | 'healFeature' | 'domainServices'>;
 
 export class Agent {
   #parts: AgentParts;
@@ -74,7 +80,10 @@ export class Agent {
   readonly #context: RunnerContext = {
     parts: () => this.#parts,
     openLink: (signal, events) => this.#openLink(signal, events),
+    sealer: () => (this.#sealer ??= createLegacySealer({ allowMd5InFips: this.#parts.allowMd5InFips ?? false })),
   };
+  /** Made when the first keys for Domain Services are sealed: its threads are nobody's else. */
+  #sealer: LegacySealer | undefined;
   #running = false;
   #ended = false;
 
@@ -184,6 +193,7 @@ export class Agent {
     this.#ended = true;
     await this.#changing;
     await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
+    await this.#sealer?.close();
   }
 
   async #stopAll(): Promise<void> {
@@ -191,10 +201,10 @@ export class Agent {
   }
 
   #openLink(signal: AbortSignal, events: EventSink): Promise<Link> {
-    const { client, patience, store, connectors, healFeature = false } = this.#parts;
+    const { client, patience, store, connectors, clock, healFeature = false, domainServices } = this.#parts;
     const mayHeal = (tenantId: string) =>
       healFeature && connectors.some(({ name }) => store.connector(name).tenantId === tenantId);
-    return openLink(client, signal, { events, patience, mayHeal });
+    return openLink(client, signal, { events, patience, mayHeal, domainServices, now: () => clock.now() });
   }
 
   /** Ends the connector's runner, if it has one, and starts it anew as it is configured by now. */

@@ -2,6 +2,8 @@
 
 import { PhsyncError } from '../hasher/errors.js';
 import type { CycleOptions } from './cycle.js';
+import { changeOf } from './domain-services/standing.js';
+import type { ConnectorState } from './state/connector-state.js';
 
 /**
  * A domain controller forgets whom it deleted after the forest's tombstoneLifetime: 60 days where that is not set, 180 in
@@ -12,6 +14,8 @@ export const DELETIONS_KEPT_MS = 60 * 24 * 3_600_000;
 export interface Beginning {
   /** Everything is sent, acknowledged or not: asked for now, or by a cycle that did not come to its end. */
   readonly full: boolean;
+  /** On demand: then the directory is right, also where it shows an older password. */
+  readonly onDemand: boolean;
   /** The last cycle was cut off. */
   readonly recovering: boolean;
 }
@@ -21,7 +25,7 @@ export interface Beginning {
  * nothing is changed.
  */
 export async function beginCycle(options: CycleOptions): Promise<Beginning> {
-  const { state, scope, clock, full = false, log, link } = options;
+  const { state, scope, clock, full = false, log, link, events } = options;
   const { tenantId } = link.company;
   if (!full) checkTenant(state, tenantId);
   const now = clock.now();
@@ -30,8 +34,13 @@ export async function beginCycle(options: CycleOptions): Promise<Beginning> {
   const away = state.completedAt === undefined ? 0 : now - state.completedAt;
   const missed = away > DELETIONS_KEPT_MS && state.sweepFrom === undefined;
   const recovering = state.running;
+  const keys = changeOf(state.standing, link.domainServices, now);
+  const resends = keys.owesFull && !(state.cookie === undefined && state.empty);
   state.transaction(() => {
     state.running = true;
+    // With what it leads to, so that nothing comes between them.
+    state.standing = keys.next;
+    if (resends) state.demandResend();
     // From the first user on. A state that changes tenants belongs to the new one from here: it is full until all of it
     // was sent there.
     state.tenantId = tenantId;
@@ -42,14 +51,30 @@ export async function beginCycle(options: CycleOptions): Promise<Beginning> {
       log.warn({ days }, 'the last cycle is so long ago that deletions may be forgotten: looking for all users anew');
     }
     if (full) state.full = true;
-    else if (state.full) log.info('going on with the full synchronization that did not come to its end');
-    if (full || rulesChanged || missed) state.cookie = undefined;
+    else if (state.full && !resends) {
+      log.info('going on with the full synchronization that did not come to its end');
+    }
+    if (full || resends || rulesChanged || missed) state.cookie = undefined;
     if ((full || missed) && !state.empty) state.sweepFrom = now;
     // Somebody changed the rules, which moved OUs ('') do not say.
     if (rulesChanged && state.scopeDigest !== '') state.deletions = 0;
     state.scopeDigest = scope.digest;
   });
-  return { full: state.full, recovering };
+  for (const fields of keys.told) events.emit(658, fields);
+  if (link.domainServices.kind === 'unusable') {
+    const { code, reason } = link.domainServices;
+    log.warn({ code, reason }, 'no keys for Domain Services are sent');
+    if (keys.told.length > 0) events.emit(604, { task: 'sending keys for Domain Services', code, message: reason });
+  }
+  return { full: state.full, onDemand: state.fullOnDemand, recovering };
+}
+
+/**
+ * What a single object, between two cycles, finds of Domain Services: that they are off, or stopped. Its password goes
+ * without keys then, which the next cycle must know; to switch them on is that one's.
+ */
+export function noteDomainServices(state: ConnectorState, { domainServices }: CycleOptions['link'], now: number): void {
+  if (domainServices.kind !== 'on') state.standing = changeOf(state.standing, domainServices, now).next;
 }
 
 /** A mistyped OU would take every user of it out of the tenant: it is asked for before anything is done. */

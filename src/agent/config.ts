@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
 import type { ConfigSchemas } from '../config/schemas.js';
 import { directorySchema, host } from './config/directory.js';
+import { domainServicesSchema } from './config/domain-services.js';
 import { scopeSchema } from './config/scope.js';
 import { agentWritebackSchema, connectorWritebackSchema, refuseMissingAccounts } from './config/write-back.js';
 
@@ -91,6 +92,7 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
       .describe('Where /healthz, /readyz and /metrics are; nowhere without it.')
       .optional(),
     tenant: tenantSchema(schemas).describe('Where users and credentials go.'),
+    domainServices: domainServicesSchema(schemas),
     passwordWriteback: agentWritebackSchema,
     connectors: z
       .array(

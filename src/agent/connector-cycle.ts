@@ -3,9 +3,11 @@
 import type { Logger } from 'pino';
 import type { Hasher } from '../hasher/types.js';
 import { guidToText } from '../protocol/dtyp/guid.js';
+import type { LegacySealer } from '../provisioning/legacy-sealer.js';
 import type { Clock } from './clock.js';
 import type { ConnectorConfig } from './config.js';
 import { runCycle } from './cycle.js';
+import { changeOf } from './domain-services/standing.js';
 import type { EventSink } from './events/event.js';
 import type { FullSyncStory } from './full-sync-story.js';
 import type { Link } from './link.js';
@@ -39,6 +41,7 @@ export interface ConnectorCycleOptions {
   readonly state: ConnectorState;
   readonly store: Pick<StateStore, 'checkRoom'>;
   readonly hasher: Hasher;
+  readonly sealer: () => LegacySealer;
   readonly clock: Clock;
   readonly log: Logger;
   /** Of the connector. */
@@ -77,14 +80,22 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
     const link = await options.openLink();
     source = await options.openSource();
     log.debug({ directory: source.description }, 'cycle starts');
-    const continues = !options.full && state.cookie !== undefined;
-    story.begins(events, clock, looksAtAll(options, scope.digest), options.full, continues);
+    const owesKeys = changeOf(state.standing, link.domainServices, started).owesFull && !state.empty;
+    const anew = options.full || owesKeys;
+    const continues = !anew && state.cookie !== undefined;
+    story.begins(events, clock, {
+      isFull: owesKeys || looksAtAll(options, scope.digest),
+      anew,
+      continues,
+      why: owesKeys ? 'keys for Domain Services' : undefined,
+    });
     counts = await runCycle({
       source,
       scope,
       state,
       link,
       hasher: options.hasher,
+      sealer: options.sealer,
       clock,
       log,
       events,
@@ -124,6 +135,10 @@ export async function runConnectorCycle(options: ConnectorCycleOptions): Promise
   } catch (error) {
     // The cycle's own work is settled; a full disk has its event at the next cycle's start.
     log.warn({ err: stateError(error) }, 'the outcome of the cycle could not be written down');
+  }
+  if (report.keysMissing > 0) {
+    const message = 'users of whom the directory has no Kerberos keys: their NT hash alone was sent';
+    events.emit(658, { state: 'on', keysMissing: report.keysMissing, message });
   }
   if (report.pwdLastSetOnly > 0) events.emit(668, { count: report.pwdLastSetOnly });
   if (report.error === undefined) {

@@ -12,6 +12,7 @@ import type { HasherInfo } from '../hasher/types.js';
 import { Agent, type AgentParts } from './agent.js';
 import { type Clock, systemClock } from './clock.js';
 import type { AgentConfig } from './config.js';
+import { readPolicy } from './domain-services/policy.js';
 import { type EventSink, inStaging } from './events/event.js';
 import { EventLog } from './events/event-log.js';
 import { Monitor } from './monitor/monitor.js';
@@ -69,6 +70,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
   let tenant = await openTenantClient(config.tenant, { env, clock });
   let monitor: Monitor | undefined;
   if (options.openSource === undefined) await checkPasswords(config, env);
+  const domainServices = await readPolicy(config);
   const store = openStateStore(rehearsal?.stateDir ?? config.stateDir, { staging });
   const eventLog = new EventLog({ log, clock, store: store.events });
   const events = staging ? inStaging(eventLog) : eventLog;
@@ -112,6 +114,8 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     }),
     observer: monitor,
     healFeature: !silent && (config.tenant.healFeature ?? false),
+    domainServices,
+    allowMd5InFips,
     openSource:
       options.openSource ??
       ((connector, signal) => openSource(connector, { env, log, events, clock, allowMd5InFips }, signal)),
@@ -152,6 +156,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
     async reconfigure(next) {
       refuseFixed(current, next);
       if (options.openSource === undefined) await checkPasswords(next, env);
+      const domainServices = await readPolicy(next);
       const former = tenant;
       tenant = await openTenantClient(next.tenant, { env, clock });
       current = next;
@@ -159,6 +164,7 @@ export async function createAgent(config: AgentConfig, options: CreateAgentOptio
         connectors: next.connectors,
         client: clientOf(tenant),
         healFeature: !silent && (next.tenant.healFeature ?? false),
+        domainServices,
       });
       const both = Promise.all([taken, writeback?.reconfigure(next, tenant)]);
       return { taken: both.then(() => undefined).finally(() => former.close()) };

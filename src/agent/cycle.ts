@@ -7,8 +7,9 @@ import type { Logger } from 'pino';
 import { PhsyncError } from '../hasher/errors.js';
 import type { Hasher } from '../hasher/types.js';
 import { guidFromText, guidToText } from '../protocol/dtyp/guid.js';
+import type { LegacySealer } from '../provisioning/legacy-sealer.js';
 import { DirSyncFeature } from '../provisioning/types.js';
-import { beginCycle, checkTenant } from './begin-cycle.js';
+import { type Beginning, beginCycle, checkTenant, noteDomainServices } from './begin-cycle.js';
 import type { Clock } from './clock.js';
 import { type DecisionContext, decide } from './decide.js';
 import { deletionThreshold } from './deletions.js';
@@ -17,7 +18,7 @@ import type { Link } from './link.js';
 import { isGone, MISSING } from './missing-object.js';
 import { type Scope, UnseenOus } from './scope.js';
 import { goneObject, isContainer, mayHaveMovedOthers } from './shown-object.js';
-import type { DirectoryObject, DirectoryPage, DirectorySource } from './source.js';
+import type { DirectoryObject, DirectoryPage, DirectorySource, ReadOptions } from './source.js';
 import type { ConnectorState } from './state/connector-state.js';
 import { type CycleCounts, noCounts, Outcome, type RetryRow } from './state/rows.js';
 import { type Item, newItem, type OutcomeHook } from './unit.js';
@@ -35,6 +36,8 @@ export interface CycleOptions {
   readonly state: ConnectorState;
   readonly link: Link;
   readonly hasher: Hasher;
+  /** Made when the first keys for Domain Services are sealed. */
+  readonly sealer: () => LegacySealer;
   readonly clock: Clock;
   readonly log: Logger;
   readonly events: EventSink;
@@ -56,8 +59,8 @@ export interface CycleOptions {
 
 /** Rejects with the first failure of source, hasher, tenant or state; what was settled until then stays settled. */
 export async function runCycle(options: CycleOptions): Promise<CycleCounts> {
-  const { full, recovering } = await beginCycle(options);
-  const cycle = new Cycle(options, full, recovering);
+  const beginning = await beginCycle(options);
+  const cycle = new Cycle(options, beginning);
   try {
     return await cycle.run();
   } finally {
@@ -78,12 +81,13 @@ export interface ObjectOutcome {
  * same user might be under way there.
  */
 export async function runObject(options: CycleOptions, reference: ObjectReference): Promise<ObjectOutcome> {
-  const { state, link } = options;
+  const { state, link, clock } = options;
   checkTenant(state, link.company.tenantId);
   state.transaction(() => {
     state.tenantId = link.company.tenantId;
+    noteDomainServices(state, link, clock.now());
   });
-  const cycle = new Cycle({ ...options, allowDeletions: true }, false, false);
+  const cycle = new Cycle({ ...options, allowDeletions: true }, { full: false, onDemand: false, recovering: false });
   try {
     return await cycle.one(reference);
   } finally {
@@ -105,26 +109,30 @@ class Cycle {
   /** For an object of the retry queue, which leaves the queue with all that it waits for or not at all. */
   readonly #waiting: DecisionContext;
   readonly #recovering: boolean;
+  readonly #reading: ReadOptions;
   #containerMoved = false;
   /** Set where the whole directory is looked at. */
   #unseenOus: UnseenOus | undefined;
 
-  constructor(options: CycleOptions, full: boolean, recovering: boolean) {
+  constructor(options: CycleOptions, { full, onDemand, recovering }: Beginning) {
     const { state, scope, source, link, clock, allowDeletions, disableExpired = false } = options;
     const { dirSyncConfiguration, dirSyncFeatures } = link.company;
+    const { domainServices } = link;
     this.#options = options;
+    this.#reading = { supplementalCredentials: domainServices.kind === 'on' && domainServices.kerberos };
     this.#recovering = recovering;
     this.#usual = {
       scope,
       domain: source.domain,
       force: full,
-      full,
+      full: onDemand,
       settledInPass: (guid) => state.settledSince(guidFromText(guid), state.sweepFrom),
       recovering,
       fetched: false,
       pwdLastSetCame: false,
       forceChange: (dirSyncFeatures & DirSyncFeature.EnableUserForcePasswordChangeOnLogon) !== 0,
       disableExpired,
+      domainServices: domainServices.kind === 'on' ? domainServices : undefined,
       now: clock.now(),
       peer: (anchor, guid) => state.peer(anchor, guid),
     };
@@ -160,6 +168,9 @@ class Cycle {
       if (signal.aborted) return;
       const now = clock.now();
       state.deletions = 0;
+      const { standing } = state;
+      const sawAll = state.full || state.fullSyncAt === undefined;
+      if (standing.name === 'on' && sawAll) state.standing = { ...standing, fullAt: now };
       state.full = false;
       state.sweepFrom = undefined;
       state.fullSyncAt ??= now;
@@ -176,7 +187,7 @@ class Cycle {
 
   async one(reference: ObjectReference): Promise<ObjectOutcome> {
     const { source, signal } = this.#options;
-    const { objects, sessionKeys } = await source.object(reference, signal);
+    const { objects, sessionKeys } = await source.object(reference, signal, this.#reading);
     const [object] = objects;
     if (object === undefined) return { object, item: undefined };
     const draft: Draft = { items: [], sessionKeys };
@@ -212,7 +223,7 @@ class Cycle {
 
   async #pull(): Promise<void> {
     const { source, state, signal, between } = this.#options;
-    for await (const page of source.pages(state.cookie, signal)) {
+    for await (const page of source.pages(state.cookie, signal, this.#reading)) {
       await this.#takePage(page);
       if (signal.aborted) break;
       if (between?.wanted()) {
@@ -366,7 +377,7 @@ class Cycle {
   async #read(guid: Uint8Array): Promise<DirectoryPage | Item> {
     const { source, signal } = this.#options;
     try {
-      return await source.object({ guid: guidToText(guid) }, signal);
+      return await source.object({ guid: guidToText(guid) }, signal, this.#reading);
     } catch (error) {
       if (!(error instanceof PhsyncError && OBJECT_REFUSALS.has(error.code))) throw error;
       return this.#unread(guid, { reason: error.message, code: error.code });

@@ -50,8 +50,9 @@ export function decidePassword(
 
   if (unicodePwd === undefined) {
     if (barred !== undefined) return done(after, flags, after.outcome === Outcome.noPassword ? after.outcome : barred);
-    // What held it back is gone, or the mark differs: it takes the envelope to send the password.
-    if (!context.fetched && ((flags & RowFlag.withheld) !== 0 || marked)) return FETCH;
+    // What held it back is gone, the mark differs, or there are other keys: it takes the envelope to send the password.
+    const otherKeys = inTenant && object.supplementalCredentials !== undefined && hasOtherKeys(object, after, context);
+    if (!context.fetched && ((flags & RowFlag.withheld) !== 0 || marked || otherKeys)) return FETCH;
     return done(after, flags, released(after.outcome));
   }
   if (unicodePwd.length === 0) return done(after, flags & ~(RowFlag.withheld | RowFlag.forced), Outcome.noPassword);
@@ -68,9 +69,14 @@ export function decidePassword(
     (order === 'conflict' && isSettled(object, context.now));
   if (!restored && order === 'conflict') return done(after, flags, after.outcome, conflict(object, row!));
   const newer = order === 'newer' || restored;
-  if (!newer && !((context.force || marked) && order === 'same')) {
-    return done(after, flags & ~RowFlag.withheld, Outcome.success);
+  const showsKeys = showsAllKeys(object, context);
+  const otherKeys = order === 'same' && showsKeys && hasOtherKeys(object, after, context);
+  if (!newer && !((context.force || marked || otherKeys) && order === 'same')) {
+    const { outcome } = after;
+    const isSettled = outcome === Outcome.missingAttribute && context.domainServices !== undefined;
+    return done(after, flags & ~RowFlag.withheld, isSettled ? outcome : Outcome.success);
   }
+  if (!showsKeys) return FETCH;
   flags = forceChange ? flags | RowFlag.forced : flags & ~RowFlag.forced;
   return {
     kind: 'done',
@@ -80,10 +86,26 @@ export function decidePassword(
       passwordVersion: object.passwordVersion ?? null,
       passwordChanged: timeToSend(object, row),
       outcome: Outcome.success,
+      keysVersion: context.domainServices === undefined ? null : keysVersionOf(object, context),
     },
-    send: { forceChange, pwdLastSetOnly: !newer && !context.force },
+    send: { forceChange, pwdLastSetOnly: !newer && !context.force && !otherKeys },
     refusal: undefined,
   };
+}
+
+/** Whether what the object has of supplementalCredentials is all that there is. A changed password need not change it. */
+function showsAllKeys(object: DirectoryObject, { domainServices, fetched }: DecisionContext): boolean {
+  if (domainServices === undefined || !domainServices.kerberos || fetched) return true;
+  return object.supplementalCredentials !== undefined || object.objectClass !== undefined;
+}
+
+/** Domain Services want keys that did not go with the password: it went without, or they alone have changed since. */
+function hasOtherKeys(object: DirectoryObject, { keysVersion }: ObjectRow, context: DecisionContext): boolean {
+  return context.domainServices !== undefined && (keysVersion === null || keysVersionOf(object, context) > keysVersion);
+}
+
+function keysVersionOf({ supplementalVersion }: DirectoryObject, { domainServices }: DecisionContext): number {
+  return domainServices?.kerberos ? (supplementalVersion ?? 0) : 0;
 }
 
 function barredBy(flags: number, forceChange: boolean): OutcomeCode | undefined {

@@ -51,6 +51,8 @@ export interface DecisionContext {
   readonly forceChange: boolean;
   /** Accounts that have expired are disabled in the tenant. */
   readonly disableExpired: boolean;
+  /** Keys for Domain Services go with each password; undefined: they do not. */
+  readonly domainServices?: { readonly kerberos: boolean } | undefined;
   /** Milliseconds since 1970. */
   readonly now: number;
   /** Who else has a source anchor (null: the objectGUID). */
@@ -158,6 +160,7 @@ function decideWhole(object: DirectoryObject, row: ObjectRow | undefined, contex
     outcome: row?.outcome ?? Outcome.none,
     sourceAnchor: anchor.bytes,
     accountExpires,
+    keysVersion: row?.keysVersion ?? null,
   };
   if (peer !== undefined && (peer.own || (disabled !== 0 && !peer.disabled))) return standAside(after, row, peer);
   // What is looked at now and then for the anchor's sake was sent before.
@@ -269,6 +272,7 @@ const OUTSIDE: ObjectRow = {
   outcome: Outcome.none,
   sourceAnchor: null,
   accountExpires: null,
+  keysVersion: null,
 };
 
 /** True where the page carries anything that `userProperties` sends or the scope asks for. */
@@ -300,6 +304,7 @@ function same(a: ObjectRow | undefined, b: ObjectRow | undefined): boolean {
       a.outcome === b.outcome &&
       a.fingerprint === b.fingerprint &&
       a.accountExpires === b.accountExpires &&
+      a.keysVersion === b.keysVersion &&
       sameBytes(a.sourceAnchor, b.sourceAnchor))
   );
 }

@@ -7,6 +7,16 @@ import type { CycleCounts } from './state/rows.js';
 /** Progress is told at most so often. */
 const PROGRESS_MS = 60_000;
 
+export interface Begun {
+  /** The whole directory is looked at. */
+  readonly isFull: boolean;
+  /** From its beginning, on demand or for what was not sent. */
+  readonly anew: boolean;
+  readonly continues: boolean;
+  /** For what, where nobody asked for it. */
+  readonly why: string | undefined;
+}
+
 export class FullSyncStory {
   /** It was told to have started, and not to have ended. */
   #open = false;
@@ -15,15 +25,14 @@ export class FullSyncStory {
   #toldAt = 0;
   #pages = 0;
 
-  /** `isFull`: the whole directory is looked at; `anew`: from its beginning, on demand. */
-  begins(events: EventSink, clock: Clock, isFull: boolean, anew: boolean, continues: boolean): void {
+  begins(events: EventSink, clock: Clock, { isFull, anew, continues, why }: Begun): void {
     this.#now = isFull;
     this.#pages = 0;
     if (!isFull || (this.#open && !anew)) return;
     this.#open = true;
     this.#toldAt = clock.now();
-    events.emit(617);
-    events.emit(618, { continues });
+    events.emit(617, { why });
+    events.emit(618, { continues, why });
   }
 
   progress(events: EventSink, clock: Clock, counts: Readonly<CycleCounts>, total: number | undefined): void {

@@ -12,13 +12,19 @@ import {
   type SyncCredentialsChangeResult,
 } from '../provisioning/types.js';
 import { Batches } from './batches.js';
+import { askDomainServices } from './domain-services/ask.js';
+import { type DomainServicesOffer, type DomainServicesPolicy, VETOED } from './domain-services/offer.js';
 import { type EventSink, noEvents } from './events/event.js';
 import type { Patience } from './patience.js';
 import { errorFields, reportRefusal, withAdvice } from './tenant-errors.js';
 
 export type TenantClient = Pick<
   ProvisioningClient,
-  'getCompanyConfiguration' | 'provisionAzureADSyncObjects' | 'provisionCredentials' | 'setCompanyDirsyncFeatures'
+  | 'getCompanyConfiguration'
+  | 'getWindowsCredentialsSyncConfig'
+  | 'provisionAzureADSyncObjects'
+  | 'provisionCredentials'
+  | 'setCompanyDirsyncFeatures'
 >;
 
 /** What Microsoft's service takes at a time. */
@@ -35,10 +41,12 @@ const HOPELESS: ReadonlySet<string> = new Set([
 ]);
 /** A stop waits so long for the answers that are under way: then it is as if they had been lost. */
 const GRACE_MS = 8000;
+const ANY: DomainServicesPolicy = { send: 'auto', allowed: undefined };
 
 /** The tenant during one cycle. */
 export interface Link {
   readonly company: CompanyConfiguration;
+  readonly domainServices: DomainServicesOffer;
   /** One result an object, in order. Rejects with the client's PhsyncError: nothing is known of any of them then. */
   provisionObjects(objects: readonly AzureADSyncObject[]): Promise<AzureADSyncObjectResult[]>;
   provisionCredentials(items: readonly SyncCredentialsChangeItem[]): Promise<SyncCredentialsChangeResult[]>;
@@ -52,6 +60,10 @@ export interface LinkOptions {
   readonly patience?: Patience | undefined;
   /** May the agent switch the tenant's feature on again where it finds it off? */
   readonly mayHeal?: ((tenantId: string) => boolean) | undefined;
+  /** Undefined: whatever certificate the tenant names. */
+  readonly domainServices?: DomainServicesPolicy | undefined;
+  /** Milliseconds since 1970. */
+  readonly now?: (() => number) | undefined;
 }
 
 /**
@@ -61,7 +73,13 @@ export interface LinkOptions {
 export async function openLink(
   client: TenantClient,
   signal: AbortSignal,
-  { events = noEvents, patience, mayHeal = () => false }: LinkOptions = {},
+  {
+    events = noEvents,
+    patience,
+    mayHeal = () => false,
+    domainServices: policy = ANY,
+    now = Date.now,
+  }: LinkOptions = {},
 ): Promise<Link> {
   /** The first call that was given up: the cycle ends, and others get one try, for what they can still settle. */
   let givenUp: PhsyncError | undefined;
@@ -87,6 +105,17 @@ export async function openLink(
     company = await heal(company, client, call, events);
   }
   if ((company.dirSyncFeatures & DirSyncFeature.PasswordHashSync) === 0) throw featureOff(company);
+  // An answer that makes no sense is no sign of a tenant that is away: the calls after it are made as ever.
+  const ask = () =>
+    call(
+      (options) =>
+        client.getWindowsCredentialsSyncConfig(options).catch((error: unknown) => {
+          if (error instanceof PhsyncError && error.code === 'provisioning-bad-reply') return error;
+          throw error;
+        }),
+      true,
+    );
+  const domainServices = policy.send === 'never' ? VETOED : await askDomainServices(ask, policy, now);
 
   const size = (announced: number | undefined) => Math.min(Math.max(announced ?? DEFAULT_BATCH, 1), MAX_BATCH);
   const linkFor = (events: EventSink): Link => {
@@ -123,6 +152,7 @@ export async function openLink(
     });
     return {
       company,
+      domainServices,
       provisionObjects: (items) => objects.send(items),
       provisionCredentials: (items) => credentials.send(items),
       forConnector: linkFor,

@@ -30,6 +30,8 @@ export interface PlannedChange {
   readonly password: 'sent' | 'not sent';
   /** With the password: the user must change it at the next sign-in. */
   readonly forcePasswordChangeOnLogon: boolean;
+  /** With the password, for Domain Services; `kerberosMissing`: the NT hash alone, since the directory has no more. */
+  readonly domainServices: 'not sent' | 'ntHash' | 'ntHash, kerberos' | 'ntHash, kerberosMissing';
   /** Why the password is sent, or why not. */
   readonly why: string;
 }
@@ -71,7 +73,12 @@ export function plannedChange(
 ): PlannedChange | undefined {
   const { decision, object, known } = item;
   const who = { connector: connector.name, dn: object.dn, objectGuid: object.guid, sourceAnchor: anchorOf(item) };
-  const nothing = { properties: {}, password: 'not sent', forcePasswordChangeOnLogon: false } as const;
+  const nothing = {
+    properties: {},
+    password: 'not sent',
+    forcePasswordChangeOnLogon: false,
+    domainServices: 'not sent',
+  } as const;
   switch (decision.kind) {
     case 'pass':
       return undefined;
@@ -92,10 +99,17 @@ export function plannedChange(
         properties,
         password: decision.credential ? 'sent' : 'not sent',
         forcePasswordChangeOnLogon: decision.forceChange,
+        domainServices: keysOf(item),
         why: decision.credential ? whySent(item) : (item.failure?.reason ?? whyNot(row)),
       };
     }
   }
+}
+
+function keysOf({ keys, decision }: Item): PlannedChange['domainServices'] {
+  if (keys?.legacy === undefined || decision.kind !== 'sync' || !decision.credential) return 'not sent';
+  if (keys.supplemental !== undefined) return 'ntHash, kerberos';
+  return keys.keysMissing ? 'ntHash, kerberosMissing' : 'ntHash';
 }
 
 function whySent({ decision, known, object }: Item): string {

@@ -1,5 +1,6 @@
 /** One connector's life in a running agent: its loop, its kept directory, what is asked of it in between. */
 
+import type { LegacySealer } from '../provisioning/legacy-sealer.js';
 import type { AgentParts } from './agent.js';
 import type { ConnectorConfig } from './config.js';
 import { type CycleReport, runConnectorCycle } from './connector-cycle.js';
@@ -27,6 +28,7 @@ export interface RunnerCycle {
 export interface RunnerContext {
   parts(): AgentParts;
   openLink(signal: AbortSignal, events: EventSink): Promise<Link>;
+  sealer(): LegacySealer;
 }
 
 export class ConnectorRunner {
@@ -120,6 +122,7 @@ export class ConnectorRunner {
 
   status(): ConnectorStatus {
     const { enabled } = this.config;
+    const { name: domainServices, reason } = this.state.standing;
     return {
       name: this.name,
       enabled,
@@ -135,6 +138,8 @@ export class ConnectorRunner {
       nextCycleAt: this.#nextAt,
       directory: this.#description,
       retryQueue: this.state.retryQueue.size,
+      domainServices,
+      domainServicesReason: domainServices === 'stopped' ? (reason ?? undefined) : undefined,
       lastCycle: this.#last,
     };
   }
@@ -181,6 +186,7 @@ export class ConnectorRunner {
         state,
         store,
         hasher,
+        sealer: () => this.#context.sealer(),
         clock,
         log,
         events: own,
@@ -226,6 +232,7 @@ export class ConnectorRunner {
         state: this.state,
         link,
         hasher,
+        sealer: () => this.#context.sealer(),
         clock,
         log: log.child({ connector }),
         events,

@@ -40,6 +40,19 @@ export interface DirectoryObject {
   readonly passwordVersion: number | undefined;
   /** Originating time of the password change, seconds precision. */
   readonly passwordChanged: Date | undefined;
+  /**
+   * ENCRYPTED_PAYLOAD of supplementalCredentials, where it was asked for; undefined: not in this page; empty: it was
+   * removed.
+   */
+  readonly supplementalCredentials?: Uint8Array | undefined;
+  /** PROPERTY_META_DATA_EXT of supplementalCredentials. */
+  readonly supplementalVersion?: number | undefined;
+}
+
+/** What is read besides what is always read. */
+export interface ReadOptions {
+  /** supplementalCredentials: two to four kilobytes of each user's keys, which nobody else has a use for. */
+  readonly supplementalCredentials?: boolean;
 }
 
 export interface DirectoryPage {
@@ -61,8 +74,12 @@ export interface DirectorySource {
   /** The domain's DNS name, e.g. `phs.test`, and its NetBIOS name where known. */
   readonly domain: { readonly dnsName: string; readonly netbiosName: string | undefined };
   /** The naming context's pages from the cookie on (undefined: from the beginning). Pulls a page only when asked. */
-  pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncIterable<DirectoryPage>;
+  pages(cookie: Cookie | undefined, signal?: AbortSignal, options?: ReadOptions): AsyncIterable<DirectoryPage>;
   /** One object as it is now (EXOP_REPL_OBJ), as a page of one; no object: it does not exist. */
-  object(reference: { readonly guid: string } | { readonly dn: string }, signal?: AbortSignal): Promise<DirectoryPage>;
+  object(
+    reference: { readonly guid: string } | { readonly dn: string },
+    signal?: AbortSignal,
+    options?: ReadOptions,
+  ): Promise<DirectoryPage>;
   close(): Promise<void>;
 }

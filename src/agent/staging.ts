@@ -8,9 +8,12 @@ import type { TenantClient } from './link.js';
 const NOBODY = 'User_staging';
 
 /** Answers for the tenant that it took everything; `real` answers what its configuration is. */
-export function stagingClient(real: Pick<TenantClient, 'getCompanyConfiguration'>): TenantClient {
+export function stagingClient(
+  real: Pick<TenantClient, 'getCompanyConfiguration' | 'getWindowsCredentialsSyncConfig'>,
+): TenantClient {
   return {
     getCompanyConfiguration: (options) => real.getCompanyConfiguration(options),
+    getWindowsCredentialsSyncConfig: (options) => real.getWindowsCredentialsSyncConfig(options),
     // Nothing heals the feature here: a real change it would be.
     setCompanyDirsyncFeatures: () => Promise.reject(new Error('staging mode changes nothing in the tenant')),
     provisionAzureADSyncObjects: (objects: readonly AzureADSyncObject[]) =>

@@ -1,6 +1,7 @@
 /** What a running agent says of itself, over its control socket. */
 
 import type { CycleReport } from './connector-cycle.js';
+import type { StandingName } from './domain-services/standing.js';
 
 export interface AgentStatus {
   readonly pid: number;
@@ -22,6 +23,10 @@ export interface ConnectorStatus {
   /** The domain controller in use, as a line for people. */
   readonly directory: string | undefined;
   readonly retryQueue: number;
+  /** Keys for Domain Services: `stopped`: on in the tenant, and not sent for want of a certificate that can be used. */
+  readonly domainServices: StandingName;
+  /** Why they are stopped. */
+  readonly domainServicesReason: string | undefined;
   /** The last cycle of this process, with the time of its end. */
   readonly lastCycle: (CycleReport & { readonly finishedAt: number }) | undefined;
 }

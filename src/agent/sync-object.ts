@@ -5,7 +5,7 @@ import { outOfScopeText } from './out-of-scope.js';
 import type { Scope } from './scope.js';
 import type { DirectoryObject } from './source.js';
 import { type ObjectRow, Outcome, outcomeNames } from './state/rows.js';
-import type { Item } from './unit.js';
+import { type Item, rowAfterSuccess } from './unit.js';
 
 /** What became of one object; the names of `status` are Entra Connect's where it has one. */
 export interface ObjectReport {
@@ -22,6 +22,8 @@ export interface ObjectReport {
   readonly user: 'created' | 'updated' | 'deleted' | 'unchanged';
   /** The tenant took the password. */
   readonly passwordSent: boolean;
+  /** With keys for Domain Services. */
+  readonly keysSent: boolean;
 }
 
 /** Rejects where the directory or the tenant cannot be asked. */
@@ -42,6 +44,7 @@ export async function syncObject(
           reason: `${source.description} has no such object`,
           user: 'unchanged',
           passwordSent: false,
+          keysSent: false,
         }
       : {
           connector,
@@ -49,6 +52,7 @@ export async function syncObject(
           dn: object.dn,
           ...(item === undefined ? outside(object, scope) : outcomeOf(item, scope)),
           passwordSent: item?.acknowledged ?? false,
+          keysSent: item?.acknowledged === true && item.keys?.legacy !== undefined,
         };
   // The log itself names the connector.
   log.info({ ...report, connector: undefined }, 'one object synchronized');
@@ -66,7 +70,7 @@ function outcomeOf(item: Item, scope: Scope): Pick<ObjectReport, 'status' | 'rea
           : 'created'
         : 'unchanged';
   if (failure !== undefined) return { status: outcomeNames[failure.outcome], reason: failure.reason, user };
-  if (decision.kind === 'sync') return { ...rowStatus(decision.row), user };
+  if (decision.kind === 'sync') return { ...rowStatus(rowAfterSuccess(item, decision.row)), user };
   if (decision.kind === 'remember' && decision.inScope && decision.row !== undefined) {
     return { ...rowStatus(decision.row), user };
   }
@@ -78,6 +82,8 @@ function rowStatus({ outcome }: ObjectRow): Pick<ObjectReport, 'status' | 'reaso
     [Outcome.filteredByTarget]: 'the password must be changed at the next log-on',
     [Outcome.noPassword]: 'the account has no password',
     [Outcome.filteredByRule]: 'adminDescription keeps the password out',
+    [Outcome.missingAttribute]:
+      'the directory has no Kerberos keys of the user for Domain Services, which get the NT hash alone',
   };
   return { status: outcomeNames[outcome], reason: reasons[outcome] };
 }

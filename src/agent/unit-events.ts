@@ -56,16 +56,19 @@ export function tellCredentials(
 ): void {
   const users = events.forUsers(sent.length);
   if (users === undefined) return;
-  for (const [i, { object }] of sent.entries()) {
+  for (const [i, { object, keys }] of sent.entries()) {
     const { sourceAnchor, changeDate, forcePasswordChangeOnLogon } = credentials[i]!;
+    const { windowsLegacyCredentials: legacy, windowsSupplementalCredentials: supplemental } = credentials[i]!;
+    const domainServices = legacy && (supplemental ? 'NT hash, Kerberos keys' : 'NT hash');
     const { result, extendedErrorInformation } = results[i]!;
     const done = result === CredentialResult.success || result === CredentialResult.olderChange;
     const who = { anchor: sourceAnchor, dn: object.dn };
-    users.emit(656, { ...who, changeDate: changeDate.toISOString() });
+    users.emit(656, { ...who, changeDate: changeDate.toISOString(), domainServices });
     users.emit(657, {
       ...who,
       pwdChangeOnLogon: forcePasswordChangeOnLogon,
       result: done ? 'Success' : 'Failed',
+      missingAttribute: keys?.keysMissing ? 'supplementalCredentials' : undefined,
       extendedError: done ? undefined : `${result}${extendedErrorInformation ? `: ${extendedErrorInformation}` : ''}`,
     });
   }

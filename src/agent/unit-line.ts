@@ -5,7 +5,7 @@ import { deletesUser, tooManyDeletions } from './deletions.js';
 import { Lane } from './lane.js';
 import type { DirectoryPage } from './source.js';
 import type { CycleCounts } from './state/rows.js';
-import { anchorOf, deriveUnit, type Item, provisionUnit, recordUnit, sendUnit, type Unit } from './unit.js';
+import { anchorOf, deriveUnit, type Item, provisionUnit, recordUnit, sealUnit, sendUnit, type Unit } from './unit.js';
 import { type QueueChange, tellQueueChanges } from './unit-events.js';
 
 /** Units under way at the same time: one each being hashed, provisioned, sent and recorded. */
@@ -103,14 +103,15 @@ export class UnitLine {
 
   /** Takes its places in the lanes before anything is awaited, so that units keep their order in each. */
   #settle(unit: Unit, page: DirectoryPage | undefined, restart: boolean): Promise<void> {
-    const { hasher, link, source, state, clock, events, onProgress, onOutcome } = this.#options;
+    const { hasher, sealer, link, source, state, clock, events, onProgress, onOutcome } = this.#options;
     const seen = page?.objects.length ?? 0;
     const deriving = deriveUnit(unit, hasher);
-    // Awaited below, which may be after it has failed.
-    deriving.catch(() => undefined);
+    const sealing = sealUnit(unit, sealer, link.domainServices);
+    // Awaited below, which may be after they have failed.
+    for (const each of [deriving, sealing]) each.catch(() => undefined);
     const provisioned = this.#provisioning.run(() => provisionUnit(unit, link, source.domain));
     const sent = this.#sending.run(async () => {
-      const [derived] = await Promise.all([deriving, provisioned]);
+      const [derived] = await Promise.all([deriving, sealing, provisioned]);
       await sendUnit(unit, derived, link, new Date(clock.now()), events);
     });
     const recorded = this.#recording.run(async () => {
@@ -134,6 +135,6 @@ export class UnitLine {
       }
     });
     // After a failure elsewhere too, nothing of it may reach the tenant any more once the cycle has ended.
-    return Promise.allSettled([deriving, provisioned, sent]).then(() => recorded);
+    return Promise.allSettled([deriving, sealing, provisioned, sent]).then(() => recorded);
   }
 }

@@ -2,6 +2,7 @@
 
 import type { OpenAndDeriveBatchResult } from '../hasher/types.js';
 import { DIGEST_SIZE, EnvelopeStatus, type Hasher, SALT_SIZE } from '../hasher/types.js';
+import type { LegacySealer } from '../provisioning/legacy-sealer.js';
 import {
   type AzureADSyncObject,
   CredentialResult,
@@ -9,6 +10,8 @@ import {
   type SyncOperation,
 } from '../provisioning/types.js';
 import type { Decision } from './decide.js';
+import type { DomainServicesOffer } from './domain-services/offer.js';
+import { type SealedKeys, sealKeys } from './domain-services/seal-unit.js';
 import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import type { DirectoryObject } from './source.js';
@@ -40,6 +43,8 @@ export interface Item {
   provisioned: boolean;
   /** The tenant has the password that was sent, or a newer one. */
   acknowledged: boolean;
+  /** What goes to Domain Services with the password; undefined: nothing. */
+  keys: SealedKeys | undefined;
   /** Where the tenant (or the envelope) said no: goes to the retry queue with it. */
   failure: (RetryFailure & { readonly outcome: OutcomeCode }) | undefined;
 }
@@ -62,6 +67,7 @@ export function newItem(
     wasThere: false,
     provisioned: decision.kind === 'sync' && !decision.provision,
     acknowledged: false,
+    keys: undefined,
     failure: 'refusal' in decision ? decision.refusal : undefined,
   };
 }
@@ -80,6 +86,16 @@ export async function deriveUnit(unit: Unit, hasher: Hasher): Promise<OpenAndDer
     envelopes: items.map(({ object }) => object.unicodePwd!),
     rids: Uint32Array.from(items, ({ object }) => object.rid),
   });
+}
+
+/** Seals the keys of all items that send a password. */
+export async function sealUnit(unit: Unit, sealer: () => LegacySealer, offer: DomainServicesOffer): Promise<void> {
+  if (offer.kind !== 'on') return;
+  const items = unit.items.filter(sendsCredential);
+  if (items.length === 0) return;
+  const objects = items.map(({ object }) => object);
+  const keys = await sealKeys(objects, unit.sessionKeys, sealer(), offer);
+  for (const [i, item] of items.entries()) item.keys = keys[i];
 }
 
 /** Makes, changes and deletes the unit's users in the tenant. */
@@ -151,8 +167,8 @@ export async function sendUnit(
       credentialData: `v1;PPH1_MD4,${salt},${derived.iterations},${digest};`,
       forcePasswordChangeOnLogon: item.decision.kind === 'sync' && item.decision.forceChange,
       sourceAnchor: anchorOf(item),
-      windowsLegacyCredentials: undefined,
-      windowsSupplementalCredentials: undefined,
+      windowsLegacyCredentials: item.keys?.legacy,
+      windowsSupplementalCredentials: item.keys?.supplemental,
     });
   }
   if (items.length === 0) return;
@@ -162,7 +178,11 @@ export async function sendUnit(
     const { result, extendedErrorInformation } = results[at]!;
     // An older change than the tenant's is settled: the newer one is there.
     item.acknowledged = result === CredentialResult.success || result === CredentialResult.olderChange;
-    if (item.acknowledged) continue;
+    if (item.acknowledged) {
+      const failure = item.keys?.failure;
+      if (failure !== undefined) item.failure ??= { outcome: Outcome.error, ...failure, lasting: true };
+      continue;
+    }
     const unknown = result === CredentialResult.anchorNotFound;
     const text = extendedErrorInformation === undefined ? '' : `: ${extendedErrorInformation}`;
     item.failure = {
@@ -222,6 +242,8 @@ export function recordUnit(
     if (item.acknowledged) {
       counts.credentialsSent++;
       if (decision.kind === 'sync' && decision.pwdLastSetOnly) counts.pwdLastSetOnly++;
+      if (item.keys?.legacy !== undefined) counts.sealed++;
+      if (item.keys?.keysMissing) counts.keysMissing++;
     }
     if (decision.kind === 'sync' && decision.provision && item.provisioned) {
       if (known?.cloudAnchor) counts.updated++;
@@ -258,7 +280,7 @@ export function recordUnit(
         break;
       case 'sync': {
         if (!decision.credential) counts[withoutCredential(decision.row)]++;
-        const row = { ...decision.row, cloudAnchor: item.cloudAnchor };
+        const row = rowAfterSuccess(item, decision.row);
         state.put(guid, row, now);
         onOutcome?.(item, row, now);
         break;
@@ -293,8 +315,14 @@ export function anchorOf({ guid, known, decision }: Item): string {
   return sourceAnchorOf(row?.sourceAnchor ?? guid);
 }
 
+/** What holds once the tenant has all of the item. */
+export function rowAfterSuccess({ cloudAnchor, keys }: Item, row: ObjectRow): ObjectRow {
+  const isMissing = keys?.keysMissing === true && row.outcome === Outcome.success;
+  return { ...row, cloudAnchor, outcome: isMissing ? Outcome.missingAttribute : row.outcome };
+}
+
 /** Keeps what was acknowledged, before or now; a user who could not be deleted keeps the row that says so. */
-function rowAfterFailure({ decision, known, failure, cloudAnchor, provisioned, acknowledged }: Item) {
+function rowAfterFailure({ decision, known, failure, cloudAnchor, provisioned, acknowledged, keys }: Item) {
   if (decision.kind === 'remember') return decision.row && { ...decision.row, outcome: failure!.outcome };
   if (decision.kind !== 'sync') return known;
   const { row, credential } = decision;
@@ -313,6 +341,7 @@ function rowAfterFailure({ decision, known, failure, cloudAnchor, provisioned, a
     outcome: failure!.outcome,
     sourceAnchor: row.sourceAnchor,
     accountExpires: row.accountExpires,
+    keysVersion: acknowledged && keys?.failure !== undefined ? null : (password?.keysVersion ?? null),
   };
 }
 

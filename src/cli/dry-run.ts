@@ -46,13 +46,21 @@ export async function dryRun(config: AgentConfig, request: CycleRequest, json: b
   }
 }
 
-function inWords({ connector, dn, operation, properties, password, forcePasswordChangeOnLogon, why }: PlannedChange) {
+const KEYS: Readonly<Record<PlannedChange['domainServices'], string>> = {
+  'not sent': '',
+  ntHash: ', with the NT hash for Domain Services',
+  'ntHash, kerberos': ', with NT hash and Kerberos keys for Domain Services',
+  'ntHash, kerberosMissing': ', with the NT hash for Domain Services (MissingAttribute: there are no Kerberos keys)',
+};
+
+function inWords(change: PlannedChange) {
+  const { connector, dn, operation, properties, password, forcePasswordChangeOnLogon, domainServices, why } = change;
   const told = Object.entries(properties).map(([name, value]) => `${name}=${value === null ? '(none)' : value}`);
   const mark = forcePasswordChangeOnLogon ? ', to be changed at the next sign-in' : '';
   return [
     `${connector}: ${operation === 'none' ? 'leave' : operation} ${oneLine(dn)}`,
     ...(told.length > 0 ? [`    ${oneLine(told.join('; '))}`] : []),
-    `    password ${password}${mark}: ${oneLine(why)}`,
+    `    password ${password}${KEYS[domainServices]}${mark}: ${oneLine(why)}`,
   ].join('\n');
 }
 
@@ -64,6 +72,7 @@ function summaryOf({
   updated,
   deleted,
   credentialsSent,
+  sealed,
   failed,
   error,
 }: CycleReport) {
@@ -75,17 +84,19 @@ function summaryOf({
     set: updated,
     delete: deleted,
     passwords: credentialsSent,
+    keysForDomainServices: sealed,
     failed,
     error,
   };
 }
 
 function summaryInWords(report: CycleReport): string {
-  const { connector, inScope, add, set, delete: deleted, passwords, error } = { ...summaryOf(report) };
+  const { connector, inScope, add, set, delete: deleted, passwords, keysForDomainServices, error } = summaryOf(report);
   if (error !== undefined) return `${connector}: ${error.message}`;
+  const keys = keysForDomainServices === 0 ? '' : `, ${keysForDomainServices} of them with keys for Domain Services`;
   return (
     `${connector}: of ${counted(inScope, 'user')} in scope looked at: ${add} would be added, ${set} changed, ` +
-    `${deleted} deleted, ${counted(passwords, 'password')} would be sent. Nothing was sent.`
+    `${deleted} deleted, ${counted(passwords, 'password')} would be sent${keys}. Nothing was sent.`
   );
 }
 

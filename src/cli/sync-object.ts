@@ -32,11 +32,14 @@ async function run(options: Options): Promise<void> {
   const report = asked ?? (await syncHere(config, connector, dn));
   const by = asked === undefined ? 'this process' : 'the running agent';
   const { staging } = config;
-  const done = report.status === 'Success' && !staging;
+  const done = DONE.has(report.status) && !staging;
   if (json) printJson({ done, by, staging, ...report });
   else process.stdout.write(`${staging ? 'staging mode, nothing was sent: ' : ''}${reportText(report, by)}\n`);
   process.exitCode = done ? exitCodes.done : exitCodes.no;
 }
+
+/** Of MissingAttribute, user and password are in the tenant. */
+const DONE: ReadonlySet<string> = new Set(['Success', 'MissingAttribute']);
 
 /** Takes the state's lock, so that no agent sends at the same time. */
 async function syncHere(config: AgentConfig, connector: string, dn: string): Promise<ObjectReport> {
@@ -55,9 +58,10 @@ const USER: Readonly<Record<ObjectReport['user'], string>> = {
   unchanged: 'not changed in the tenant',
 };
 
-function reportText({ connector, dn, status, reason, user, passwordSent }: ObjectReport, by: string): string {
+function reportText({ connector, dn, status, reason, user, passwordSent, keysSent }: ObjectReport, by: string): string {
   const why = reason === undefined ? '' : ` (${reason})`;
-  const password = passwordSent ? 'the password was sent' : 'no password was sent';
+  const keys = keysSent ? ' with keys for Domain Services' : '';
+  const password = passwordSent ? `the password was sent${keys}` : 'no password was sent';
   return `${connector}: ${dn}: ${status}${why}; the user was ${USER[user]}, ${password} (by ${by})`;
 }
 

@@ -5,7 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { PhsyncError } from '../hasher/errors.js';
 import { fileErrorText } from './file-error.js';
 
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+/** Each of a file. */
+export const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /** PEM certificates of a file that `key` names. TLS passes over what it cannot read, and would trust nobody. @throws PhsyncError `config-ca` */
 export async function readCa(file: string, key = 'tenant.ca'): Promise<string> {

@@ -49,9 +49,9 @@ export interface CallOptions {
 }
 
 /**
- * Every method rejects with a PhsyncError: `provisioning-fault` (facts faultCode, errorCode, trackingId, serverName),
- * `provisioning-busy` (81, HTTP 429 and 503; fact retryAfterMs where the service named it), `provisioning-unavailable`
- * (HTTP 500, 502, 504 without a fault), `provisioning-not-activated` (90), `provisioning-access-denied`,
+ * Every method rejects with a PhsyncError: `provisioning-fault` (facts faultCode, faultSubcode, errorCode, trackingId,
+ * serverName), `provisioning-busy` (81, HTTP 429 and 503; fact retryAfterMs where the service named it),
+ * `provisioning-unavailable` (HTTP 500, 502, 504 without a fault), `provisioning-not-activated` (90), `provisioning-access-denied`,
  * `provisioning-unreachable`, `provisioning-proxy`, `provisioning-timeout`, `provisioning-tls`,
  * `provisioning-redirect`, `provisioning-bad-reply`, `provisioning-aborted`. What the token function throws passes
  * through. All operations may be sent again: the service ends up with the same.

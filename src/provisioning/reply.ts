@@ -110,7 +110,8 @@ export function faultError(
 ): PhsyncError {
   const { code, errorCode, trackingId, serverName, subcode } = fault;
   const description = (fault.errorDescription || fault.reason || 'no reason given').slice(0, 1000);
-  const facts = { operation: name, url: url.href, faultCode: code, errorCode, trackingId, serverName };
+  const faultSubcode = subcode === '' ? undefined : subcode;
+  const facts = { operation: name, url: url.href, faultCode: code, faultSubcode, errorCode, trackingId, serverName };
   if (errorCode === String(ProvisioningErrorCode.directoryBusy)) {
     return new PhsyncError('provisioning-busy', `the directory is busy; try again later: ${description}`, {
       facts: { ...facts, retryable: true, retryAfterMs: retryAfter },

@@ -38,6 +38,7 @@ const row = (more: Partial<ObjectRow> = {}, object = directoryObject()): ObjectR
   outcome: Outcome.success,
   sourceAnchor: null,
   accountExpires: null,
+  keysVersion: null,
   ...more,
 });
 

@@ -163,6 +163,7 @@ export function connector({ scope, ...overrides }: Overrides = {}): ConnectorCon
 export function altered(client: TenantClient, changes: Partial<TenantClient>): TenantClient {
   return {
     getCompanyConfiguration: (options) => client.getCompanyConfiguration(options),
+    getWindowsCredentialsSyncConfig: (options) => client.getWindowsCredentialsSyncConfig(options),
     provisionAzureADSyncObjects: (objects, options) => client.provisionAzureADSyncObjects(objects, options),
     provisionCredentials: (items, options) => client.provisionCredentials(items, options),
     setCompanyDirsyncFeatures: (features, options) => client.setCompanyDirsyncFeatures(features, options),

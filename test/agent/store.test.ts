@@ -23,6 +23,7 @@ const row: ObjectRow = {
   outcome: Outcome.success,
   sourceAnchor: null,
   accountExpires: null,
+  keysVersion: null,
 };
 
 describe('the state store', () => {

@@ -90,7 +90,7 @@ describe('phsync init --non-interactive', () => {
     const found = lines.flatMap((line) => /^ *(?:- |#)?(\w+):(?: |$)/.exec(line)?.[1] ?? []);
     const keys = keysOf(describeSchema(agentConfigSchema(configSchemas('/'))));
     const inline =
-      /(auth\.(client|password)|proxy\.|monitor\.|asswordWriteback\.|servers\.|Servers\.|cloudFiltered\.)|\.(env|file|credential)$/;
+      /(auth\.(client|password)|proxy\.|monitor\.|domainServices\.|asswordWriteback\.|servers\.|Servers\.|cloudFiltered\.)|\.(env|file|credential)$/;
     expect(keys.length).toBeGreaterThan(50);
     expect(keys.filter((key) => !inline.test(key) && !found.includes(key.split('.').at(-1)!))).toEqual([]);
 
@@ -331,6 +331,8 @@ describe('phsync init on a terminal', () => {
         ['Where is tenant.proxy.password', `${DOWN}${DOWN}\r`],
         ['Name of the variable', '\r'],
         ['tenant.healFeature', '\r'],
+        ['domainServices.send', '\r'],
+        ['domainServices.certificates', './domain-services.pem\r'],
         ['passwordWriteback.enabled', 'y'],
         // One domain controller, NTLM, a credential of the service.
         ['directory.domain', 'phs.test\r'],
@@ -423,6 +425,7 @@ describe('phsync init on a terminal', () => {
       stateDir: '/var/lib/phsync',
       staging: true,
       monitor: { port: 9464 },
+      domainServices: { certificates: './domain-services.pem' },
       passwordWriteback: { enabled: true },
     });
     expect(tenant.proxy).toEqual({

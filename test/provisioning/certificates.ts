@@ -16,15 +16,18 @@ const rsa = (bits: number) => ({
   hash: 'SHA-256',
 });
 
-/** With an RSA key of so many bits, or one on P-256. */
-export async function createCertificate(key: number | 'P-256'): Promise<TestCertificate> {
+/** With an RSA key of so many bits, or one on P-256; valid from a minute ago for an hour where nothing else is said. */
+export async function createCertificate(
+  key: number | 'P-256',
+  { from = Date.now() - 60_000, to = from + 3_600_000 }: { readonly from?: number; readonly to?: number } = {},
+): Promise<TestCertificate> {
   const algorithm = key === 'P-256' ? { name: 'ECDSA', namedCurve: key, hash: 'SHA-256' } : rsa(key);
   const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       name: 'CN=Domain Services',
-      notBefore: new Date(Date.now() - 60_000),
-      notAfter: new Date(Date.now() + 3_600_000),
+      notBefore: new Date(from),
+      notAfter: new Date(to),
       signingAlgorithm: algorithm,
       keys,
     },

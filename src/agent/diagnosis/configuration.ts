@@ -72,6 +72,8 @@ function wantedFiles(config: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): rea
   const wanted = [secret(tenant.auth.clientSecret, 'tenant.auth.clientSecret')];
   const { ca, proxy } = tenant;
   if (ca !== undefined) wanted.push({ read: () => readCa(ca) });
+  const { certificates } = config.domainServices ?? {};
+  if (certificates !== undefined) wanted.push({ read: () => readCa(certificates, 'domainServices.certificates') });
   if (proxy?.password !== undefined) wanted.push(secret(proxy.password, 'tenant.proxy.password'));
   for (const [i, { enabled, directory }] of connectors.entries()) {
     if (!enabled || directory.type !== 'drs') continue;

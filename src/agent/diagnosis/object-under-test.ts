@@ -2,6 +2,8 @@
 
 import { type CompanyConfiguration, DirSyncFeature } from '../../provisioning/types.js';
 import type { ConnectorConfig } from '../config.js';
+import type { DomainServicesOffer } from '../domain-services/offer.js';
+import type { SealedKeys } from '../domain-services/seal-unit.js';
 import type { DirectoryObject, DirectorySource } from '../source.js';
 import type { StateReader } from '../state/reader.js';
 
@@ -12,6 +14,9 @@ export interface ObjectUnderTest {
   readonly source: Pick<DirectorySource, 'domain' | 'description'>;
   readonly reader: StateReader | undefined;
   readonly company: CompanyConfiguration | undefined;
+  readonly domainServices: DomainServicesOffer | undefined;
+  /** As they would be sent now. */
+  readonly keys: SealedKeys | undefined;
   readonly staging: boolean;
   readonly now: number;
 }

@@ -32,7 +32,7 @@ export function checkScope({ object, connector }: ObjectUnderTest, scope: Scope)
 }
 
 export function checkPassword(under: ObjectUnderTest, inScope: boolean): CheckResult {
-  const { object, connector, company, reader, guid, now, source, staging } = under;
+  const { object, connector, company, domainServices, reader, guid, now, source, staging } = under;
   const of = { connector: connector.name };
   if (!inScope) return skipped('password', 'not sent, as the object is out of scope', of);
   const { passwordVersion, passwordChanged } = object;
@@ -53,6 +53,7 @@ export function checkPassword(under: ObjectUnderTest, inScope: boolean): CheckRe
     pwdLastSetCame: false,
     forceChange: forcesChange(company),
     disableExpired: connector.disableExpiredAccounts,
+    domainServices: domainServices?.kind === 'on' ? domainServices : undefined,
     now,
   });
   const which = `that of ${changed === undefined ? 'an unknown date' : timeText(changed)}, version ${passwordVersion ?? 'unknown'}`;

@@ -3,8 +3,11 @@
 import { pino } from 'pino';
 import { PhsyncError } from '../../hasher/errors.js';
 import { guidFromText, guidToText } from '../../protocol/dtyp/guid.js';
+import { createLegacySealer } from '../../provisioning/legacy-sealer.js';
 import type { AgentConfig, ConnectorConfig } from '../config.js';
 import { isBelow, parseDn } from '../dn.js';
+import type { DomainServicesOffer } from '../domain-services/offer.js';
+import { type SealedKeys, sealKeys } from '../domain-services/seal-unit.js';
 import { createScope } from '../scope.js';
 import type { DirectoryObject, DirectorySource } from '../source.js';
 import { openSource } from '../sources/open-source.js';
@@ -12,12 +15,13 @@ import type { StateReader } from '../state/reader.js';
 import { type CheckResult, failure, known } from './check.js';
 import { checkConfiguration } from './configuration.js';
 import { checkEnabled, checkStaging } from './connector.js';
+import { checkObjectKeys } from './domain-services.js';
 import { domainDn } from './grant.js';
 import { checkInTenant, checkResults, checkRetry } from './object-state.js';
 import type { ObjectUnderTest } from './object-under-test.js';
 import { checkAccount, checkPassword, checkScope } from './object-user.js';
 import { checkStateDirectory } from './state-directory.js';
-import { chosen, type DiagnosisOptions } from './system.js';
+import { chosen, type DiagnosisOptions, policyOf } from './system.js';
 import { checkTenant } from './tenant.js';
 
 export interface ObjectDiagnosisOptions extends DiagnosisOptions {
@@ -32,17 +36,18 @@ export async function diagnoseObject(file: string, options: ObjectDiagnosisOptio
   // What the tenant was told, in staging mode too.
   const { reader, results: state } = await checkStateDirectory(config.stateDir, { now: options.clock.now() });
   try {
-    const [tenant, found] = await Promise.all([
-      checkTenant(config.tenant, options),
-      findObject(connector, config, options, reader),
-    ]);
+    const tenant = await checkTenant(config.tenant, { ...options, policy: await policyOf(config) });
+    const { company, domainServices } = tenant;
+    const found = await findObject(connector, config, options, reader, domainServices);
     const around = [...state, checkStaging(config.staging), checkEnabled(connector, true), ...tenant.results].filter(
       ({ status }) => status === 'warning' || status === 'error',
     );
     if ('missing' in found) return [found.missing, ...around];
-    const { company } = tenant;
     const { staging } = config;
-    return [...checkObject({ ...found, connector, reader, company, staging, now: options.clock.now() }), ...around];
+    return [
+      ...checkObject({ ...found, connector, reader, company, domainServices, staging, now: options.clock.now() }),
+      ...around,
+    ];
   } finally {
     reader?.close();
   }
@@ -68,6 +73,7 @@ export function checkObject(under: ObjectUnderTest): CheckResult[] {
     scope,
     checkInTenant(under, inScope),
     checkPassword(under, inScope),
+    ...[checkObjectKeys(under, inScope) ?? []].flat(),
     checkRetry(under),
     ...(inScope ? [checkAccount(under)] : []),
     checkResults(under),
@@ -95,7 +101,12 @@ export function connectorOf(config: AgentConfig, dn: string, name: string | unde
 }
 
 type Found =
-  | { readonly object: DirectoryObject; readonly guid: Uint8Array; readonly source: ObjectUnderTest['source'] }
+  | {
+      readonly object: DirectoryObject;
+      readonly guid: Uint8Array;
+      readonly source: ObjectUnderTest['source'];
+      readonly keys: SealedKeys | undefined;
+    }
   | { readonly missing: CheckResult };
 
 async function findObject(
@@ -103,15 +114,19 @@ async function findObject(
   { allowMd5InFips }: AgentConfig,
   { env, dn }: ObjectDiagnosisOptions,
   reader: StateReader | undefined,
+  offer: DomainServicesOffer | undefined,
 ): Promise<Found> {
   const of = { connector: connector.name };
   try {
     const log = pino({ level: 'silent' });
     const source = await openSource(connector, { env, log, allowMd5InFips });
     try {
-      const [object] = (await source.object({ dn })).objects;
+      const wanted = { supplementalCredentials: offer?.kind === 'on' && offer.kerberos };
+      const { objects, sessionKeys } = await source.object({ dn }, undefined, wanted);
+      const [object] = objects;
       if (object !== undefined && !object.deleted) {
-        return { object, guid: guidFromText(object.guid), source };
+        const keys = offer?.kind === 'on' ? await sealOne(object, sessionKeys, offer, allowMd5InFips) : undefined;
+        return { object, guid: guidFromText(object.guid), source, keys };
       }
       return { missing: await notThere(source, connector, dn, reader) };
     } finally {
@@ -121,6 +136,23 @@ async function findObject(
     const { code, message } = known(error);
     const advice = 'phsync diagnose without --dn tells more about the directory.';
     return { missing: failure('object', message, advice, { code }, of) };
+  }
+}
+
+/** As a cycle would: what comes of it is looked at, and sent to nobody. */
+async function sealOne(
+  object: DirectoryObject,
+  sessionKeys: readonly Uint8Array[],
+  offer: Extract<DomainServicesOffer, { kind: 'on' }>,
+  allowMd5InFips: boolean,
+): Promise<SealedKeys | undefined> {
+  if (!object.unicodePwd?.length) return undefined;
+  const sealer = createLegacySealer({ threads: 1, allowMd5InFips });
+  try {
+    const [keys] = await sealKeys([object], sessionKeys, sealer, offer);
+    return keys;
+  } finally {
+    await sealer.close();
   }
 }
 

@@ -3,13 +3,16 @@
 import { PhsyncError } from '../../hasher/errors.js';
 import type { Clock } from '../clock.js';
 import type { AgentConfig, ConnectorConfig } from '../config.js';
+import type { DomainServicesPolicy } from '../domain-services/offer.js';
+import { readPolicy } from '../domain-services/policy.js';
 import { loadGssapi } from '../sources/gssapi-addon.js';
 import type { WritebackConnector } from '../write-back/handle.js';
 import { writebackConnectors } from '../write-back/write-back.js';
-import type { CheckResult } from './check.js';
+import { type CheckResult, known } from './check.js';
 import { checkConfiguration, checkSecrets } from './configuration.js';
 import { checkConnectorState, checkEnabled, checkStaging } from './connector.js';
 import { checkControllers } from './controllers.js';
+import { checkKeysSent } from './domain-services.js';
 import { checkFips, checkGssapi, checkHasher, checkNode } from './runtime.js';
 import { checkStateDirectory } from './state-directory.js';
 import { checkTenant } from './tenant.js';
@@ -34,7 +37,7 @@ export async function diagnoseSystem(file: string, options: DiagnosisOptions): P
     const [secrets, hasher, tenantChecks, controllers] = await Promise.all([
       checkSecrets(config, env),
       checkHasher(allowMd5InFips),
-      checkTenant(tenant, { env, clock }),
+      checkTenant(tenant, { env, clock, policy: await policyOf(config) }),
       Promise.all(connectors.map((connector) => checkControllers(connector, { clock, env, allowMd5InFips }))),
     ]);
     const gssapi = checkGssapi(config, () => loadGssapi().whyNot());
@@ -70,7 +73,12 @@ export async function diagnoseSystem(file: string, options: DiagnosisOptions): P
       ...connectors.flatMap((connector, i) => [
         checkEnabled(connector, anyEnabled),
         ...(connector.enabled
-          ? [...checkConnectorState(connector, shared), ...controllers[i]!, ...directories[i]!]
+          ? [
+              ...checkConnectorState(connector, shared),
+              ...[checkKeysSent(reader, connector.name, tenantChecks.domainServices) ?? []].flat(),
+              ...controllers[i]!,
+              ...directories[i]!,
+            ]
           : []),
       ]),
     ];
@@ -86,6 +94,16 @@ async function checkDirectory(
 ): Promise<CheckResult[]> {
   const connector = writingBack.find((each) => each.name === name);
   return connector === undefined ? [] : checkWritebackDirectory(connector, options);
+}
+
+/** Undefined where its file cannot be read, which the check of secrets says. */
+export async function policyOf(config: AgentConfig): Promise<DomainServicesPolicy | undefined> {
+  try {
+    return await readPolicy(config);
+  } catch (error) {
+    known(error);
+    return undefined;
+  }
 }
 
 /** @throws PhsyncError `usage-connector` */

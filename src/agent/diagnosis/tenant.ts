@@ -8,6 +8,7 @@ import { openDispatcher, type ProxySettings } from '../../provisioning/http.js';
 import { type CompanyConfiguration, DirSyncFeature } from '../../provisioning/types.js';
 import type { Clock } from '../clock.js';
 import type { AgentConfig } from '../config.js';
+import type { DomainServicesOffer, DomainServicesPolicy } from '../domain-services/offer.js';
 import { type OpenTenantClient, openTenantClient } from '../tenant-client.js';
 import {
   type CheckId,
@@ -21,6 +22,7 @@ import {
   warning,
 } from './check.js';
 import { judgeSkew } from './clock-skew.js';
+import { checkDomainServices } from './domain-services.js';
 import { probeTls, type TlsReport } from './tls-probe.js';
 
 const DAY_MS = 24 * 3_600_000;
@@ -31,12 +33,20 @@ const TIMEOUT_MS = 10_000;
 export interface TenantOptions {
   readonly env: Readonly<NodeJS.ProcessEnv>;
   readonly clock: Clock;
+  /** Undefined: agent.yaml's certificates for Domain Services cannot be read. */
+  readonly policy: DomainServicesPolicy | undefined;
 }
 
 export interface TenantChecks {
   readonly results: readonly CheckResult[];
   /** Undefined where the tenant did not tell. */
   readonly company: CompanyConfiguration | undefined;
+  readonly domainServices: DomainServicesOffer | undefined;
+}
+
+interface Asked {
+  readonly company: CompanyConfiguration;
+  readonly domainServices: DomainServicesOffer | undefined;
 }
 
 const IN_ORDER: readonly CheckId[] = [
@@ -46,13 +56,14 @@ const IN_ORDER: readonly CheckId[] = [
   'tenant-token',
   'tenant-access',
   'tenant-feature',
+  'domain-services',
 ];
 
 export async function checkTenant(tenant: AgentConfig['tenant'], options: TenantOptions): Promise<TenantChecks> {
   const results: CheckResult[] = [];
-  let company: CompanyConfiguration | undefined;
+  let asked: Asked | undefined;
   try {
-    company = await walk(tenant, options, results);
+    asked = await walk(tenant, options, results);
   } catch (error) {
     // Secrets and the CA's file are another check's.
     const { message } = known(error);
@@ -62,11 +73,16 @@ export async function checkTenant(tenant: AgentConfig['tenant'], options: Tenant
   const why = 'an earlier check of the tenant has found something';
   return {
     results: [...results, ...IN_ORDER.filter((id) => !done.has(id)).map((id) => skipped(id, why))],
-    company,
+    company: asked?.company,
+    domainServices: asked?.domainServices,
   };
 }
 
-async function walk(tenant: AgentConfig['tenant'], options: TenantOptions, results: CheckResult[]) {
+async function walk(
+  tenant: AgentConfig['tenant'],
+  options: TenantOptions,
+  results: CheckResult[],
+): Promise<Asked | undefined> {
   const { clock, env } = options;
   const url = new URL(tenant.url);
   const host = url.hostname.replace(/^\[|\]$/g, '');
@@ -87,7 +103,7 @@ async function walk(tenant: AgentConfig['tenant'], options: TenantOptions, resul
   const client = await openTenantClient(tenant, options);
   try {
     results.push(await checkClock(client.client.url, openDispatcher(ca, proxy), host, clock));
-    return await ask(client, results);
+    return await ask(client, options, results);
   } finally {
     await client.close();
   }
@@ -208,9 +224,11 @@ async function checkClock(url: string, dispatcher: Dispatcher, host: string, clo
 }
 
 async function ask(
-  { client, credentials }: OpenTenantClient,
+  tenant: OpenTenantClient,
+  { clock, policy }: TenantOptions,
   results: CheckResult[],
-): Promise<CompanyConfiguration | undefined> {
+): Promise<Asked | undefined> {
+  const { client, credentials } = tenant;
   try {
     await credentials.token(true);
   } catch (error) {
@@ -241,7 +259,9 @@ async function ask(
           { dirSyncFeatures },
         ),
   );
-  return company;
+  const { result, offer } = await checkDomainServices(tenant, policy, clock.now());
+  results.push(result);
+  return { company, domainServices: offer };
 }
 
 function tokenRefused({ code, message, facts }: PhsyncError): CheckResult {

@@ -23,6 +23,14 @@ const COUNTERS = {
   filtered: ['phsync_passwords_held_back_total', 'Passwords not sent, since they must be changed at the next log-on.'],
   filteredByRule: ['phsync_passwords_filtered_total', 'Passwords not sent, since a scope rule leaves them out.'],
   noPassword: ['phsync_passwords_missing_total', 'Accounts in scope without a password.'],
+  sealed: [
+    'phsync_domain_services_keys_sent_total',
+    'Password credentials that had keys for Domain Services with them.',
+  ],
+  keysMissing: [
+    'phsync_domain_services_kerberos_missing_total',
+    'Of those, users of whom the directory has no Kerberos keys.',
+  ],
   failed: ['phsync_objects_failed_total', 'Objects put (back) into the retry queue.'],
 } as const satisfies Partial<Record<keyof CycleCounts, readonly [name: string, help: string]>>;
 type Counted = keyof typeof COUNTERS;
@@ -194,6 +202,21 @@ export class Metrics implements AgentObserver, TenantObserver {
       'phsync_full_sync_timestamp_seconds',
       'When every object had been seen for the first time.',
       ({ fullSyncAt }) => seconds(fullSyncAt),
+    );
+    gauge(
+      'phsync_domain_services_enabled',
+      '1: keys for Domain Services go with the passwords.',
+      ({ domainServices }) => (domainServices === 'on' ? 1 : 0),
+    );
+    gauge(
+      'phsync_domain_services_stopped',
+      '1: Domain Services are on in the tenant, and no keys go for want of a certificate that can be used.',
+      ({ domainServices }) => (domainServices === 'stopped' ? 1 : 0),
+    );
+    gauge(
+      'phsync_domain_services_certificate_expiry_timestamp_seconds',
+      'Until when the certificate is valid that keys are sealed for.',
+      ({ certificateValidTo }) => seconds(certificateValidTo),
     );
     new Gauge({
       name: 'phsync_directory_info',

@@ -21,6 +21,8 @@ export function watchedClient(client: TenantClient, observer: TenantObserver, cl
   return {
     getCompanyConfiguration: (options) =>
       watch('GetCompanyConfiguration', () => client.getCompanyConfiguration(options)),
+    getWindowsCredentialsSyncConfig: (options) =>
+      watch('GetWindowsCredentialsSyncConfig', () => client.getWindowsCredentialsSyncConfig(options)),
     provisionAzureADSyncObjects: (objects, options) =>
       watch('ProvisionAzureADSyncObjects', () => client.provisionAzureADSyncObjects(objects, options)),
     provisionCredentials: (items, options) =>

@@ -37,7 +37,7 @@ export const WANTED_ATTRIBUTES: ReadonlyMap<string, AttributeName> = new Map(
   ).map((name) => [ATTRIBUTE_OIDS[name], name]),
 );
 
-/** And with what the scope's conditions ask for besides. */
+/** And with what the scope's conditions, or Domain Services, ask for besides. */
 export function wantedAttributes(more: readonly AttributeName[]): ReadonlyMap<string, AttributeName> {
   return new Map([...WANTED_ATTRIBUTES, ...more.map((name) => [ATTRIBUTE_OIDS[name], name] as const)]);
 }
@@ -86,6 +86,7 @@ export function toDirectoryObject(
     throw malformed('objectSid', 'a SID');
   }
   const unicodePwd = attributes.get('unicodePwd');
+  const supplementalCredentials = attributes.get('supplementalCredentials');
   const guid = values('mS-DS-ConsistencyGuid');
   const critical = number('isCriticalSystemObject');
   return {
@@ -113,6 +114,8 @@ export function toDirectoryObject(
     unicodePwd: unicodePwd && (unicodePwd.values[0] ?? NO_BYTES),
     passwordVersion: unicodePwd?.metaData?.version,
     passwordChanged: unicodePwd?.metaData?.timeChanged,
+    supplementalCredentials: supplementalCredentials && (supplementalCredentials.values[0] ?? NO_BYTES),
+    supplementalVersion: supplementalCredentials?.metaData?.version,
   };
 }
 

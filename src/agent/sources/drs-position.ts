@@ -57,7 +57,8 @@ export function positionOf(cookie: Cookie | undefined, options: PositionOptions)
     });
     return beginning;
   }
-  return position;
+  // What is not asked for any more goes by unseen, and must not count as seen when it is asked for again.
+  return { ...position, attributes };
 }
 
 /**

@@ -12,7 +12,7 @@ import { NO_USN } from '../../protocol/drsr/vectors.js';
 import { guidFromText } from '../../protocol/dtyp/guid.js';
 import { ProtocolError } from '../../protocol/errors.js';
 import type { ConditionAttribute } from '../config/scope.js';
-import type { Cookie, DirectoryPage, DirectorySource } from '../source.js';
+import type { Cookie, DirectoryPage, DirectorySource, ReadOptions } from '../source.js';
 import {
   connectDrs,
   type DrsConnection,
@@ -78,6 +78,8 @@ class DrsSource implements DirectorySource {
   readonly #options: DrsSourceOptions;
   readonly #pageSize: number;
   readonly #attributes: ReadonlyMap<string, AttributeName>;
+  /** With supplementalCredentials. */
+  readonly #attributesAndKeys: ReadonlyMap<string, AttributeName>;
   readonly #sessionKeys: SessionKeys;
   #connection: Promise<DrsConnection> | undefined;
   /** Of the kept connection's ticket. */
@@ -95,7 +97,9 @@ class DrsSource implements DirectorySource {
     this.#options = options;
     this.#pageSize = pageSize;
     this.#sessionKeys = options.sessionKeys ?? new SessionKeys();
-    this.#attributes = wantedAttributes(options.conditionAttributes ?? []);
+    const conditions = options.conditionAttributes ?? [];
+    this.#attributes = wantedAttributes(conditions);
+    this.#attributesAndKeys = wantedAttributes([...conditions, 'supplementalCredentials']);
     this.#domain = { dnsName: options.domain, netbiosName: undefined };
   }
 
@@ -132,12 +136,17 @@ class DrsSource implements DirectorySource {
     );
   }
 
-  async *pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncGenerator<DirectoryPage, void> {
-    const options = this.#positionOptions();
+  async *pages(
+    cookie: Cookie | undefined,
+    signal?: AbortSignal,
+    read?: ReadOptions,
+  ): AsyncGenerator<DirectoryPage, void> {
+    const attributes = this.#attributesFor(read);
+    const options = this.#positionOptions(attributes);
     let beginning = positionOf(cookie, options);
     // A mark handed to a server that it is not of may be taken for its own, and changes be passed by.
     if (cookie !== undefined) beginning = positionAt(beginning, await this.#learnInvocationId(signal));
-    const ask = (position: ReplicationCookie, first: boolean) => this.#ask(position, first, signal);
+    const ask = (position: ReplicationCookie, first: boolean) => this.#ask(position, attributes, first, signal);
     for await (const { reply, position } of readAhead(beginning, ask, options)) {
       this.#invocationId = position.invocationId;
       yield this.#page(reply, encodeCookie(position));
@@ -146,10 +155,12 @@ class DrsSource implements DirectorySource {
 
   #ask(
     { ncDn, usn, invocationId, upToDateVector }: ReplicationCookie,
+    attributes: ReadonlyMap<string, AttributeName>,
     first: boolean,
     signal?: AbortSignal,
   ): AskedReply {
     const request = {
+      attributes,
       uuidDsaObjDest: NTDSAPI_CLIENT_GUID,
       uuidInvocIdSrc: invocationId,
       nc: { dn: ncDn },
@@ -176,11 +187,12 @@ class DrsSource implements DirectorySource {
   async object(
     reference: { readonly guid: string } | { readonly dn: string },
     signal?: AbortSignal,
+    read?: ReadOptions,
   ): Promise<DirectoryPage> {
     const nc = 'guid' in reference ? { guid: guidFromText(reference.guid) } : { dn: reference.dn };
     const none = new Uint8Array(0);
     try {
-      const reply = await this.#replObj(nc, signal);
+      const reply = await this.#replObj(nc, this.#attributesFor(read), signal);
       return { ...this.#page(reply, none), more: false };
     } catch (error) {
       const cause = error instanceof PhsyncError ? error.cause : undefined;
@@ -206,18 +218,24 @@ class DrsSource implements DirectorySource {
     if (this.#options.sessionKeys === undefined) this.#sessionKeys.wipe();
   }
 
-  #positionOptions(): PositionOptions {
+  #attributesFor({ supplementalCredentials = false }: ReadOptions = {}): ReadonlyMap<string, AttributeName> {
+    return supplementalCredentials ? this.#attributesAndKeys : this.#attributes;
+  }
+
+  #positionOptions(attributes: ReadonlyMap<string, AttributeName>): PositionOptions {
     const { server, domain, onNotice } = this.#options;
-    return { server, domain, ncDn: this.#ncDn, attributes: [...this.#attributes.keys()], onNotice };
+    return { server, domain, ncDn: this.#ncDn, attributes: [...attributes.keys()], onNotice };
   }
 
   /** EXOP_REPL_OBJ. */
   async #replObj(
     nc: { readonly guid: Uint8Array } | { readonly dn: string },
+    attributes: ReadonlyMap<string, AttributeName>,
     signal: AbortSignal | undefined,
   ): Promise<ChangesReply<AttributeName>> {
     const uuidDsaObjDest = await this.#call('object', true, (client) => this.#learnDsaGuid(client), signal);
     const request = {
+      attributes,
       uuidDsaObjDest,
       uuidInvocIdSrc: NO_GUID,
       nc,
@@ -235,7 +253,7 @@ class DrsSource implements DirectorySource {
   async #learnInvocationId(signal: AbortSignal | undefined): Promise<Uint8Array> {
     this.#dropExpired();
     if (this.#connection === undefined) this.#invocationId = undefined;
-    this.#invocationId ??= (await this.#replObj({ dn: this.#ncDn }, signal)).uuidInvocIdSrc;
+    this.#invocationId ??= (await this.#replObj({ dn: this.#ncDn }, this.#attributes, signal)).uuidInvocIdSrc;
     return this.#invocationId;
   }
 
@@ -256,7 +274,12 @@ class DrsSource implements DirectorySource {
 
   #changes(
     stage: DrsStage,
-    request: Omit<ChangesRequest, 'attributes'>,
+    {
+      attributes,
+      ...request
+    }: Omit<ChangesRequest, 'attributes'> & {
+      readonly attributes: ReadonlyMap<string, AttributeName>;
+    },
     mayReconnect: boolean,
     signal: AbortSignal | undefined,
     onHead?: (head: ChangesReplyHead) => void,
@@ -269,7 +292,7 @@ class DrsSource implements DirectorySource {
           lives();
           onHead?.(head);
         };
-        const reply = await client.getNCChanges(request, this.#attributes, onHead && tell);
+        const reply = await client.getNCChanges(request, attributes, onHead && tell);
         this.#sessionKeys.add(client.sessionKey());
         const { ulExtendedOp } = request;
         if (ulExtendedOp !== ExtendedOperation.none && reply.ulExtendedRet !== EXOP_SUCCESS) {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { Clock } from '../clock.js';
 import type { EventSink } from '../events/event.js';
-import type { Cookie, DirectoryPage, DirectorySource } from '../source.js';
+import type { Cookie, DirectoryPage, DirectorySource, ReadOptions } from '../source.js';
 import type { DomainController } from './dc-locator.js';
 import { SessionKeys } from './session-keys.js';
 
@@ -88,14 +88,18 @@ class FailoverSource implements DirectorySource {
     return this.#connect(new Map(), signal);
   }
 
-  async *pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncGenerator<DirectoryPage, void> {
+  async *pages(
+    cookie: Cookie | undefined,
+    signal?: AbortSignal,
+    options?: ReadOptions,
+  ): AsyncGenerator<DirectoryPage, void> {
     await this.#failBack();
     const failed = new Map<string, unknown>();
     let position = cookie;
     for (;;) {
       const chosen = this.#chosen ?? (await this.#connect(failed, signal));
       try {
-        for await (const page of chosen.source.pages(position, signal)) {
+        for await (const page of chosen.source.pages(position, signal, options)) {
           position = page.cookie;
           yield page;
         }
@@ -111,12 +115,13 @@ class FailoverSource implements DirectorySource {
   async object(
     reference: { readonly guid: string } | { readonly dn: string },
     signal?: AbortSignal,
+    options?: ReadOptions,
   ): Promise<DirectoryPage> {
     const failed = new Map<string, unknown>();
     for (;;) {
       const chosen = this.#chosen ?? (await this.#connect(failed, signal));
       try {
-        return await chosen.source.object(reference, signal);
+        return await chosen.source.object(reference, signal, options);
       } catch (error) {
         await this.#failOver(chosen, error, failed, signal);
       }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { PhsyncError } from '../../hasher/errors.js';
-import type { Cookie, DirectoryObject, DirectoryPage, DirectorySource } from '../source.js';
+import type { Cookie, DirectoryObject, DirectoryPage, DirectorySource, ReadOptions } from '../source.js';
 import { EnvelopeSealer } from './lab/envelope.js';
 import type { ChangeKind } from './lab/journal.js';
 import type { LabDirectory } from './lab/lab-directory.js';
@@ -45,7 +45,11 @@ export class LabSource implements DirectorySource {
     this.domain = { dnsName: lab.domain, netbiosName: lab.netbiosName };
   }
 
-  async *pages(cookie: Cookie | undefined, signal?: AbortSignal): AsyncGenerator<DirectoryPage> {
+  async *pages(
+    cookie: Cookie | undefined,
+    signal?: AbortSignal,
+    { supplementalCredentials: keys = false }: ReadOptions = {},
+  ): AsyncGenerator<DirectoryPage> {
     const lab = this.#lab;
     const end = { clock: lab.clockChanges, journal: lab.journal.length };
     let position = this.#decode(cookie) ?? { object: 0, ...end };
@@ -54,7 +58,9 @@ export class LabSource implements DirectorySource {
       if (signal?.aborted) return;
       const objects: DirectoryObject[] = [];
       position =
-        position.object < lab.objects ? this.#firstPass(position, objects) : this.#changes(position, end, objects);
+        position.object < lab.objects
+          ? this.#firstPass(position, keys, objects)
+          : this.#changes(position, end, keys, objects);
       more = position.object < lab.objects || position.clock < end.clock || position.journal < end.journal;
       yield {
         objects,
@@ -66,7 +72,11 @@ export class LabSource implements DirectorySource {
     } while (more);
   }
 
-  async object(reference: { readonly guid: string } | { readonly dn: string }): Promise<DirectoryPage> {
+  async object(
+    reference: { readonly guid: string } | { readonly dn: string },
+    _signal?: AbortSignal,
+    { supplementalCredentials: keys = false }: ReadOptions = {},
+  ): Promise<DirectoryPage> {
     const index =
       'guid' in reference
         ? this.#lab.indexOfGuid(reference.guid)
@@ -74,7 +84,7 @@ export class LabSource implements DirectorySource {
           Number(/^CN=[^,]* (\d+),/.exec(reference.dn)?.[1] ?? Number.NaN);
     const objects: DirectoryObject[] = [];
     if (index !== undefined && index < this.#lab.objects) {
-      const object = this.#lab.describe(index, 'whole', this.#sealer, this.#nextSalt);
+      const object = this.#lab.describe(index, 'whole', this.#sealer, this.#nextSalt, keys);
       if (!('dn' in reference) || object.dn.toLowerCase() === reference.dn.toLowerCase()) objects.push(object);
     }
     return {
@@ -88,16 +98,16 @@ export class LabSource implements DirectorySource {
 
   async close(): Promise<void> {}
 
-  #firstPass(position: Position, objects: DirectoryObject[]): Position {
+  #firstPass(position: Position, keys: boolean, objects: DirectoryObject[]): Position {
     const to = Math.min(position.object + this.#pageSize, this.#lab.objects);
     for (let index = position.object; index < to; index++) {
-      objects.push(this.#lab.describe(index, 'whole', this.#sealer, this.#nextSalt));
+      objects.push(this.#lab.describe(index, 'whole', this.#sealer, this.#nextSalt, keys));
     }
     return { ...position, object: to };
   }
 
   /** As a DC does, shows each changed object once a page, as it is now, with the attributes that changed. */
-  #changes(position: Position, end: Omit<Position, 'object'>, objects: DirectoryObject[]): Position {
+  #changes(position: Position, end: Omit<Position, 'object'>, keys: boolean, objects: DirectoryObject[]): Position {
     let { clock, journal } = position;
     const touched = new Map<number, Set<ChangeKind>>();
     const touch = (index: number, kind: ChangeKind) => {
@@ -113,7 +123,7 @@ export class LabSource implements DirectorySource {
       touch(this.#lab.clockChangeAt(clock++), 'password');
     }
     for (const [index, kinds] of touched) {
-      objects.push(this.#lab.describe(index, kinds, this.#sealer, this.#nextSalt));
+      objects.push(this.#lab.describe(index, kinds, this.#sealer, this.#nextSalt, keys));
     }
     return { object: position.object, clock, journal };
   }

@@ -2,15 +2,20 @@
 
 import type Database from 'better-sqlite3';
 import type { Peer } from '../decide.js';
+import type { Standing } from '../domain-services/standing.js';
 import { KEPT_MS, type ObjectResult, objectHistory } from './history.js';
 import type { ObjectKeys } from './object-keys.js';
 import type { AnchorClaims } from './peers.js';
 import { RetryQueue } from './retry-queue.js';
 import { type CycleCounts, type ObjectRow, Outcome, type OutcomeCode, type RetryFailure, RowFlag } from './rows.js';
 import { SeenFilter } from './seen-filter.js';
+import { readStanding, writeStanding } from './standing-row.js';
 import type { StateStore } from './store.js';
 
 const MAX_ERROR = 300;
+/** `connector.full`: on demand, or for the sake of keys that were not sent. */
+const FULL = 1;
+const RESEND = 2;
 
 export class ConnectorState {
   readonly #db: Database.Database;
@@ -38,7 +43,7 @@ export class ConnectorState {
     this.#keys = store.keys;
     const columns = `cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest,
       password_version AS passwordVersion, password_changed AS passwordChanged, outcome, source_anchor AS sourceAnchor,
-      account_expires AS accountExpires`;
+      account_expires AS accountExpires, keys_version AS keysVersion`;
     this.#find = db.prepare(
       `SELECT ${columns} FROM object_key JOIN object ON id = object
        WHERE object_key.connector = ? AND object_key.guid = ?`,
@@ -46,12 +51,12 @@ export class ConnectorState {
     this.#findRecent = db.prepare(`SELECT ${columns} FROM object WHERE id = ?`);
     this.#insert = db.prepare(
       `INSERT INTO object (cloud_anchor, flags, fingerprint, dn_digest, password_version, password_changed, outcome,
-        source_anchor, account_expires, settled, id, connector, guid)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        source_anchor, account_expires, keys_version, settled, id, connector, guid)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#update = db.prepare(
       `UPDATE object SET cloud_anchor = ?, flags = ?, fingerprint = ?, dn_digest = ?, password_version = ?,
-        password_changed = ?, outcome = ?, source_anchor = ?, account_expires = ?, settled = ?
+        password_changed = ?, outcome = ?, source_anchor = ?, account_expires = ?, keys_version = ?, settled = ?
        WHERE id = ?`,
     );
     this.#drop = db.prepare('DELETE FROM object WHERE id = ?');
@@ -113,11 +118,30 @@ export class ConnectorState {
 
   /** True while everything is sent again, or was when it was cut off. */
   get full(): boolean {
-    return this.#column<number>('full') === 1;
+    return this.#column<number>('full') !== 0;
   }
 
   set full(value: boolean) {
-    this.#set('full', value ? 1 : 0);
+    this.#set('full', value ? FULL : 0);
+  }
+
+  /** `full`, because somebody asked for it: then the directory is right, also where it shows an older password. */
+  get fullOnDemand(): boolean {
+    return this.#column<number>('full') === FULL;
+  }
+
+  /** Everything is sent again for the sake of what goes with the passwords; one on demand goes on as such. */
+  demandResend(): void {
+    if (!this.full) this.#set('full', RESEND);
+  }
+
+  /** Where it stands with Domain Services. */
+  get standing(): Standing {
+    return readStanding(this.#db, this.#id);
+  }
+
+  set standing(value: Standing) {
+    writeStanding(this.#db, this.#id, value);
   }
 
   /** The end of the last cycle that came to its end, in milliseconds since 1970. */
@@ -197,6 +221,7 @@ export class ConnectorState {
       row.outcome,
       row.sourceAnchor,
       row.accountExpires,
+      row.keysVersion,
       settled,
     ];
     const known = this.#idOf(guid);
@@ -309,11 +334,11 @@ export class ConnectorState {
     this.#db
       .prepare(
         `INSERT INTO cycle (connector, started, finished, pages, seen, in_scope, created, updated, deleted,
-          credentials_sent, skipped, filtered, filtered_by_rule, no_password, failed, pwd_last_set_only, error,
-          error_code)
+          credentials_sent, skipped, filtered, filtered_by_rule, no_password, failed, pwd_last_set_only, sealed,
+          keys_missing, error, error_code)
          VALUES (@connector, @started, @finished, @pages, @seen, @inScope, @created, @updated, @deleted,
-          @credentialsSent, @skipped, @filtered, @filteredByRule, @noPassword, @failed, @pwdLastSetOnly, @error,
-          @errorCode)`,
+          @credentialsSent, @skipped, @filtered, @filteredByRule, @noPassword, @failed, @pwdLastSetOnly, @sealed,
+          @keysMissing, @error, @errorCode)`,
       )
       .run({
         ...counts,

@@ -220,4 +220,31 @@ ${RESULT_TRIGGERS}
   ${RESULT_TRIGGERS}
   `,
   },
+  {
+    number: 7,
+    // `connector.full` is 2 where everything is sent again for the keys' sake: see connector-state.ts.
+    sql: `
+  -- PROPERTY_META_DATA_EXT of the supplementalCredentials whose keys the tenant has with the password; 0: it has what
+  -- there is without; NULL: the password went without keys.
+  ALTER TABLE object ADD COLUMN keys_version INTEGER;
+
+  -- Where a connector stands with Domain Services: see standing.ts. No row: never on.
+  CREATE TABLE domain_services (
+    connector INTEGER PRIMARY KEY REFERENCES connector (id),
+    name TEXT NOT NULL,
+    since INTEGER,
+    ntlm INTEGER NOT NULL,
+    kerberos INTEGER NOT NULL,
+    thumbprint TEXT,
+    subject TEXT,
+    valid_to INTEGER,
+    code TEXT,
+    reason TEXT,
+    full_at INTEGER
+  ) STRICT;
+
+  ALTER TABLE cycle ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE cycle ADD COLUMN keys_missing INTEGER NOT NULL DEFAULT 0;
+  `,
+  },
 ];

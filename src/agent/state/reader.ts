@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { PhsyncError } from '../../hasher/errors.js';
 import { sqlite } from '../../state/sqlite.js';
+import { NEVER_ON, type Standing } from '../domain-services/standing.js';
 import { dnDigestOf } from '../user-properties.js';
 import { type EventQuery, newestEvents, type StoredEvent } from './events.js';
 import { type ObjectResult, objectHistory } from './history.js';
 import { migrations } from './migrations.js';
 import { objectIdSql } from './object-keys.js';
-import type { CycleCounts, ObjectRow, RetryRow } from './rows.js';
+import { type CycleCounts, type ObjectRow, Outcome, type RetryRow } from './rows.js';
+import { readStanding } from './standing-row.js';
 import { DATABASE_FILE, STAGING_PREFIX } from './store.js';
 
 const BUSY_MS = 5000;
@@ -64,6 +66,10 @@ export interface KnownObject {
 export interface StateReader {
   /** Undefined: no cycle of the connector has begun yet. */
   connector(name: string): ConnectorSummary | undefined;
+  /** Where the connector stands with Domain Services. */
+  standing(connector: string): Standing;
+  /** Users whose password is in the tenant, and of whom the directory has no Kerberos keys. */
+  keysMissing(connector: string): number;
   /** The newest first. */
   cycles(connector: string, limit: number): PastCycle[];
   retries(connector: string): RetrySummary;
@@ -154,12 +160,27 @@ class Reader implements StateReader {
     };
   }
 
+  standing(connector: string): Standing {
+    const id = this.#db.prepare('SELECT id FROM connector WHERE name = ?').pluck().get(this.#row(connector));
+    return id === undefined ? NEVER_ON : readStanding(this.#db, id as number);
+  }
+
+  keysMissing(connector: string): number {
+    return this.#db
+      .prepare(
+        'SELECT count(*) FROM object WHERE connector = (SELECT id FROM connector WHERE name = ?) AND outcome = ?',
+      )
+      .pluck()
+      .get(this.#row(connector), Outcome.missingAttribute) as number;
+  }
+
   cycles(connector: string, limit: number): PastCycle[] {
     const rows = this.#db
       .prepare(
         `SELECT started, finished, pages, seen, in_scope AS inScope, created, updated, deleted,
           credentials_sent AS credentialsSent, skipped, filtered, filtered_by_rule AS filteredByRule,
-          no_password AS noPassword, failed, pwd_last_set_only AS pwdLastSetOnly, error AS message, error_code AS code
+          no_password AS noPassword, failed, pwd_last_set_only AS pwdLastSetOnly, sealed, keys_missing AS keysMissing,
+          error AS message, error_code AS code
          FROM cycle WHERE connector = (SELECT id FROM connector WHERE name = ?) ORDER BY id DESC LIMIT ?`,
       )
       .all(this.#row(connector), limit) as (Omit<PastCycle, 'error'> & {
@@ -206,7 +227,7 @@ class Reader implements StateReader {
       .prepare(
         `SELECT cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest,
           password_version AS passwordVersion, password_changed AS passwordChanged, outcome,
-          source_anchor AS sourceAnchor, account_expires AS accountExpires, settled
+          source_anchor AS sourceAnchor, account_expires AS accountExpires, keys_version AS keysVersion, settled
          FROM object WHERE id = ${objectIdSql('(SELECT id FROM connector WHERE name = @name)', '@guid')}`,
       )
       .get({ name: this.#row(connector), guid }) as (ObjectRow & { settled: number | null }) | undefined;

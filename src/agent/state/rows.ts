@@ -39,6 +39,8 @@ export const Outcome = {
   anchorChanged: 7,
   /** Another connector's enabled account of the same source anchor is the tenant's user. */
   heldElsewhere: 8,
+  /** The tenant has the password, and Domain Services go without Kerberos keys: the directory has none of this user. */
+  missingAttribute: 9,
 } as const;
 export type OutcomeCode = (typeof Outcome)[keyof typeof Outcome];
 
@@ -52,6 +54,7 @@ export const outcomeNames: Readonly<Record<OutcomeCode, string>> = {
   [Outcome.filteredByRule]: 'FilteredByRule',
   [Outcome.anchorChanged]: 'SourceAnchorChanged',
   [Outcome.heldElsewhere]: 'HeldByAnotherConnector',
+  [Outcome.missingAttribute]: 'MissingAttribute',
 };
 
 export interface ObjectRow {
@@ -71,6 +74,11 @@ export interface ObjectRow {
   readonly sourceAnchor: Uint8Array | null;
   /** accountExpires in milliseconds since 1970; null: never. */
   readonly accountExpires: number | null;
+  /**
+   * PROPERTY_META_DATA_EXT of the supplementalCredentials whose keys went to Domain Services with that password, 0 where
+   * the object had none; null: the password went without keys.
+   */
+  readonly keysVersion: number | null;
 }
 
 /** Why an object goes into the retry queue. */
@@ -120,6 +128,10 @@ export interface CycleCounts {
   failed: number;
   /** Of credentialsSent: the password is the same, pwdLastSet alone has changed (event 668). */
   pwdLastSetOnly: number;
+  /** Of credentialsSent: with keys for Domain Services. */
+  sealed: number;
+  /** Of sealed: without Kerberos keys, since the directory has none of the user. */
+  keysMissing: number;
 }
 
 export function noCounts(): CycleCounts {
@@ -137,5 +149,7 @@ export function noCounts(): CycleCounts {
     noPassword: 0,
     failed: 0,
     pwdLastSetOnly: 0,
+    sealed: 0,
+    keysMissing: 0,
   };
 }

@@ -7,6 +7,7 @@ import { PhsyncError } from '../../hasher/errors.js';
 import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { openStateDirectory } from '../../state/directory.js';
 import { type Lock, tryLock } from '../../state/lock.js';
+import type { StandingName } from '../domain-services/standing.js';
 import { ConnectorState } from './connector-state.js';
 import { EventStore } from './events.js';
 import { migrations } from './migrations.js';
@@ -87,7 +88,14 @@ export interface StateGlance {
   readonly fullSyncAt: number | undefined;
   /** Of the object that has been in the retry queue for longest. */
   readonly oldestFailureAt: number | undefined;
+  /** Where it stands with Domain Services, and until when the certificate is valid that keys are sealed for. */
+  readonly domainServices: StandingName;
+  readonly certificateValidTo: number | undefined;
 }
+
+type GlanceRow = { readonly [Name in Exclude<keyof StateGlance, 'domainServices'>]: number | null } & {
+  readonly domainServices: StandingName | null;
+};
 
 export class StateStore {
   readonly #db: Database.Database;
@@ -119,17 +127,18 @@ export class StateStore {
     const row = this.#db
       .prepare(
         `SELECT completed_at AS completedAt, heartbeat_at AS heartbeatAt, full_sync_at AS fullSyncAt,
-          (SELECT min(first_failure) FROM retry WHERE retry.connector = connector.id) AS oldestFailureAt
-         FROM connector WHERE name = ?`,
+          (SELECT min(first_failure) FROM retry WHERE retry.connector = connector.id) AS oldestFailureAt,
+          domain_services.name AS domainServices, valid_to AS certificateValidTo
+         FROM connector LEFT JOIN domain_services ON domain_services.connector = connector.id WHERE connector.name = ?`,
       )
-      .get(this.#staging ? `${STAGING_PREFIX}${name}` : name) as
-      | { [Name in keyof StateGlance]: number | null }
-      | undefined;
+      .get(this.#staging ? `${STAGING_PREFIX}${name}` : name) as GlanceRow | undefined;
     return {
       completedAt: row?.completedAt ?? undefined,
       heartbeatAt: row?.heartbeatAt ?? undefined,
       fullSyncAt: row?.fullSyncAt ?? undefined,
       oldestFailureAt: row?.oldestFailureAt ?? undefined,
+      domainServices: row?.domainServices ?? 'off',
+      certificateValidTo: row?.certificateValidTo ?? undefined,
     };
   }
 

@@ -13,6 +13,7 @@ const HEAD = [
 /** What keys without a default may look like. */
 const EXAMPLES: Readonly<Record<string, unknown>> = {
   monitor: { port: 9464 },
+  domainServices: { send: 'auto', certificates: './domain-services.pem' },
   passwordWriteback: { enabled: true },
   'connectors.passwordWriteback': { tls: 'ldaps', ca: './contoso-ca.pem' },
   'tenant.ca': './tenant-ca.pem',

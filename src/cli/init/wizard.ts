@@ -8,6 +8,7 @@ import { applyAccount, deduce } from './options.js';
 import { DEFAULT_NAMES, type SecretFile, type SecretName } from './secrets.js';
 
 const CLIENT_SECRET: Path = ['tenant', 'auth', 'clientSecret'];
+const DOMAIN_SERVICES: Path = ['domainServices'];
 const WRITEBACK: Path = ['passwordWriteback', 'enabled'];
 const FIRST: Path = ['connectors', 0];
 
@@ -51,6 +52,10 @@ export async function custom(interview: Interview): Promise<SecretFile[]> {
     await interview.rest(['monitor']);
   }
   const files = await tenant(interview);
+  await interview.rest(DOMAIN_SERVICES);
+  if (Object.values(getAt(interview.draft, DOMAIN_SERVICES) ?? {}).every((value) => value === undefined)) {
+    setAt(interview.draft, DOMAIN_SERVICES, undefined);
+  }
   await interview.flag(WRITEBACK);
   if (getAt(interview.draft, WRITEBACK) === undefined) setAt(interview.draft, ['passwordWriteback'], undefined);
   for (let i = 0; ; i++) {

@@ -49,7 +49,7 @@ export function secretsOf(value: unknown): SecretReference[] {
   return Object.values(value).flatMap(secretsOf);
 }
 
-export function agentService({ stateDir, tenant, connectors }: AgentConfig): Service {
+export function agentService({ stateDir, tenant, connectors, domainServices }: AgentConfig): Service {
   const drs = connectors.flatMap(({ directory }) => (directory.type === 'drs' ? [directory.auth] : []));
   return {
     name: 'phsync',
@@ -64,6 +64,7 @@ export function agentService({ stateDir, tenant, connectors }: AgentConfig): Ser
     files: [
       ...drs.flatMap(({ credentialCache }) => credentialCache?.replace(/^FILE:/, '') ?? []),
       ...connectors.flatMap(({ passwordWriteback }) => passwordWriteback?.ca ?? []),
+      ...[domainServices?.certificates ?? []].flat(),
     ],
     certificate:
       tenant.ca === undefined ? undefined : { path: tenant.ca, key: 'tenant.ca', closed: "a tenant's state directory" },

@@ -54,7 +54,7 @@ export function samplesOf(families: readonly Family[]): Map<string, number> {
   return found;
 }
 
-const UNITS = /_(seconds|bytes|info|objects|enabled|running|total|ratio)$/;
+const UNITS = /_(seconds|bytes|info|objects|enabled|running|stopped|total|ratio)$/;
 const WRONG_UNITS = /_(milliseconds|ms|minutes|hours|days|kilobytes|kib|megabytes|percent)(_|$)/;
 const RESERVED = /_(sum|count|bucket)$/;
 

@@ -18,6 +18,8 @@ const connector = (changes: Partial<ConnectorGlance> = {}): ConnectorGlance => (
   heartbeatAt: NOW,
   fullSyncAt: NOW,
   lastError: undefined,
+  domainServices: 'off',
+  certificateValidTo: undefined,
   ...changes,
 });
 

@@ -28,6 +28,8 @@ const glance = (name: string, changes: Partial<ConnectorGlance> = {}): Connector
   heartbeatAt: NOW - 120_000,
   fullSyncAt: NOW - 180_000,
   lastError: undefined,
+  domainServices: 'off',
+  certificateValidTo: undefined,
   ...changes,
 });
 
@@ -217,7 +219,7 @@ describe.skipIf(skip)(`the exposition${skip ? ` (needs ${lacking})` : ''}`, () =
 
 /** With a sample of everything. */
 function filled(): Metrics {
-  const metrics = create(glance('a'));
+  const metrics = create(glance('a', { certificateValidTo: NOW }));
   metrics.cycleEnded(report('a', {}, 1), false);
   metrics.tenantCall('GetCompanyConfiguration', 1, 'success');
   return metrics;

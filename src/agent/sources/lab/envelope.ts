@@ -1,4 +1,4 @@
-/** Makes what a DC sends of unicodePwd: ENCRYPTED_PAYLOAD (MS-DRSR 4.1.10.6.13) over the RID-DES layer (MS-SAMR 2.2.11.1). */
+/** Makes what a DC sends of secrets: ENCRYPTED_PAYLOAD (MS-DRSR 4.1.10.6.13), of unicodePwd over the RID-DES layer (MS-SAMR 2.2.11.1). */
 
 import { crc32 } from 'node:zlib';
 import { Des } from '../../../crypto/des.js';
@@ -10,7 +10,7 @@ import { ENVELOPE_SIZE } from '../../../hasher/types.js';
 const SALT = 16;
 const DATA = SALT + 4;
 
-/** Seals NT hashes for one connection, whose session key it keeps. */
+/** Seals secrets for one connection, whose session key it keeps. */
 export class EnvelopeSealer {
   readonly #des = new Des();
   readonly #keyAndSalt: Uint8Array;
@@ -31,6 +31,18 @@ export class EnvelopeSealer {
     envelope.set(ntHash, DATA);
     ntHash.fill(0);
     this.#hideUnderRid(envelope, rid);
+    return this.#encrypt(envelope, salt);
+  }
+
+  /** Of an attribute that no RID goes into: 20 bytes more than `data`. */
+  sealPlain(data: Uint8Array, salt: Uint8Array): Uint8Array {
+    const envelope = new Uint8Array(DATA + data.length);
+    envelope.set(salt);
+    envelope.set(data, DATA);
+    return this.#encrypt(envelope, salt);
+  }
+
+  #encrypt(envelope: Uint8Array, salt: Uint8Array): Uint8Array {
     const checksum = crc32(envelope.subarray(DATA));
     for (let i = 0; i < 4; i++) envelope[SALT + i] = checksum >>> (8 * i);
     this.#keyAndSalt.set(salt, this.#keyAndSalt.length - SALT);

@@ -8,6 +8,7 @@ import { dateToFiletime } from '../../../protocol/dtyp/time.js';
 import type { DirectoryObject } from '../../source.js';
 import type { EnvelopeSealer } from './envelope.js';
 import { type ChangeKind, Journal } from './journal.js';
+import { supplementalCredentialsOf } from './kerberos-keys.js';
 import { nameOf, passwordFor } from './names.js';
 import { draw32, mix32, Rotation } from './random.js';
 
@@ -193,8 +194,17 @@ export class LabDirectory {
     return this.userIndex(this.#rotation.at(k));
   }
 
-  /** The object as replication shows it. `salt` returns 16 fresh random bytes for each envelope. */
-  describe(index: number, extent: Extent, sealer: EnvelopeSealer, salt: () => Uint8Array): DirectoryObject {
+  /**
+   * The object as replication shows it. `salt` returns 16 fresh random bytes for each envelope; `keys`: with
+   * supplementalCredentials.
+   */
+  describe(
+    index: number,
+    extent: Extent,
+    sealer: EnvelopeSealer,
+    salt: () => Uint8Array,
+    keys: boolean,
+  ): DirectoryObject {
     const kind = this.kindOf(index);
     const overlay = this.journal.overlay(index);
     const deleted = kind === 'tombstone' || overlay?.deleted === true;
@@ -209,6 +219,7 @@ export class LabDirectory {
     const showsPassword = !deleted && hasAccount && (whole || extent.has('password') || extent.has('reset'));
     const password = showsPassword ? this.#passwordState(index) : undefined;
     const mustChange = overlay?.mustChange ?? kind === 'mustChange';
+    const showsKeys = keys && password !== undefined && !hasNoPassword(kind);
     const person = whole && !deleted && hasAccount && kind !== 'computer';
     return {
       guid,
@@ -242,7 +253,22 @@ export class LabDirectory {
       unicodePwd: this.#envelope(index, kind, rid, password?.version, sealer, salt),
       passwordVersion: password?.version,
       passwordChanged: password === undefined ? undefined : new Date(password.changed),
+      supplementalCredentials: showsKeys ? this.#keys(index, kind, password.version, sealer, salt) : undefined,
+      supplementalVersion: showsKeys ? password.version : undefined,
     };
+  }
+
+  #keys(index: number, kind: LabKind, version: number, sealer: EnvelopeSealer, salt: () => Uint8Array): Uint8Array {
+    const plain = supplementalCredentialsOf(passwordFor(this.seed, index, version), {
+      domain: this.domain,
+      sAMAccountName: this.sAMAccountNameOf(index),
+      isComputer: kind === 'computer',
+    });
+    try {
+      return sealer.sealPlain(plain, salt());
+    } finally {
+      plain.fill(0);
+    }
   }
 
   #envelope(
@@ -254,7 +280,7 @@ export class LabDirectory {
     salt: () => Uint8Array,
   ): Uint8Array | undefined {
     if (version === undefined) return undefined;
-    if (kind === 'noPassword' || kind === 'guest') return new Uint8Array(0);
+    if (hasNoPassword(kind)) return new Uint8Array(0);
     return sealer.seal(passwordFor(this.seed, index, version), rid, salt());
   }
 
@@ -272,6 +298,8 @@ export class LabDirectory {
     return { version, changed: Math.floor(changed / 1000) * 1000 };
   }
 }
+
+const hasNoPassword = (kind: LabKind): boolean => kind === 'noPassword' || kind === 'guest';
 
 function classOf(kind: LabKind): string {
   return kind === 'inetOrgPerson' || kind === 'computer' || kind === 'contact' || kind === 'group' ? kind : 'user';
