@@ -10,10 +10,10 @@ import {
   userPropertiesOf,
   writeUserProperties,
 } from '#src/protocol/samr/user-properties.js';
-import suppcred from '../../vectors/suppcred.json' with { type: 'json' };
+import { bytes, suppCredVectors } from './vectors.js';
 
 const KERBEROS = ['Primary:Kerberos-Newer-Keys', 'Primary:Kerberos'];
-const blobs = suppcred.map(({ name, hex }) => [name, Uint8Array.from(Buffer.from(hex, 'hex'))] as const);
+const blobs = suppCredVectors.map(({ name, hex }) => [name, bytes(hex)] as const);
 const full = blobs.filter(([, bytes]) => bytes.length > 111);
 const empty = blobs.filter(([, bytes]) => bytes.length <= 111);
 const contains = (haystack: Uint8Array, needle: Uint8Array): boolean =>

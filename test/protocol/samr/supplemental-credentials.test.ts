@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { defaultSalt, type KerberosKeyType, stringToKey } from '#src/crypto/string-to-key.js';
 import { ProtocolError } from '#src/protocol/errors.js';
 import {
   kerbStoredCredentialOf,
@@ -119,8 +120,7 @@ describe.each(suppCredVectors.filter(({ name, length }) => length > 13 && !isOf2
   ({ hex: blob, decoded }) => {
     it('is made anew from what was decoded of it', () => {
       const properties = decoded.properties.map(({ name, reserved, value }): UserProperty => {
-        const encoded = typeof value === 'string' ? bytes(value) : encodeValue(name, value);
-        return { name: Buffer.from(name, 'utf16le'), reserved, value: encodePropertyValue(encoded) };
+        return { name: Buffer.from(name, 'utf16le'), reserved, value: encodePropertyValue(encodeValue(name, value)) };
       });
       const made = { ...userPropertiesOf(properties), reserved5: decoded.reserved5 ?? 0 };
       expect(hex(writeUserProperties(made))).toBe(blob);
@@ -129,6 +129,8 @@ describe.each(suppCredVectors.filter(({ name, length }) => length > 13 && !isOf2
 );
 
 function encodeValue(name: string, value: unknown): Uint8Array {
+  if (name === 'Primary:CLEARTEXT') return Buffer.from(value as string, 'utf16le');
+  if (typeof value === 'string') return bytes(value);
   if (name === 'Packages') return Buffer.from((value as string[]).join('\0'), 'utf16le');
   if (name === 'Primary:WDigest') {
     const { header, hashes } = value as { header: string; hashes: string[] };
@@ -136,6 +138,19 @@ function encodeValue(name: string, value: unknown): Uint8Array {
   }
   return encodeKerberos(value as DecodedKerberos);
 }
+
+it('the captured keys are those of the clear password beside them', () => {
+  const { decoded } = suppCredVectors.at(-1)!;
+  const value = (name: string) => decoded.properties.find((each) => each.name === name)!.value;
+  const { salt, keys } = value('Primary:Kerberos-Newer-Keys') as DecodedKerberos;
+  const clear = value('Primary:CLEARTEXT') as string;
+  expect(salt).toBe(defaultSalt({ realm: 'adatum.com', sAMAccountName: 'April' }));
+  const current = keys.filter(([list]) => list === 'cur');
+  expect(current.map((key) => key[2])).toEqual([18, 17, 3]);
+  for (const [, , keyType, key] of current) {
+    expect(hex(stringToKey(keyType as KerberosKeyType, clear, salt))).toBe(key);
+  }
+});
 
 // Laid out by hand after MS-SAMR 2.2.10.6 and 2.2.10.7, the keys being RFC 8009's and MS-NLMP's: no blob of a Windows
 // Server 2025 is published.

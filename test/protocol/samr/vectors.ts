@@ -1,11 +1,14 @@
 /** The recorded blobs and what stands in them, in the shapes that the codec gives. */
 
+import { openEnvelope } from '#src/hasher/fallback/envelope.js';
+import { ENVELOPE_OVERHEAD, EnvelopeStatus } from '#src/hasher/types.js';
 import { type KerbKeyData, saltText } from '#src/protocol/samr/kerb-layout.js';
 import { parseKerbStoredCredential } from '#src/protocol/samr/kerb-stored-credential.js';
 import { parseKerbStoredCredentialNew } from '#src/protocol/samr/kerb-stored-credential-new.js';
 import { decodePropertyValue } from '#src/protocol/samr/property-value.js';
 import { propertyName, type UserProperty } from '#src/protocol/samr/user-properties.js';
 import kerbkeys from '../../vectors/kerbkeys.json' with { type: 'json' };
+import replication from '../../vectors/replication.json' with { type: 'json' };
 import suppcred from '../../vectors/suppcred.json' with { type: 'json' };
 
 export const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, 'hex'));
@@ -40,7 +43,23 @@ export interface SuppCredVector {
   readonly decoded: { readonly reserved5?: number; readonly properties: readonly DecodedProperty[] };
 }
 
-export const suppCredVectors = suppcred as unknown as readonly SuppCredVector[];
+/** What a Windows DC replicated, with a password stored reversibly. */
+function captured(): SuppCredVector {
+  const { sessionKey, blob, decoded } = replication.find(({ name }) => name === 'SupplementalCredentials')!;
+  const envelope = bytes(blob);
+  const plain = new Uint8Array(envelope.length - ENVELOPE_OVERHEAD);
+  if (openEnvelope([bytes(sessionKey)], envelope, undefined, plain) !== EnvelopeStatus.ok) {
+    throw new Error('the captured envelope does not open');
+  }
+  return {
+    name: 'captured from DRSGetNCChanges',
+    length: plain.length,
+    hex: hex(plain),
+    decoded: decoded as unknown as SuppCredVector['decoded'],
+  };
+}
+
+export const suppCredVectors = [...(suppcred as unknown as readonly SuppCredVector[]), captured()];
 export const kerberosVectors = kerbkeys as unknown as readonly {
   readonly name: string;
   readonly hex: string;
@@ -89,6 +108,8 @@ function decodeValue(name: string, value: Uint8Array): unknown {
   switch (name) {
     case 'Packages':
       return Buffer.from(value).toString('utf16le').split('\0');
+    case 'Primary:CLEARTEXT':
+      return Buffer.from(value).toString('utf16le');
     case 'Primary:Kerberos':
       return decodeKerberos(value, 3);
     case 'Primary:Kerberos-Newer-Keys':
