@@ -1,4 +1,4 @@
-/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup and restore, change of signing keys, and unlocking. */
+/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup and restore, change of signing keys, unlocking, and Domain Services. */
 
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -12,6 +12,7 @@ import { count, counted, printJson } from './output.js';
 import { withConfig } from './required-config.js';
 import { rotateKeys } from './rotate-keys.js';
 import { stopSignal } from './stop-signal.js';
+import { type DomainServicesAction, domainServices, domainServicesActions } from './tenant-domain-services.js';
 import { unlock } from './unlock.js';
 
 interface Options {
@@ -22,9 +23,15 @@ interface Options {
   readonly json?: boolean;
   readonly atOnce?: boolean;
   readonly user?: string;
+  readonly domain?: string;
+  readonly certificate?: string;
+  readonly setting?: readonly string[];
+  readonly thumbprint?: string;
+  readonly force?: boolean;
 }
 
-type Task = 'backup' | 'restore' | 'rotate-keys' | 'unlock';
+const tasks = ['backup', 'restore', 'rotate-keys', 'unlock', 'domain-services'] as const;
+type Task = (typeof tasks)[number];
 /** Options that one task has, or the server (undefined). */
 const taskOptions = {
   out: 'backup',
@@ -32,6 +39,11 @@ const taskOptions = {
   replace: 'restore',
   atOnce: 'rotate-keys',
   user: 'unlock',
+  domain: 'domain-services',
+  certificate: 'domain-services',
+  setting: 'domain-services',
+  thumbprint: 'domain-services',
+  force: 'domain-services',
 } as const;
 
 async function tenant({ config: file, json = false }: Options): Promise<void> {
@@ -116,7 +128,15 @@ function missing(option: string, command: Command): never {
   command.error(`required option '${option}' not specified`, { code: 'commander.missingMandatoryOptionValue' });
 }
 
-async function run(task: Task | undefined, options: Options, command: Command): Promise<void> {
+async function run(
+  task: Task | undefined,
+  action: DomainServicesAction | undefined,
+  options: Options,
+  command: Command,
+): Promise<void> {
+  if (action !== undefined && task !== 'domain-services') {
+    command.error(`'${action}' belongs to phsync tenant domain-services`, { code: 'commander.excessArguments' });
+  }
   for (const [option, owner] of Object.entries(taskOptions)) {
     if (owner === task || options[option as keyof Options] === undefined) continue;
     const name = option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -124,6 +144,7 @@ async function run(task: Task | undefined, options: Options, command: Command): 
   }
   if (task === 'backup') return backup(options, command);
   if (task === 'restore') return bringBack(options, command);
+  if (task === 'domain-services') return domainServices(action, options, command);
   if (task === 'rotate-keys') {
     const { config, atOnce = false, json = false } = options;
     return rotateKeys(await loadTenantConfig(config), { atOnce, json });
@@ -173,24 +194,43 @@ know: every token that it has signed is refused, and agents and applications fet
 
 Who is locked out after too many wrong passwords can try again at once, while the tenant runs:
 
-  phsync tenant unlock --config tenant.yaml --user rosa@phs.test`;
+  phsync tenant unlock --config tenant.yaml --user rosa@phs.test
+
+Domain Services, a managed domain with the same passwords for Kerberos, NTLM and LDAP, also while the tenant runs:
+
+  phsync tenant domain-services enable --config tenant.yaml --domain aadds.phs.test --certificate managed-domain.pem
+  phsync tenant domain-services show --config tenant.yaml
+  phsync tenant domain-services set --config tenant.yaml --setting SyncNtlmPasswords=Disabled
+  phsync tenant domain-services add-certificate --config tenant.yaml --certificate next.pem
+  phsync tenant domain-services remove-certificate --config tenant.yaml --thumbprint 6F1C…
+  phsync tenant domain-services disable --config tenant.yaml
+
+The certificate is that of the managed domain's key, RSA of 2048 bits or more; the tenant never has the key. Enabling has
+agents send NT hashes and Kerberos keys, sealed to it. Disabling deletes what is stored of them here.`;
 
 export function command(): Command {
   return new Command('tenant')
     .description('the tenant: takes users and credentials from agents, and signs people in')
-    .addArgument(new Argument('[task]', 'in place of serving').choices(['backup', 'restore', 'rotate-keys', 'unlock']))
+    .addArgument(new Argument('[task]', 'in place of serving').choices(tasks))
+    .addArgument(new Argument('[action]', 'with domain-services').choices(domainServicesActions))
     .option('--config <file>', 'tenant.yaml, as below')
     .option('--out <file>', 'with backup: where it goes, a file that is not there yet')
     .option('--from <file>', 'with restore: a backup')
     .option('--replace', 'with restore: drop what the database holds')
     .option('--at-once', 'with rotate-keys: refuse the tokens of the keys before, as where a key was stolen')
     .option('--user <name>', 'with unlock: a user principal name')
+    .option('--domain <name>', "with domain-services enable: the managed domain's DNS name")
+    .option('--certificate <file>', "with domain-services enable, add-certificate: the managed domain's, PEM or DER")
+    .option('--setting <name=value...>', 'with domain-services enable, set: SyncNtlmPasswords=Disabled and the like')
+    .option('--thumbprint <hex>', "with domain-services remove-certificate: the certificate's")
+    .option('--force', 'with domain-services remove-certificate: even where stored credentials are sealed to it')
     .option(
       '--json',
       'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid; or when done',
     )
     .addHelpText('after', AFTER_HELP)
-    .action((task: Task | undefined, options: Partial<Options>, command: Command) =>
-      run(task, withConfig(options, command), command),
+    .action(
+      (task: Task | undefined, action: DomainServicesAction | undefined, options: Partial<Options>, command: Command) =>
+        run(task, action, withConfig(options, command), command),
     );
 }

@@ -2,7 +2,11 @@
 
 import { z } from 'zod';
 import { PhsyncError } from '../../hasher/errors.js';
-import { type SecuritySettings, securitySettingsSchema } from '../../provisioning/domain-services-feed.js';
+import {
+  SECURITY_SETTINGS,
+  type SecuritySettings,
+  securitySettingsSchema,
+} from '../../provisioning/domain-services-feed.js';
 
 export type SettingChanges = Partial<SecuritySettings>;
 
@@ -19,6 +23,20 @@ export const DEFAULT_SETTINGS: SecuritySettings = {
 
 export function settingsOf(stored: string): SecuritySettings {
   return securitySettingsSchema.parse({ ...DEFAULT_SETTINGS, ...JSON.parse(stored) });
+}
+
+/**
+ * `SyncNtlmPasswords=Disabled`, in any case. @throws PhsyncError `usage-setting`
+ */
+export function parseSetting(text: string): SettingChanges {
+  const [, given = '', value = ''] = /^([^=]*)=(.*)$/.exec(text) ?? [];
+  const name = SECURITY_SETTINGS.find((each) => each.toLowerCase() === given.toLowerCase());
+  const switched = (['Enabled', 'Disabled'] as const).find((each) => each.toLowerCase() === value.toLowerCase());
+  if (name !== undefined && switched !== undefined) return { [name]: switched };
+  throw new PhsyncError(
+    'usage-setting',
+    `--setting: expected NAME=Enabled or NAME=Disabled, NAME one of ${SECURITY_SETTINGS.join(', ')}`,
+  );
 }
 
 /** A DNS name of two labels or more, as Active Directory takes it for a domain. */

@@ -1,0 +1,169 @@
+/** `phsync tenant domain-services`: Domain Services of a tenant, seen and changed beside it while it runs. */
+
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { fileErrorText } from '../config/file-error.js';
+import { PhsyncError } from '../hasher/errors.js';
+import { createAuditLog } from '../tenant/audit/audit-log.js';
+import { loadTenantConfig } from '../tenant/config.js';
+import { parseThumbprint } from '../tenant/domain-services/certificate.js';
+import { type Act, DomainServices, type DomainServicesView } from '../tenant/domain-services/service.js';
+import { parseSetting, type SettingChanges } from '../tenant/domain-services/settings.js';
+import { openExistingStore } from './existing-store.js';
+import { counted, printJson } from './output.js';
+
+export const domainServicesActions = [
+  'show',
+  'enable',
+  'disable',
+  'set',
+  'add-certificate',
+  'remove-certificate',
+] as const;
+export type DomainServicesAction = (typeof domainServicesActions)[number];
+
+export interface DomainServicesOptions {
+  readonly config: string;
+  readonly domain?: string;
+  readonly certificate?: string;
+  readonly setting?: readonly string[];
+  readonly thumbprint?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+/** Which options an action takes, beside --config and --json; those with `!` it must have. */
+const taken: Readonly<Record<DomainServicesAction, readonly string[]>> = {
+  show: [],
+  enable: ['domain', 'certificate', 'setting'],
+  disable: [],
+  set: ['setting!'],
+  'add-certificate': ['certificate!'],
+  'remove-certificate': ['thumbprint!', 'force'],
+};
+const usage: Readonly<Record<string, string>> = {
+  domain: '--domain <name>',
+  certificate: '--certificate <file>',
+  setting: '--setting <name=value>',
+  thumbprint: '--thumbprint <hex>',
+  force: '--force',
+};
+
+/** @throws PhsyncError `state-missing`, `usage-…`, `ad-auth-info-certificate`, `domain-services-…`, and the store's */
+export async function domainServices(
+  action: DomainServicesAction | undefined,
+  options: DomainServicesOptions,
+  command: Command,
+): Promise<void> {
+  if (action === undefined) {
+    command.error(`what of Domain Services? Expected one of ${domainServicesActions.join(', ')}`, {
+      code: 'commander.missingArgument',
+    });
+  }
+  checkOptions(action, options, command);
+  const { json = false } = options;
+  const config = await loadTenantConfig(options.config);
+  const work = await read(action, options);
+  const store = await openExistingStore(config);
+  try {
+    const { database, tenantId } = store;
+    const now = () => new Date();
+    const service = new DomainServices({ database, tenantId, audit: createAuditLog(database, now), now });
+    const done = await work(service, { actor: { kind: 'system', id: `phsync tenant domain-services ${action}` } });
+    if (json)
+      printJson({ tenantId, ...done.view, ...(done.view === undefined ? { enabled: false } : {}), ...done.more });
+    else process.stdout.write(`${done.text ?? ''}${done.view === undefined ? NEVER : textOf(done.view)}`);
+  } finally {
+    await store.close();
+  }
+}
+
+function checkOptions(action: DomainServicesAction, options: DomainServicesOptions, command: Command): void {
+  for (const [name, text] of Object.entries(usage)) {
+    const isGiven = options[name as keyof DomainServicesOptions] !== undefined;
+    if (!isGiven && taken[action].includes(`${name}!`)) {
+      command.error(`required option '${text}' not specified`, { code: 'commander.missingMandatoryOptionValue' });
+    }
+    if (!isGiven || taken[action].some((each) => each.replace('!', '') === name)) continue;
+    const owners = domainServicesActions.filter((each) => taken[each].some((own) => own.replace('!', '') === name));
+    const words = `option '${text.split(' ')[0]}' belongs to phsync tenant domain-services ${owners.join(' and ')}`;
+    command.error(words, { code: 'commander.conflictingOption' });
+  }
+}
+
+interface Done {
+  readonly view: DomainServicesView | undefined;
+  /** Before what is so now. */
+  readonly text?: string;
+  readonly more?: object;
+}
+
+/** What is given is read before the database is opened. */
+async function read(
+  action: DomainServicesAction,
+  { domain: domainName, certificate: file, setting = [], thumbprint: text = '', force = false }: DomainServicesOptions,
+): Promise<(service: DomainServices, act: Act) => Promise<Done>> {
+  const certificate = file === undefined ? undefined : await readBytes(file);
+  const settings = Object.assign({}, ...setting.map(parseSetting)) as SettingChanges;
+  switch (action) {
+    case 'show':
+      return async (service) => ({ view: await service.show() });
+    case 'enable':
+      return async (service, act) => ({
+        view: await service.enable({ domainName, certificate, settings }, act),
+        text: ENABLED,
+      });
+    case 'disable':
+      return async (service, act) => {
+        const { deleted } = await service.disable(act);
+        const gone = `The stored credentials of ${counted(deleted, 'user')} were deleted.\n`;
+        return { view: await service.show(), text: gone, more: { deleted } };
+      };
+    case 'set':
+      return async (service, act) => {
+        const before = await service.show();
+        const view = await service.set(settings, act);
+        const was = before?.securitySettings.syncNtlmPasswords;
+        return was === 'Enabled' && view.securitySettings.syncNtlmPasswords === 'Disabled'
+          ? { view, text: NTLM_OFF }
+          : { view };
+      };
+    case 'add-certificate':
+      return async (service, act) => ({ view: await service.addCertificate(certificate!, act) });
+    case 'remove-certificate': {
+      const thumbprint = parseThumbprint(text);
+      if (thumbprint === undefined) {
+        throw new PhsyncError('usage-thumbprint', '--thumbprint: expected 40 hexadecimal digits, as show has them');
+      }
+      return async (service, act) => ({ view: await service.removeCertificate(thumbprint, { force }, act) });
+    }
+  }
+}
+
+async function readBytes(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new PhsyncError('usage-file', `cannot read ${file}: ${fileErrorText(cause)}`, { cause, facts: { file } });
+  }
+}
+
+const NEVER = 'Domain Services are not enabled in this tenant, and never were.\n';
+const ENABLED =
+  'From their next cycle on, agents send NT hashes and Kerberos keys, sealed to the newest certificate below.\n';
+const NTLM_OFF =
+  'Agents seal random NT hashes from their next cycle on. Those that are stored stay until the password changes or the\n' +
+  'agent synchronizes all: phsync agent --config agent.yaml --once --full\n';
+
+function textOf({ enabled, domainName, securitySettings, certificates, users, warnings }: DomainServicesView): string {
+  const lines = [
+    `Domain Services for ${domainName}: ${enabled ? 'enabled' : 'disabled'}, credentials of ${counted(users, 'user')} stored`,
+    ...certificates.flatMap(({ thumbprint, subject, keyBits, notAfter, isNewest, users: sealed }) => [
+      `  certificate ${thumbprint}${isNewest ? ', the newest' : ''}`,
+      `    ${subject}, RSA ${keyBits}, until ${notAfter.toISOString().slice(0, 10)}, ${counted(sealed, 'user')}`,
+    ]),
+    ...Object.entries(securitySettings).map(([name, value]) => `  ${name} ${value}`),
+    ...warnings.map((warning) => `Warning: ${warning}.`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
