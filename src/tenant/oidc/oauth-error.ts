@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 
 type OAuthErrorName =
   | 'access_denied'
+  | 'authorization_declined'
   | 'authorization_pending'
   | 'expired_token'
   | 'invalid_scope'
@@ -131,6 +132,11 @@ const definitions = {
     error: 'authorization_pending',
     status: 400,
     text: () => 'OAuth 2.0 device flow error. Authorization is pending. Continue polling.',
+  },
+  70017: {
+    error: 'authorization_declined',
+    status: 400,
+    text: () => 'OAuth 2.0 device flow error. The end user denied the authorization request.',
   },
   70020: {
     error: 'expired_token',

@@ -87,6 +87,8 @@ export function aadstsOf(failure: Failure, ctx: KoaContextWithOIDC): Told {
   const { error, error_description: description = '', error_detail: detail = '', scope } = failure;
   const clientId = String(ctx.oidc?.params?.client_id ?? ctx.query.client_id ?? '');
   if (error === 'invalid_scope') return { code: scope === undefined ? 70011 : 65001, subject: clientId };
+  // Entra's name for what is access_denied in RFC 8628 (3.5): whoever polls with a device code.
+  if (error === 'access_denied' && ctx.oidc?.route === 'token') return { code: 70017, subject: clientId };
   if (error === 'invalid_client') return { code: 700016, subject: clientId };
   const { accountState } = factsOf(ctx);
   if (accountState !== undefined) return { code: byAccount[accountState], subject: ctx.oidc.issuer };

@@ -69,7 +69,10 @@ describe('a device code', () => {
 
   it('is over when its person declines', async () => {
     await enter(device.user_code, 'abort');
-    expect(await poll()).toMatchObject({ status: 400, json: { error: 'access_denied', error_codes: [65004] } });
+    expect(await poll()).toMatchObject({
+      status: 400,
+      json: { error: 'authorization_declined', error_codes: [70017] },
+    });
   });
 
   it('is for its own client, and one of many', async () => {

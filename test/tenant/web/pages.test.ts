@@ -110,7 +110,7 @@ describeWithChromium('the pages in Chromium', () => {
       await page.getByRole('button', { name: 'Cancel' }).click();
       expect(await page.getByRole('status').first().innerText()).toContain('Nobody was signed in.');
       const polled = client.pollDeviceAuthorizationGrant(party.config, { ...device, interval: 0 });
-      await expect(polled).rejects.toMatchObject({ error: 'access_denied' });
+      await expect(polled).rejects.toMatchObject({ error: 'authorization_declined' });
     });
 
     it('that nobody asked for, or that was used, is told as such', async () => {
