@@ -15,7 +15,7 @@ import type { Permissions } from './permissions.js';
 export interface GraphDependencies {
   readonly context: TenantContext;
   readonly audit: AuditLog;
-  readonly passwords: Pick<PasswordChanges, 'reset' | 'hindrance'>;
+  readonly passwords: Pick<PasswordChanges, 'first' | 'reset' | 'hindrance'>;
   /** Told of every change that bears on where people sign in. */
   readonly realms: Pick<Realms, 'refresh'>;
   /** Of an application's client id, as people see it; undefined where none has it. */

@@ -50,7 +50,7 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
 
   const nameDigest = (userPrincipalName: string) => signIn.digests.name(userPrincipalNameKey(userPrincipalName));
 
-  function weakness(user: ResetUser | SignInUser, password: string): PasswordChange | undefined {
+  function weakness(user: Named, password: string): Extract<PasswordChange, { status: 'refused' }> | undefined {
     const message = whatIsWeak(password, {
       names: [user.userPrincipalName, user.givenName, user.surname, user.displayName],
       weakAllowed: hasPolicy(user.passwordPolicies, DISABLE_STRONG_PASSWORD),
@@ -148,6 +148,20 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     }
   }
 
+  const first: PasswordChanges['first'] = async ({ user, password, forceChangeNextSignIn, actor }) => {
+    const weak = weakness(user, password);
+    if (weak !== undefined) return weak;
+    const credential = await signIn.passwords.derive(password);
+    return {
+      status: 'ready',
+      async store(queries, userId) {
+        await storeReset(queries, { userId, credential, forceChange: forceChangeNextSignIn, actor, at: now() });
+        // Who tried the name before it was anybody's.
+        await signIn.lockouts.reset(queries, nameDigest(user.userPrincipalName));
+      },
+    };
+  };
+
   async function reset(request: Parameters<PasswordChanges['reset']>[0]): Promise<PasswordChange> {
     const { objectId, newPassword, forceChangeNextSignIn, actor } = request;
     const user = await findUser(objectId);
@@ -216,20 +230,12 @@ export function createPasswordChanges(deps: PasswordChangesDependencies): Passwo
     return { kind: row === undefined ? 'app' : 'user', id };
   }
 
-  return { hindrance, change, reset };
+  return { hindrance, change, first, reset };
 }
 
-type ResetUser = Pick<
-  SignInUser,
-  | 'id'
-  | 'objectId'
-  | 'userPrincipalName'
-  | 'displayName'
-  | 'givenName'
-  | 'surname'
-  | 'passwordPolicies'
-  | 'synchronized'
->;
+/** What a password is judged by. */
+type Named = Parameters<PasswordChanges['first']>[0]['user'];
+type ResetUser = Named & Pick<SignInUser, 'id' | 'objectId' | 'synchronized'>;
 
 const entryOf = (
   activity: string,

@@ -1,5 +1,6 @@
 /** Changing a password in the cloud: by its owner at sign-in, or reset by an administrator; and the way back on premises. */
 
+import type { Queries } from '../store/database.js';
 import type { SignInUser } from '../store/store.js';
 
 export type PasswordRefusal =
@@ -41,6 +42,16 @@ export interface PasswordChanges {
     readonly address: string;
     readonly correlationId: string;
   }): Promise<PasswordChange>;
+  /** The first of a user whom an administrator makes. The cloud's rules apply. `store` is for the transaction that makes the user. */
+  first(request: {
+    readonly user: Pick<SignInUser, 'userPrincipalName' | 'displayName' | 'givenName' | 'surname' | 'passwordPolicies'>;
+    readonly password: string;
+    readonly forceChangeNextSignIn: boolean;
+    readonly actor: string;
+  }): Promise<
+    | Extract<PasswordChange, { status: 'refused' }>
+    | { readonly status: 'ready'; store(queries: Queries, userId: number): Promise<void> }
+  >;
   /**
    * By an administrator: cloud only, until the next on-premises change. The cloud's rules apply. Writes the audit log
    * itself, for refusals too.

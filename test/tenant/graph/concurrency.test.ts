@@ -98,6 +98,19 @@ describeGraph('at the same moment', (tenant, dialect) => {
       ['PATCH', '/domains/phs.test', { passwordValidityPeriodInDays: 33 }, 'app', 'Domain.ReadWrite.All'],
       ['PATCH', '/users/USER', { accountEnabled: false }, 'app', 'User.ReadWrite.All'],
       ['DELETE', '/users/USER', undefined, 'app', 'User.ReadWrite.All'],
+      [
+        'POST',
+        '/users',
+        {
+          accountEnabled: true,
+          displayName: 'Never',
+          userPrincipalName: 'never@phs.test',
+          passwordProfile: { password: 'Winding-Stairs-77' },
+        },
+        'app',
+        'User.ReadWrite.All',
+      ],
+      ['POST', '/users/USER/revokeSignInSessions', undefined, 'app', 'User.RevokeSessions.All'],
       ['POST', '/groups', { displayName: 'Never' }, 'app', 'Group.ReadWrite.All'],
       [
         'POST',
@@ -142,6 +155,8 @@ async function refuseAudit({ store }: GraphTenant, dialect: 'sqlite' | 'postgres
 const everything = ({ store }: GraphTenant) =>
   store.database.run(async (queries) => ({
     users: await queries.selectFrom('users').selectAll().orderBy('id').execute(),
+    credentials: await queries.selectFrom('credentials').selectAll().orderBy('user_id').execute(),
+    history: await queries.selectFrom('credential_history').selectAll().orderBy('id').execute(),
     domains: await queries.selectFrom('domains').selectAll().orderBy('name').execute(),
     groups: await queries.selectFrom('groups').selectAll().orderBy('group_id').execute(),
     risky: await queries.selectFrom('risky_users').selectAll().execute(),

@@ -3,8 +3,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Updateable } from 'kysely';
 import { z } from 'zod';
-import { whatIsWeak } from '../../passwords/complexity.js';
-import { DISABLE_STRONG_PASSWORD, hasPolicy } from '../../policies/expiry.js';
 import type { Queries } from '../../store/database.js';
 import { userPrincipalNameKey } from '../../store/store.js';
 import type { UsersTable } from '../../store/tables.js';
@@ -112,40 +110,28 @@ export const userChangeRoutes = [
     reply: { status: 201, description: 'The user.', schema: user.schema },
     async handle(call) {
       const { services, body } = call;
-      demandForAdministrators(call, userPrincipalNameKey(body.userPrincipalName));
-      checkPassword(body);
-      const objectId = await insert(call);
-      const { password: newPassword, forceChangePasswordNextSignIn } = body.passwordProfile;
-      const outcome = await services.passwords
-        .reset({
-          objectId,
-          newPassword,
-          forceChangeNextSignIn: forceChangePasswordNextSignIn,
-          actor: call.actor.id,
-        })
-        .catch(async (error) => {
-          await removeUnfinished(call, objectId);
-          throw error;
-        });
-      if (outcome.status === 'refused') {
-        await removeUnfinished(call, objectId);
-        throw badRequest(outcome.message);
-      }
+      const { userPrincipalName, displayName, givenName = null, surname = null } = body;
+      demandForAdministrators(call, userPrincipalNameKey(userPrincipalName));
+      const passwordPolicies = canonicalPasswordPolicies(body.passwordPolicies ?? null)!;
+      const password = await services.passwords.first({
+        user: { userPrincipalName, displayName, givenName, surname, passwordPolicies },
+        password: body.passwordProfile.password,
+        forceChangeNextSignIn: body.passwordProfile.forceChangePasswordNextSignIn,
+        actor: call.actor.id,
+      });
+      if (password.status === 'refused') throw badRequest(password.message);
+      const objectId = randomUUID();
+      // The user, the password and the audit log's entry, or nothing.
       const row = await services.database.transaction(async (queries) => {
-        // Only now, with a password of its own, is it an account that may be used.
-        await queries
-          .updateTable('users')
-          .set({ account_enabled: body.accountEnabled ? 1 : 0 })
-          .where('object_id', '=', objectId)
-          .execute();
+        await password.store(queries, await insert(call, queries, { objectId, passwordPolicies }));
         await record(
           call,
           queries,
           'Add user',
-          { objectId, name: body.userPrincipalName },
+          { objectId, name: userPrincipalName },
           {
-            userPrincipalName: { new: body.userPrincipalName },
-            displayName: { new: body.displayName },
+            userPrincipalName: { new: userPrincipalName },
+            displayName: { new: displayName },
             accountEnabled: { new: body.accountEnabled },
           },
         );
@@ -312,63 +298,44 @@ async function setForceChange(call: GraphCall<UserChanges>, queries: Queries, ro
   });
 }
 
-/** Before the user is made; reset() looks again. @throws GraphError 400 */
-function checkPassword({
-  userPrincipalName,
-  displayName,
-  givenName,
-  surname,
-  ...body
-}: z.output<typeof newUser>): void {
-  const message = whatIsWeak(body.passwordProfile.password, {
-    names: [userPrincipalName, displayName, givenName ?? null, surname ?? null],
-    weakAllowed: hasPolicy(canonicalPasswordPolicies(body.passwordPolicies ?? null)!, DISABLE_STRONG_PASSWORD),
-  });
-  if (message !== undefined) throw badRequest(message);
-}
-
-/** Made disabled: it has no password yet. */
-async function insert(call: GraphCall<z.output<typeof newUser>>): Promise<string> {
-  const { services, body } = call;
-  const objectId = randomUUID();
+/** @returns `users.id`. @throws GraphError 400 */
+async function insert(
+  { services, body }: GraphCall<z.output<typeof newUser>>,
+  queries: Queries,
+  { objectId, passwordPolicies }: { readonly objectId: string; readonly passwordPolicies: string | null },
+): Promise<number> {
   const now = services.now().getTime();
-  await services.database.transaction(async (queries) => {
-    const { name: domain, isFederated } = await domainForName(queries, body.userPrincipalName);
-    if (isFederated) throw badRequest(`Users of the federated domain ${domain} are made on premises.`);
-    const inserted = await queries
-      .insertInto('users')
-      .values({
-        object_id: objectId,
-        source_anchor: null,
-        upn_key: userPrincipalNameKey(body.userPrincipalName),
-        user_principal_name: body.userPrincipalName,
-        display_name: body.displayName,
-        given_name: body.givenName ?? null,
-        surname: body.surname ?? null,
-        mail: body.mail ?? null,
-        account_enabled: 0,
-        sam_account_name: null,
-        distinguished_name: null,
-        security_identifier: null,
-        dns_domain_name: null,
-        netbios_name: null,
-        last_password_change: null,
-        password_policies: canonicalPasswordPolicies(body.passwordPolicies ?? null)!,
-        created_at: now,
-        updated_at: now,
-        sessions_valid_from: null,
-        deleted_at: null,
-      })
-      .onConflict((anyOf) => anyOf.doNothing())
-      .returning('id')
-      .executeTakeFirst();
-    if (inserted === undefined) throw conflict('userPrincipalName');
-  });
-  return objectId;
-}
-
-async function removeUnfinished({ services }: GraphCall<unknown>, objectId: string): Promise<void> {
-  await services.database.run((queries) => queries.deleteFrom('users').where('object_id', '=', objectId).execute());
+  const { name: domain, isFederated } = await domainForName(queries, body.userPrincipalName);
+  if (isFederated) throw badRequest(`Users of the federated domain ${domain} are made on premises.`);
+  const inserted = await queries
+    .insertInto('users')
+    .values({
+      object_id: objectId,
+      source_anchor: null,
+      upn_key: userPrincipalNameKey(body.userPrincipalName),
+      user_principal_name: body.userPrincipalName,
+      display_name: body.displayName,
+      given_name: body.givenName ?? null,
+      surname: body.surname ?? null,
+      mail: body.mail ?? null,
+      account_enabled: body.accountEnabled ? 1 : 0,
+      sam_account_name: null,
+      distinguished_name: null,
+      security_identifier: null,
+      dns_domain_name: null,
+      netbios_name: null,
+      last_password_change: null,
+      password_policies: passwordPolicies,
+      created_at: now,
+      updated_at: now,
+      sessions_valid_from: null,
+      deleted_at: null,
+    })
+    .onConflict((anyOf) => anyOf.doNothing())
+    .returning('id')
+    .executeTakeFirst();
+  if (inserted === undefined) throw conflict('userPrincipalName');
+  return inserted.id;
 }
 
 const targetOf = (row: UserRow) => ({ objectId: row.object_id, name: row.user_principal_name });
