@@ -121,8 +121,12 @@ export class SignInLog {
   }
 }
 
-/** PostgreSQL's text has no NUL: such a row, and all behind it, could never be written. */
-const textOf = (given: string) => given.slice(0, MAX_TEXT).replaceAll('\0', '\ufffd');
+/** PostgreSQL's text has no NUL and no half characters: such a row, and all behind it, could never be written. */
+const textOf = (given: string) =>
+  given
+    .slice(0, MAX_TEXT)
+    .replaceAll('\0', '\ufffd')
+    .replace(/\p{Surrogate}/gu, '\ufffd');
 
 const toRow = (entry: SignInEntry & { readonly at: number }) => ({
   sign_in_id: randomUUID(),

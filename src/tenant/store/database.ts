@@ -22,7 +22,10 @@ export interface TenantDatabase {
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
   /** For what each sign-in asks: without kysely, and many at once cost little more than one. */
   lookUp<Key extends readonly KeyPart[], Row>(look: LookUp<Key, Row>): Find<Key, Row>;
-  /** All of the rows or none, without kysely's texts of thousands of parameters: for logs. Their keys are the same. */
+  /**
+   * All of the rows or none, beside all else and without kysely's texts of thousands of parameters: for logs. Their keys
+   * are the same, their values numbers and well-formed text without NUL.
+   */
   append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void>;
   close(): Promise<void>;
 }

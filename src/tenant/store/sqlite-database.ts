@@ -2,13 +2,14 @@
 
 import type Database from 'better-sqlite3';
 import { type Insertable, Kysely, SqliteDialect, sql } from 'kysely';
-import { PhsyncError } from '../../hasher/errors.js';
 import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { sqlite } from '../../state/sqlite.js';
 import type { Queries, TenantDatabase } from './database.js';
 import { Gather } from './gather.js';
 import type { Find, KeyPart, LookUp } from './look-up.js';
 import { migrationsOf } from './migrations.js';
+import { SqliteAppender } from './sqlite-appender.js';
+import { translatedError } from './sqlite-errors.js';
 import { withStatementCache } from './statement-cache.js';
 import type { Tables } from './tables.js';
 
@@ -36,7 +37,7 @@ export class SqliteDatabase implements TenantDatabase {
   /** Reads beside any transaction, and sees what is committed. */
   readonly reader: Database.Database;
   readonly #queries: Queries;
-  readonly #appends = new Map<keyof Tables, Database.Statement>();
+  readonly #appender: SqliteAppender;
 
   /** @throws PhsyncError `store-open`, `store-newer` or `store-sqlite`. */
   constructor(file: string) {
@@ -44,6 +45,7 @@ export class SqliteDatabase implements TenantDatabase {
     this.reader = new (sqlite())(file, { timeout: OPTIONS.busyMs });
     this.reader.pragma('query_only = ON');
     this.reader.pragma(`cache_size = -${OPTIONS.cacheKiB}`);
+    this.#appender = new SqliteAppender({ file, ...OPTIONS });
     // Its own mutex lets one query or transaction at a time have the connection.
     this.#queries = new Kysely<Tables>({
       dialect: new SqliteDialect({ database: withStatementCache(this.connection) }),
@@ -88,18 +90,7 @@ export class SqliteDatabase implements TenantDatabase {
   }
 
   async append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void> {
-    const [first] = rows;
-    if (first === undefined) return;
-    const names = Object.keys(first);
-    await this.exclusively(() => {
-      let statement = this.#appends.get(table);
-      if (statement === undefined) {
-        const values = names.map((name) => `@${name}`).join(', ');
-        statement = this.connection.prepare(`INSERT INTO ${table} (${names.join(', ')}) VALUES (${values})`);
-        this.#appends.set(table, statement);
-      }
-      for (const row of rows) statement.run(row);
-    });
+    if (rows.length > 0) await this.#appender.append(table, rows);
   }
 
   /** A statement of `reader`. */
@@ -108,6 +99,7 @@ export class SqliteDatabase implements TenantDatabase {
   }
 
   async close(): Promise<void> {
+    await this.#appender.close();
     this.reader.close();
     // Waits for what is under way; but kysely closes only what was used through it.
     await this.#queries.destroy();
@@ -119,11 +111,6 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    // Decisions of ours that roll a transaction back pass through.
-    if (!(cause instanceof sqlite().SqliteError)) throw cause;
-    if (cause.code.startsWith('SQLITE_BUSY')) {
-      throw new PhsyncError('store-busy', 'the tenant database is held by another writer; try again', { cause });
-    }
-    throw new PhsyncError('store-failed', `the tenant database failed: ${cause.message}`, { cause });
+    throw translatedError(cause);
   }
 }

@@ -1,0 +1,81 @@
+/** The thread that appends to logs in SQLite, on a connection of its own: nobody waits for its inserts and its fsync. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import type Database from 'better-sqlite3';
+import { PhsyncError } from '../../hasher/errors.js';
+import { sqlite } from '../../state/sqlite.js';
+import { translatedError } from './sqlite-errors.js';
+
+export interface AppendSettings {
+  /** There, and migrated. */
+  readonly file: string;
+  readonly busyMs: number;
+  readonly walPages: number;
+}
+
+/** One transaction. */
+export interface AppendTask {
+  readonly number: number;
+  readonly table: string;
+  readonly columns: readonly string[];
+  /** Of all rows, one behind the other. */
+  readonly values: readonly unknown[];
+}
+
+/** `failure`: a PhsyncError's. */
+export interface AppendAnswer {
+  readonly number: number;
+  readonly failure?: { readonly code: string; readonly message: string };
+}
+
+const port = parentPort!;
+const { file, busyMs, walPages } = workerData as AppendSettings;
+const connection = open();
+const statements = new Map<string, Database.Statement>();
+
+function open(): Database.Database {
+  try {
+    const opened = new (sqlite())(file, { timeout: busyMs, fileMustExist: true });
+    opened.pragma('synchronous = FULL');
+    opened.pragma(`wal_autocheckpoint = ${walPages}`);
+    return opened;
+  } catch (cause) {
+    // better-sqlite3's own errors come to the other thread without their message.
+    throw translatedError(cause);
+  }
+}
+
+function statementOf({ table, columns }: AppendTask): Database.Statement {
+  const into = `${table} (${columns.join(', ')})`;
+  let statement = statements.get(into);
+  if (statement === undefined) {
+    statement = connection.prepare(`INSERT INTO ${into} VALUES (${columns.map(() => '?').join(', ')})`);
+    statements.set(into, statement);
+  }
+  return statement;
+}
+
+const append = connection.transaction((task: AppendTask) => {
+  const statement = statementOf(task);
+  const { values, columns } = task;
+  for (let at = 0; at < values.length; at += columns.length) statement.run(values.slice(at, at + columns.length));
+});
+
+port.on('message', (task: AppendTask | undefined) => {
+  if (task === undefined) {
+    connection.close();
+    port.close();
+    return;
+  }
+  const { number } = task;
+  let answer: AppendAnswer = { number };
+  try {
+    append.immediate(task);
+  } catch (cause) {
+    const error = translatedError(cause);
+    // A mistake of ours ends the thread, and is told there.
+    if (!(error instanceof PhsyncError)) throw error;
+    answer = { number, failure: { code: error.code, message: error.message } };
+  }
+  port.postMessage(answer);
+});
