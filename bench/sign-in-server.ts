@@ -87,7 +87,7 @@ async function serve({ people }: ServerTask): Promise<void> {
       token_type: 'Bearer',
       scope: scopes.join(' '),
       expires_in: TOKEN_LIFETIME,
-      access_token: tokens.accessToken(clientId, objectId, claims),
+      access_token: await tokens.accessToken(clientId, objectId, claims),
       ...(idToken === undefined ? {} : { id_token: await idToken }),
     };
     return [200, body];

@@ -27,11 +27,11 @@ export const TIMEOUTS: Timeouts = { handshake: 20_000, head: 20_000, request: 10
 /** Every body but an agent's is smaller: a form with a name, a password and a few words. */
 const MAX_FORM = 16 * 1024;
 /** RFC 6797: a year; and nothing here is to be guessed at or framed. */
-const SAFETY_HEADERS = {
+const SAFETY_HEADERS = Object.entries({
   'strict-transport-security': 'max-age=31536000',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
-} as const;
+});
 export const NO_SUCH_ADDRESS = {
   error: 'invalid_request',
   error_description: 'There is no such address here.',
@@ -73,7 +73,7 @@ export function createServer(
   server.register(formbody);
   // On the raw response, so that what others answer below a route has them, too.
   server.addHook('onRequest', (_request, reply, done) => {
-    for (const [name, value] of Object.entries(SAFETY_HEADERS)) reply.raw.setHeader(name, value);
+    for (const [name, value] of SAFETY_HEADERS) reply.raw.setHeader(name, value);
     done();
   });
   // The connection of a request that was under way would stay open, as long as its client likes.

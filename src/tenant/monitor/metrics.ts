@@ -18,6 +18,9 @@ export class Metrics {
   readonly #requests: Counter<'method' | 'route' | 'status'>;
   readonly #requestSeconds: Histogram<'route'>;
   readonly #signIns: Counter<'flow' | 'code'>;
+  // prom-client sorts and joins the labels of each call otherwise. There are as many as there are series.
+  readonly #ofRequest = new Map<string, { count: Counter.Internal; seconds: Histogram.Internal<'route'> }>();
+  readonly #ofSignIn = new Map<string, Counter.Internal>();
   readonly #provisioned: Counter<'operation' | 'outcome'>;
   readonly #items: Counter<'operation' | 'outcome'>;
   readonly #writebacks: Counter<'outcome' | 'reason'>;
@@ -73,12 +76,25 @@ export class Metrics {
 
   /** `route` is the pattern, not the address; a request to none of them has none. */
   request(method: string, route: string | undefined, status: number, seconds: number): void {
-    this.#requests.inc({ method, route: route ?? 'none', status: String(status) });
-    this.#requestSeconds.observe({ route: route ?? 'none' }, seconds);
+    const key = `${method} ${status} ${route ?? ''}`;
+    let of = this.#ofRequest.get(key);
+    if (of === undefined) {
+      const labels = { method, route: route ?? 'none', status: String(status) };
+      of = { count: this.#requests.labels(labels), seconds: this.#requestSeconds.labels({ route: labels.route }) };
+      this.#ofRequest.set(key, of);
+    }
+    of.count.inc();
+    of.seconds.observe(seconds);
   }
 
   signIn(flow: string, code: number): void {
-    this.#signIns.inc({ flow, code: String(code) });
+    const key = `${flow} ${code}`;
+    let of = this.#ofSignIn.get(key);
+    if (of === undefined) {
+      of = this.#signIns.labels({ flow, code: String(code) });
+      this.#ofSignIn.set(key, of);
+    }
+    of.inc();
   }
 
   provisioning(operation: string, { items = 0, refused = 0 }: { items?: number; refused?: number } = {}): void {

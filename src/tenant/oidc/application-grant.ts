@@ -23,11 +23,11 @@ const OWN: Readonly<Partial<Record<Application['kind'], readonly [resource: stri
   reader: [DOMAIN_SERVICES_RESOURCE, [DOMAIN_SERVICES_ROLE]],
 };
 
-export function applicationGrant(
+export async function applicationGrant(
   form: Form,
   application: Application,
   { context, tokens }: { readonly context: TenantContext; readonly tokens: Tokens },
-): Answer {
+): Promise<Answer> {
   const { clientId, kind, permissions } = application;
   // Whoever has no secret cannot act in its own name.
   if (!application.confidential) return { code: 700016, subject: clientId };
@@ -37,7 +37,8 @@ export function applicationGrant(
   const resource = asked === context.baseUrl() ? fallback : asked;
   const roles = resource === fallback ? ownRoles : resource === GRAPH_RESOURCE ? [...permissions] : undefined;
   if (roles === undefined) return { code: 500011, subject: asked };
-  const accessToken = tokens.accessToken(resource, clientId, applicationAccessClaims(tokens.tenantId, clientId, roles));
+  const claims = applicationAccessClaims(tokens.tenantId, clientId, roles);
+  const accessToken = await tokens.accessToken(resource, clientId, claims);
   context.log.info({ clientId, resource }, 'token issued to an application');
   return {
     body: {

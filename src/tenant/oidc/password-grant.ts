@@ -66,14 +66,16 @@ export async function passwordGrant(
   ];
   const audience = resource ?? clientId;
   const { tenantId } = tokens;
-  const idToken = oidc.includes('openid')
-    ? tokens.idToken(clientId, user.objectId, personIdClaims(tenantId, user, new Set(oidc)))
-    : undefined;
-  const refreshToken = oidc.includes('offline_access')
-    ? issueRefreshToken(provider(), { clientId, objectId: user.objectId, audience, scopes })
-    : undefined;
   const claims = personAccessClaims(tenantId, user, application, scopes, METHODS);
-  const accessToken = tokens.accessToken(audience, user.objectId, claims);
+  const [accessToken, idToken, refreshToken] = await Promise.all([
+    tokens.accessToken(audience, user.objectId, claims),
+    oidc.includes('openid')
+      ? tokens.idToken(clientId, user.objectId, personIdClaims(tenantId, user, new Set(oidc)))
+      : undefined,
+    oidc.includes('offline_access')
+      ? issueRefreshToken(provider(), { clientId, objectId: user.objectId, audience, scopes })
+      : undefined,
+  ]);
   const granted = refreshToken === undefined ? scopes : [...scopes, 'offline_access'];
   return {
     body: {
@@ -82,8 +84,8 @@ export async function passwordGrant(
       expires_in: TOKEN_LIFETIME,
       ext_expires_in: TOKEN_LIFETIME,
       access_token: accessToken,
-      ...(refreshToken === undefined ? {} : { refresh_token: await refreshToken }),
-      ...(idToken === undefined ? {} : { id_token: await idToken }),
+      ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
+      ...(idToken === undefined ? {} : { id_token: idToken }),
       ...(form.get('client_info') === '1' ? { client_info: clientInfo(tenantId, user.objectId) } : {}),
     },
   };

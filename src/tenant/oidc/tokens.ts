@@ -89,6 +89,20 @@ export function clientInfo(tenantId: string, objectId: string): string {
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
+/**
+ * In libuv's threads: of an access token's signature (ES256) 19 of 24 µs are spent there, of an id token's (RS256) nearly
+ * all of 250, in which others are served.
+ */
+function signed(input: string, { privateKey }: SigningKey): Promise<string> {
+  return new Promise((resolve, reject) => {
+    // RFC 7518 3.4; RSA does not look at it.
+    sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }, (error, signature) => {
+      if (error === null) resolve(`${input}.${signature.toString('base64url')}`);
+      else reject(error);
+    });
+  });
+}
+
 export class Tokens {
   readonly #options: TokensOptions;
   /** Encoded headers by key id and type: they are the same for every token of a key. */
@@ -103,24 +117,14 @@ export class Tokens {
     return this.#options.tenantId;
   }
 
-  accessToken(audience: string, subject: string, claims: Claims): string {
+  accessToken(audience: string, subject: string, claims: Claims): Promise<string> {
     const key = this.#options.keys.current(ACCESS_TOKEN_ALGORITHM);
-    const input = this.#signingInput(key, ACCESS_TOKEN_TYPE, audience, subject, claims, randomUUID());
-    // At once: 26 µs, of which a thread's turn would take most.
-    const signature = sign('sha256', Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' });
-    return `${input}.${signature.toString('base64url')}`;
+    return signed(this.#signingInput(key, ACCESS_TOKEN_TYPE, audience, subject, claims, randomUUID()), key);
   }
 
   idToken(clientId: string, subject: string, claims: Claims): Promise<string> {
     const key = this.#options.keys.current(ID_TOKEN_ALGORITHM);
-    const input = this.#signingInput(key, 'JWT', clientId, subject, claims);
-    // In libuv's threads: 250 µs, in which others are served.
-    return new Promise((resolve, reject) => {
-      sign('sha256', Buffer.from(input), key.privateKey, (error, signature) => {
-        if (error === null) resolve(`${input}.${signature.toString('base64url')}`);
-        else reject(error);
-      });
-    });
+    return signed(this.#signingInput(key, 'JWT', clientId, subject, claims), key);
   }
 
   #signingInput(key: SigningKey, typ: string, audience: string, subject: string, claims: Claims, jti?: string): string {
