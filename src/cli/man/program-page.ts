@@ -29,7 +29,9 @@ function commandSection(command: DescribedCommand): string[] {
   return [
     subheading(`phsync ${command.name}`),
     `.B phsync ${escaped(command.name)}`,
-    [`[${italic('options')}]`, ...values].join(' '),
+    // A line each, which roff fills: sources have lines of up to 80 bytes.
+    `[${italic('options')}]`,
+    ...values,
     '.PP',
     ...filled(sentence(command.description)),
     ...command.arguments.flatMap((value) => tagged(valueText(value), value.description)),
