@@ -45,7 +45,16 @@ export interface Oidc {
 export async function createOidc(options: OidcOptions): Promise<Oidc> {
   const { context, signIn, administrators, formerKeyFile, interactionPath, pages } = options;
   const { store, now, log } = context;
-  const keys = await SigningKeys.open({ database: store.database, now, formerFile: formerKeyFile });
+  const keys = await SigningKeys.open({
+    database: store.database,
+    now,
+    formerFile: formerKeyFile,
+    onEarlyKey: ({ kid, alg, activeFrom }) =>
+      log.warn(
+        { kid, alg, activeFrom: new Date(activeFrom), now: now() },
+        'a signing key signs before its time, since no other is there: compare the clock here with that of the machine that made it',
+      ),
+  });
   const applications = new Applications(options);
   const accounts = new Accounts(store.database, administrators);
   const tokenOptions = { keys, tenantId: store.tenantId, issuer: () => issuerOf(context), now };

@@ -45,6 +45,8 @@ export interface SigningKeysOptions {
   readonly now: () => Date;
   /** Where versions before kept their RSA key: it is taken over once, and the file removed. */
   readonly formerFile: string;
+  /** Told, once for each key, of one that signs before its time. */
+  readonly onEarlyKey?: (key: Pick<SigningKey, 'kid' | 'alg' | 'activeFrom'>) => void;
 }
 
 export class SigningKeys {
@@ -54,6 +56,8 @@ export class SigningKeys {
   #refreshing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #listeners: (() => void)[] = [];
+  /** Told of already. */
+  readonly #early = new Set<string>();
   /** Which keys signed when the listeners were called last. */
   #told = '';
 
@@ -72,7 +76,10 @@ export class SigningKeys {
   /** The key that signs now. */
   current(alg: SigningAlgorithm): SigningKey {
     const key = this.#currentOf(alg);
-    if (key === undefined) throw new PhsyncError('token-key', `the store has no ${alg} key that may sign`);
+    if (key === undefined) {
+      const words = `the store has no ${alg} key: somebody has deleted it; phsync tenant rotate-keys makes new ones`;
+      throw new PhsyncError('token-key', words, { facts: { alg } });
+    }
     return key;
   }
 
@@ -177,9 +184,20 @@ export class SigningKeys {
     return ALGORITHMS.map((alg) => this.#currentOf(alg)?.kid).join(' ');
   }
 
+  /**
+   * Where none is active yet by this clock, which is behind the one that the keys were made by, or was stepped back: the
+   * first that will be, which the others sign with, too. Every token of it is taken: it is published.
+   */
   #currentOf(alg: SigningAlgorithm): SigningKey | undefined {
     const now = this.#options.now().getTime();
-    return this.#keys.findLast((key) => key.alg === alg && key.activeFrom <= now);
+    const active = this.#keys.findLast((key) => key.alg === alg && key.activeFrom <= now);
+    if (active !== undefined) return active;
+    const first = this.#keys.find((key) => key.alg === alg);
+    if (first !== undefined && !this.#early.has(first.kid)) {
+      this.#early.add(first.kid);
+      this.#options.onEarlyKey?.(first);
+    }
+    return first;
   }
 
   /** With `expected` only while that is the newest one: another process may have been first. Returns the new key's id. */

@@ -97,3 +97,28 @@ it('shows no private part of a key to anyone', async () => {
   }
   expect(tenant.logText()).not.toContain(AGENT.secret);
 });
+
+it('--at-once at a machine whose clock is ahead: the tenant signs with the new keys, and says what is wrong', async () => {
+  const elsewhere = await temporaryDirectory();
+  const now = () => new Date(Date.now() - 1_800_000);
+  const start = () => startOidcTenant({ stateDir: elsewhere.path, hasher, now });
+  let late = await start();
+  try {
+    const config = { stateDir: '.', listen: { port: 0 }, domains: [{ name: 'phs.test' }] };
+    const file = await writeText(elsewhere.path, 'tenant.yaml', JSON.stringify(config));
+    const command = ['tenant', 'rotate-keys', '--config', file, '--json', '--at-once'];
+    const { stdout } = await run(process.execPath, [cli, ...command]);
+    const made = JSON.parse(stdout).keys.map(({ kid }: { kid: string }) => kid);
+    await late.close();
+    late = await start();
+    const form = { grant_type: 'client_credentials', client_id: 'web', client_secret: SECRETS.WEB_SECRET };
+    const { json } = await late.token({ ...form, scope: 'https://graph.microsoft.com/.default' });
+    expect(made).toContain(decodeProtectedHeader(json.access_token).kid);
+    const authorization = `Bearer ${json.access_token}`;
+    expect((await late.get('/v1.0/users', { headers: { authorization } })).status).toBe(200);
+    expect(late.logText()).toContain('a signing key signs before its time');
+  } finally {
+    await late.close();
+    await elsewhere.remove();
+  }
+});

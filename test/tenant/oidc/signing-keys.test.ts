@@ -102,6 +102,47 @@ describeStores('signing keys', (newSite) => {
     for (const kid of before) expect(await keys.find(kid)).toBeUndefined();
   });
 
+  it('sign before their time where the clock is behind and no other is there, and that is told once', async () => {
+    const told: string[] = [];
+    const keys = await SigningKeys.open({
+      ...{ database: store.database, now, formerFile: formerFile() },
+      onEarlyKey: ({ kid }) => told.push(kid),
+    });
+    const before = ids(keys);
+    // "phsync tenant rotate-keys --at-once" at a machine whose clock is ten minutes ahead.
+    const ahead = () => new Date(time + 600_000);
+    const elsewhere = await SigningKeys.open({ database: store.database, now: ahead, formerFile: formerFile() });
+    const made = (await elsewhere.rotate({ atOnce: true })).map(({ kid }) => kid).sort();
+    await keys.refresh();
+    expect(ids(keys).sort()).toEqual(made);
+    const signing = () => [keys.current('RS256').kid, keys.current('ES256').kid].sort();
+    expect(signing()).toEqual(made);
+    expect(signing()).toEqual(made);
+    for (const kid of before) expect(await keys.find(kid)).toBeUndefined();
+    for (const kid of made) expect((await keys.find(kid))?.kid).toBe(kid);
+    expect(told.sort()).toEqual(made);
+    await keys.maintain();
+    expect(ids(keys).sort()).toEqual(made);
+    time += 600_000;
+    expect(signing()).toEqual(made);
+
+    // A clock that is stepped back by a year, while the next keys are published: those of before, as everywhere else.
+    await elsewhere.rotate({ atOnce: false });
+    await keys.refresh();
+    time -= 365 * 24 * 3_600_000;
+    expect(signing()).toEqual(made);
+    const started = await open();
+    expect([started.current('RS256').kid, started.current('ES256').kid].sort()).toEqual(made);
+    expect(ids(started)).toHaveLength(4);
+  });
+
+  it('that somebody has deleted are missed by name, with what to do', async () => {
+    const keys = await open();
+    await store.database.run((queries) => queries.deleteFrom('signing_keys').execute());
+    await expect(keys.refresh()).resolves.toBeUndefined();
+    expect(() => keys.current('RS256')).toThrow(/the store has no RS256 key: .*phsync tenant rotate-keys/);
+  });
+
   describe('from a version before', () => {
     const former = () =>
       generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }) as JWK;
