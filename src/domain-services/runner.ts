@@ -56,6 +56,8 @@ export async function runOnce(options: RunnerOptions, request: RunRequest): Prom
   };
   await synchronizer.open();
   if (full) synchronizer.beginAll();
+  // Who waits since an earlier run, before others come to wait.
+  add(await synchronizer.retry(signal));
   for (let restarts = 0, more = true; more && !signal.aborted; ) {
     try {
       const result = await synchronizer.page({ waitSeconds: 0, signal, allowDeletions });
@@ -67,7 +69,6 @@ export async function runOnce(options: RunnerOptions, request: RunRequest): Prom
       restart(error, options);
     }
   }
-  if (!signal.aborted) add(await synchronizer.retry(signal));
   return total;
 }
 

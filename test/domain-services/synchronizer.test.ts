@@ -1,0 +1,276 @@
+/** From a real tenant's feed to a (simulated) domain: order, crash safety, keys that fail, deletions, and what is kept on disk. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { runOnce } from '#src/domain-services/runner.js';
+import type { Synchronizer } from '#src/domain-services/synchronizer.js';
+import type { Hasher } from '#src/hasher/types.js';
+import { keepKerberosKeys } from '#src/protocol/samr/keep-kerberos-keys.js';
+import { ADMIN } from '../tenant/domain-services/site.js';
+import { testHasher } from '../tenant/harness.js';
+import { DOMAIN, type Sealed, Site } from './site.js';
+
+const keysOf = (name: string) => {
+  const all = JSON.parse(readFileSync(new URL('../vectors/suppcred.json', import.meta.url), 'utf8'));
+  const { hex } = all.find((each: { name: string }) => each.name.endsWith(name));
+  return keepKerberosKeys(Buffer.from(hex, 'hex'))!;
+};
+const KEYS = keysOf('W2k16_Vector1');
+const OTHER_KEYS = keysOf('W2k16_Vector2');
+
+let hasher: Hasher;
+let site: Site;
+beforeAll(() => {
+  hasher = testHasher();
+});
+afterAll(() => hasher.close());
+beforeEach(async () => {
+  site = await Site.start(hasher);
+});
+afterEach(() => site.close());
+
+const upn = (name: string) => `${name}@phs.test`;
+const signal = new AbortController().signal;
+const once = (synchronizer: Synchronizer, more: { full?: boolean; allowDeletions?: boolean } = {}) =>
+  runOnce({ synchronizer, log: silent, waitSeconds: 0 }, { signal, ...more });
+const silent = new Proxy({}, { get: () => () => {} }) as never;
+
+/** The domain has this password of the user, and nothing else of it. */
+function expectPassword(name: string, { ntHash }: Sealed, keys: Uint8Array | undefined): void {
+  expect(site.domain.byUpn(upn(name))).toMatchObject({
+    ntHash,
+    kerberosKeys: keys === undefined ? undefined : Buffer.from(keys).toString('hex'),
+  });
+}
+
+describe('the synchronizer', () => {
+  it('brings users and passwords into the domain, then what changes, and nothing twice', async () => {
+    await site.provision(['a', 'b', 'c']);
+    const [a, b] = [site.seal(KEYS), site.seal(undefined)];
+    await site.send('a', '2026-05-01T00:00:00Z', a);
+    await site.send('b', '2026-05-01T00:00:00Z', b);
+    const first = await once(await site.run());
+    expect(first).toMatchObject({ created: 3, passwordsWritten: 2, failed: 0 });
+    expectPassword('a', a, KEYS);
+    expectPassword('b', b, undefined);
+    expect(site.domain.byUpn(upn('c'))).toMatchObject({ writes: 0 });
+
+    expect(await once(await site.run())).toMatchObject({ created: 0, unchanged: 0, passwordsWritten: 0 });
+    const changed = site.seal(OTHER_KEYS);
+    await site.send('a', '2026-05-02T00:00:00Z', changed);
+    await site.provision(['b'], { accountEnabled: false });
+    await site.remove('c');
+    expect(await once(await site.run())).toMatchObject({ updated: 1, deleted: 1, passwordsWritten: 1 });
+    expectPassword('a', changed, OTHER_KEYS);
+    expect(site.domain.byUpn(upn('b'))).toMatchObject({ enabled: false, writes: 1 });
+    expect(site.domain.byUpn(upn('c'))).toBeUndefined();
+    // All anew: it is as it should be.
+    expect(await once(await site.run(), { full: true })).toMatchObject({ unchanged: 2, passwordsUnchanged: 2 });
+  });
+
+  it('goes on where it was cut off between the domain and its own state, and does nothing twice that shows', async () => {
+    await site.provision(['a', 'b']);
+    const a = site.seal(KEYS);
+    await site.send('a', '2026-05-01T00:00:00Z', a);
+    site.domain.failures.push({ at: 'after', code: 'helper' });
+    await expect(once(await site.run())).rejects.toMatchObject({ code: 'managed-domain-helper' });
+    // Done there, and nobody here knows.
+    expect(site.domain.accounts.size).toBe(2);
+    expect(await once(await site.run())).toMatchObject({ created: 0, unchanged: 2, passwordsUnchanged: 1 });
+    expect(site.domain.byUpn(upn('a'))).toMatchObject({ ntHash: a.ntHash, writes: 1 });
+  });
+
+  it.each(['open', 'before'] as const)('loses nothing while the domain is away (%s)', async (at) => {
+    await once(await site.run());
+    await site.provision(['a']);
+    const a = site.seal(KEYS);
+    await site.send('a', '2026-05-01T00:00:00Z', a);
+    const synchronizer = await site.run();
+    site.domain.failures.push({ at, code: 'ldb' }, { at, code: 'ldb' });
+    for (let tries = 0; tries < 2; tries++) {
+      await expect(once(synchronizer)).rejects.toMatchObject({ code: 'managed-domain-ldb' });
+    }
+    expect(site.domain.accounts.size).toBe(0);
+    expect(await once(synchronizer)).toMatchObject({ created: 1, passwordsWritten: 1 });
+    expectPassword('a', a, KEYS);
+  });
+
+  it('makes the user whose credentials it cannot open, says why, and opens them when the key is there', async () => {
+    await site.service.enable({ certificate: site.next.der }, ADMIN);
+    await site.provision(['old', 'new', 'bent']);
+    const [old, fresh] = [site.seal(KEYS), site.seal(KEYS, site.next)];
+    const bent = site.seal(KEYS);
+    bent.supplemental![100]! ^= 1;
+    await site.send('old', '2026-05-01T00:00:00Z', old);
+    await site.send('new', '2026-05-01T00:00:00Z', fresh);
+    await site.send('bent', '2026-05-01T00:00:00Z', bent);
+    expect(await once(await site.run(site.certificate))).toMatchObject({ created: 3, passwordsWritten: 1, failed: 2 });
+    expectPassword('old', old, KEYS);
+    expect(site.domain.byUpn(upn('new'))).toMatchObject({ writes: 0 });
+    const said = site.events('credentials-not-opened').map(({ code }) => code);
+    expect(said.sort()).toEqual(['ad-auth-info-unknown-certificate', 'ad-auth-info-wrong-key']);
+    expect(site.store.waiting(10)).toMatchObject([
+      { attempts: 1, nextTry: undefined },
+      { attempts: 1, nextTry: undefined },
+    ]);
+    // The next key, and the password of the other anew.
+    const again = site.seal(OTHER_KEYS, site.next);
+    await site.send('bent', '2026-05-02T00:00:00Z', again);
+    await once(await site.run(site.certificate, site.next));
+    expectPassword('new', fresh, KEYS);
+    expectPassword('bent', again, OTHER_KEYS);
+    expect(site.store.retryCount).toBe(0);
+  });
+
+  it('keeps whom the domain refuses in the queue, tries again with patience, and has the others go on', async () => {
+    await site.provision(['a', 'b']);
+    const [a, b] = [site.seal(KEYS), site.seal(KEYS)];
+    await site.send('a', '2026-05-01T00:00:00Z', a);
+    await site.send('b', '2026-05-01T00:00:00Z', b);
+    site.domain.refused.set(upn('a'), { code: 'ldb', message: 'Constraint violation' });
+    const synchronizer = await site.run();
+    expect(await once(synchronizer)).toMatchObject({ created: 1, failed: 1 });
+    expectPassword('b', b, KEYS);
+    const waits: number[] = [];
+    for (let tries = 0; tries < 10; tries++) {
+      const [waiting] = site.store.waiting(1);
+      expect(waiting).toMatchObject({
+        code: 'managed-domain-ldb',
+        reason: 'Constraint violation',
+        attempts: tries + 1,
+      });
+      waits.push((waiting!.nextTry! - site.now) / 1000);
+      site.now = waiting!.nextTry! - 1;
+      expect(await synchronizer.retry(signal)).toMatchObject({ failed: 0 });
+      site.now += 1;
+      expect(await synchronizer.retry(signal)).toMatchObject({ failed: 1 });
+    }
+    expect(waits).toEqual([30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
+    // Another start, which knows ids alone.
+    site.domain.refused.clear();
+    expect(await once(await site.run())).toMatchObject({ created: 1, passwordsWritten: 1 });
+    expectPassword('a', a, KEYS);
+    expect(site.store.retryCount).toBe(0);
+  });
+
+  it('tries the newest of whom the domain refuses, never what came before it', async () => {
+    await site.provision(['a']);
+    const [first, second] = [site.seal(KEYS), site.seal(OTHER_KEYS)];
+    await site.send('a', '2026-05-01T00:00:00Z', first);
+    site.domain.refused.set(upn('a'), { code: 'ldb', message: 'Constraint violation' });
+    const synchronizer = await site.run();
+    await once(synchronizer);
+    await site.send('a', '2026-05-02T00:00:00Z', second);
+    site.domain.refused.clear();
+    await once(synchronizer);
+    site.now += 3_600_000;
+    await synchronizer.retry(signal);
+    expectPassword('a', second, OTHER_KEYS);
+    expect(site.domain.byUpn(upn('a'))).toMatchObject({ writes: 1 });
+  });
+
+  it('begins anew where the cookie is worth nothing, and deletes whom the tenant does not have any more', async () => {
+    await site.provision(['a', 'b', 'c', 'd', 'e']);
+    await once(await site.run());
+    await site.service.disable(ADMIN);
+    await expect(once(await site.run())).rejects.toMatchObject({
+      code: 'feed-disabled',
+      message: expect.stringContaining('Domain Services is not enabled in the tenant'),
+    });
+    await site.remove('a', 'b');
+    await site.service.enable({}, ADMIN);
+    expect(await once(await site.run())).toMatchObject({ unchanged: 3, deleted: 2 });
+    expect([...site.domain.accounts.values()].map((each) => each.upn).sort()).toEqual(['c', 'd', 'e'].map(upn));
+  });
+
+  it('deletes nobody where so many are gone at once that it must be a mistake, until it is allowed to', async () => {
+    await site.provision(['a', 'b', 'c', 'd', 'e']);
+    await once(await site.run());
+    await site.service.disable(ADMIN);
+    await site.remove('a', 'b', 'c');
+    await site.service.enable({}, ADMIN);
+    const synchronizer = await site.run();
+    expect(await once(synchronizer)).toMatchObject({ deleted: 0 });
+    expect(synchronizer.heldDeletions).toEqual({ gone: 3, all: 5 });
+    expect(site.events('deletions-held')).toHaveLength(1);
+    await site.provision(['f']);
+    expect(await once(synchronizer)).toMatchObject({ created: 1, deleted: 0 });
+    expect(site.events('deletions-held')).toHaveLength(1);
+    expect(await once(await site.run(), { allowDeletions: true })).toMatchObject({ deleted: 3 });
+    expect([...site.domain.accounts.values()].map((each) => each.upn).sort()).toEqual(['d', 'e', 'f'].map(upn));
+    site.deletionThreshold = 0;
+    await site.service.disable(ADMIN);
+    await site.remove('d');
+    await site.service.enable({}, ADMIN);
+    expect(await once(await site.run())).toMatchObject({ deleted: 0 });
+  });
+
+  it('writes all anew into a domain that was put back from a backup, and says so', async () => {
+    await site.provision(['a', 'b']);
+    const a = site.seal(KEYS);
+    await once(await site.run());
+    const backup = structuredClone(site.domain.accounts);
+    await site.send('a', '2026-05-01T00:00:00Z', a);
+    await once(await site.run());
+    site.domain.accounts = backup;
+    site.domain.invocationId = 'second life';
+    expect(await once(await site.run())).toMatchObject({ unchanged: 2, passwordsWritten: 1 });
+    expectPassword('a', a, KEYS);
+    expect(site.events('domain-changed')).toHaveLength(1);
+  });
+
+  it('leaves a later password of the domain, and tells of it', async () => {
+    await site.provision(['a']);
+    const [old, later] = [site.seal(KEYS), site.seal(OTHER_KEYS)];
+    await site.send('a', '2026-05-01T00:00:00Z', old);
+    await once(await site.run());
+    // What a tenant that was put back from a backup knows no more.
+    const { ntHash } = later;
+    Object.assign(site.domain.byUpn(upn('a'))!, { ntHash, changedAt: site.domain.byUpn(upn('a'))!.changedAt + 1n });
+    expect(await once(await site.run(), { full: true })).toMatchObject({ passwordsOlder: 1, passwordsWritten: 0 });
+    expect(site.domain.byUpn(upn('a'))).toMatchObject({ ntHash });
+    expect(site.events('older-password')).toHaveLength(1);
+  });
+
+  it('refuses a domain that the tenant does not mean', async () => {
+    await site.service.disable(ADMIN);
+    await site.service.enable({ domainName: 'elsewhere.test' }, ADMIN);
+    await site.provision(['a']);
+    await expect(once(await site.run())).rejects.toMatchObject({
+      code: 'domain-services-wrong-domain',
+      message: expect.stringMatching(`elsewhere\\.test, and this is a domain controller of ${DOMAIN}`),
+    });
+    expect(site.domain.accounts.size).toBe(0);
+  });
+
+  it('keeps neither secrets nor sealed ones on disk or in the log, ids and reasons alone', async () => {
+    await site.provision(['a', 'b']);
+    const [a, b] = [site.seal(KEYS), site.seal(KEYS)];
+    b.legacy[340]! ^= 1;
+    await site.send('a', '2026-05-01T00:00:00Z', a);
+    await site.send('b', '2026-05-01T00:00:00Z', b);
+    site.domain.refused.set(upn('a'), { code: 'ldb', message: 'Constraint violation' });
+    await once(await site.run());
+    expect(site.store.retryCount).toBe(2);
+    const files = readdirSync(site.stateDir).map((name) => readFileSync(join(site.stateDir, name)) as Uint8Array);
+    const everything = Buffer.concat([...files, Buffer.from(site.log.join(''))]);
+    const needles: Uint8Array[] = [
+      Buffer.from(a.ntHash, 'hex'),
+      Buffer.from(a.ntHash),
+      Buffer.from(KEYS.subarray(200, 232)),
+    ];
+    for (const blob of [a.legacy, a.supplemental!, b.legacy]) {
+      needles.push(blob.subarray(330, 350), Buffer.from(blob.toString('base64').slice(400, 440)));
+    }
+    for (const needle of needles) expect(everything.includes(Buffer.from(needle))).toBe(false);
+    // The search itself finds.
+    expect(everything.includes(Buffer.from('Constraint violation'))).toBe(true);
+  });
+
+  it('lets one program alone use a state', async () => {
+    await site.run();
+    const { openStateStore } = await import('#src/domain-services/state/store.js');
+    expect(() => openStateStore(site.stateDir)).toThrow(/another phsync domain-services uses/);
+  });
+});
