@@ -253,8 +253,12 @@ export async function openAdAuthInfo(blob: Uint8Array, unwrap: Unwrap): Promise<
   const substitute = randomBytes(AES_KEY_SIZE);
   const unwrapped = await unwrap(thumbprint, encryptedKey);
   const isKey = unwrapped?.length === AES_KEY_SIZE;
-  const padded = decrypt(isKey ? unwrapped : substitute, iv, data);
-  unwrapped?.fill(0);
+  let padded: Uint8Array;
+  try {
+    padded = decrypt(isKey ? unwrapped : substitute, iv, data);
+  } finally {
+    unwrapped?.fill(0);
+  }
   const size = unpaddedSize(padded);
   if (!isKey || size < 0) {
     padded.fill(0);
@@ -266,6 +270,9 @@ export async function openAdAuthInfo(blob: Uint8Array, unwrap: Unwrap): Promise<
 function decrypt(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Uint8Array {
   const decipher = createDecipheriv('aes-256-cbc', key, iv).setAutoPadding(false);
   const padded = decipher.update(data);
+  // Node lets OpenSSL write into memory that is a block larger, returns a copy and frees the former as it is. What the
+  // allocator gives for the same size next is that place, over which these zeros go, decrypted.
+  decipher.update(new Uint8Array(data.length));
   decipher.final();
   return padded;
 }
