@@ -90,6 +90,8 @@ interface Scratch {
   /** Data begin where their envelopes do. */
   readonly ntHashes: Uint8Array;
   readonly plain: Uint8Array;
+  /** As long as the longest. */
+  readonly payload: Uint8Array<ArrayBuffer>;
   /** n × DRAWN_SIZE. */
   readonly drawn: Uint8Array<ArrayBuffer>;
 }
@@ -154,7 +156,12 @@ function blobOf(payload: Uint8Array, recipient: Recipient, key: SealedKey, iv: U
   }
 }
 
-function sealOne(slice: SealSlice, recipient: Recipient, { ntHashes, plain, drawn }: Scratch, i: number): void {
+function sealOne(
+  slice: SealSlice,
+  recipient: Recipient,
+  { ntHashes, plain, payload, drawn }: Scratch,
+  i: number,
+): void {
   const { ntlm, unicodePwd, supplementalCredentials, legacyStatus, supplementalSizes } = slice;
   const rsaSize = rsaSizeOf(recipient);
   supplementalSizes[i] = 0;
@@ -172,16 +179,22 @@ function sealOne(slice: SealSlice, recipient: Recipient, { ntHashes, plain, draw
     if (hasNtHash) {
       const from = unicodePwd.offsets[i]!;
       const ntHash = ntlm ? ntHashes.subarray(from, from + NT_HASH_SIZE) : chance;
-      slice.legacy.set(blobOf(legacyPlaintext(ntHash), recipient, key, legacyIv), legacyAt(rsaSize, i));
+      slice.legacy.set(blobOf(legacyPlaintext(ntHash, payload), recipient, key, legacyIv), legacyAt(rsaSize, i));
     }
     if (kept !== undefined) {
-      const blob = blobOf(supplementalPlaintext(kept), recipient, key, supplementalIv);
+      const blob = blobOf(supplementalPlaintext(kept, payload), recipient, key, supplementalIv);
       slice.supplemental.set(blob, supplementalAt(rsaSize, i, supplementalCredentials.offsets));
       supplementalSizes[i] = blob.length;
     }
   } finally {
     kept?.fill(0);
   }
+}
+
+function longestItem({ offsets }: FlatItems): number {
+  let longest = 0;
+  for (let i = 1; i < offsets.length; i++) longest = Math.max(longest, offsets[i]! - offsets[i - 1]!);
+  return longest;
 }
 
 /**
@@ -193,6 +206,7 @@ export function sealSlice(backend: Backend, recipient: Recipient, slice: SealSli
   const scratch: Scratch = {
     ntHashes: secretBytes(ntlm ? unicodePwd.bytes.length : 0),
     plain: secretBytes(supplementalCredentials.bytes.length),
+    payload: secretBytes(longestItem(supplementalCredentials) + SUPPLEMENTAL_MARGIN),
     drawn: secretBytes(rids.length * DRAWN_SIZE),
   };
   try {

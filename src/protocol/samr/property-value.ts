@@ -14,16 +14,19 @@ function nibble(digit: number): number {
 }
 
 /**
- * The bytes behind a property's digits, in memory of their own, which the caller wipes. No string comes into being.
+ * The bytes behind a property's digits, in memory of their own (or in `value`, which is half as long), which the caller
+ * wipes. No string comes into being.
  * @throws ProtocolError `malformed` for an odd number of digits, or one that is none.
  */
-export function decodePropertyValue(digits: Uint8Array): Uint8Array<ArrayBuffer> {
+export function decodePropertyValue(
+  digits: Uint8Array,
+  value: Uint8Array<ArrayBuffer> = secretBytes(digits.length >>> 1),
+): Uint8Array<ArrayBuffer> {
   if (digits.length % 2 !== 0) {
     throw new ProtocolError('malformed', `PropertyValue: an even number of hex digits expected, not ${digits.length}`, {
       structure: STRUCTURE,
     });
   }
-  const value = secretBytes(digits.length / 2);
   for (let i = 0; i < value.length; i++) {
     const high = nibble(digits[2 * i]!);
     const low = nibble(digits[2 * i + 1]!);
