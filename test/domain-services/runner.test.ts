@@ -1,0 +1,87 @@
+/** The loop's patience: how long it waits after what, what it says, and how it ends. */
+
+import { Writable } from 'node:stream';
+import pino from 'pino';
+import { expect, it } from 'vitest';
+import { runForever, runOnce } from '#src/domain-services/runner.js';
+import type { Synchronizer } from '#src/domain-services/synchronizer.js';
+import { PhsyncError } from '#src/hasher/errors.js';
+
+const failure = (code: string, facts = {}) => new PhsyncError(code, `it says ${code}`, { facts });
+
+/** A simulated synchronizer: each page ends as the list says, then the loop is stopped. */
+async function run(pages: readonly (Error | 'page')[]) {
+  const stop = new AbortController();
+  const lines: Record<string, unknown>[] = [];
+  const sink = new Writable({ write: (line, _, done) => done(void lines.push(JSON.parse(String(line)))) });
+  const waits: number[] = [];
+  let begun = 0;
+  let at = 0;
+  const synchronizer = {
+    open: async () => {},
+    retry: async () => ({}),
+    beginAll: () => void (begun += 1),
+    page: async () => {
+      const next = pages[at++];
+      if (at === pages.length) stop.abort();
+      if (next instanceof Error) throw next;
+      return { more: true, counts: {} };
+    },
+  } as unknown as Synchronizer;
+  await runForever(
+    {
+      synchronizer,
+      log: pino({ level: 'debug' }, sink),
+      waitSeconds: 20,
+      random: () => 1,
+      sleep: async (ms) => void waits.push(ms),
+    },
+    { signal: stop.signal },
+  );
+  return { waits, lines, begun };
+}
+
+it('waits twice as long after each failure, a minute at most, and not at all once it works', async () => {
+  const away = failure('feed-unreachable');
+  const { waits, lines } = await run([...Array(9).fill(away), 'page', away, 'page']);
+  expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000, 1000]);
+  expect(lines.filter(({ event }) => event === 'works-again')).toMatchObject([{ failures: 9 }, { failures: 1 }]);
+  expect(lines[0]).toMatchObject({ event: 'tenant-away', code: 'feed-unreachable', level: 40 });
+});
+
+it('waits as long as it was asked to, and says which end is away', async () => {
+  const pages = [
+    failure('feed-busy', { retryAfterMs: 7000 }),
+    failure('managed-domain-ldb'),
+    failure('feed-disabled'),
+    'page',
+  ];
+  const { waits, lines } = await run(pages as (Error | 'page')[]);
+  expect(waits).toEqual([7000, 2000, 60_000]);
+  expect(lines.map(({ event }) => event).slice(0, 3)).toEqual(['tenant-away', 'domain-away', 'feed-disabled']);
+});
+
+it('begins anew where the cookie is worth nothing, and waits where that does not end', async () => {
+  const { begun, waits } = await run([...Array(5).fill(failure('feed-restart', { reason: 'cookie_unknown' })), 'page']);
+  expect(begun).toBe(3);
+  expect(waits).toEqual([8000, 16_000]);
+});
+
+it('goes on after what nobody expected', async () => {
+  const { waits, lines } = await run([new Error('disk full'), 'page']);
+  expect(waits).toEqual([1000]);
+  expect(lines[0]).toMatchObject({ level: 50, err: { message: 'disk full' } });
+});
+
+it('ends a single run with what went wrong', async () => {
+  const synchronizer = {
+    open: async () => {
+      throw failure('managed-domain-not-a-dc');
+    },
+  } as unknown as Synchronizer;
+  const request = { signal: new AbortController().signal };
+  const log = pino({ level: 'silent' });
+  await expect(runOnce({ synchronizer, log, waitSeconds: 0 }, request)).rejects.toMatchObject({
+    code: 'managed-domain-not-a-dc',
+  });
+});
