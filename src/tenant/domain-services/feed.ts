@@ -2,6 +2,7 @@
 
 import { type FeedChange, FeedError, type FeedPage, type FeedUser } from '../../provisioning/domain-services-feed.js';
 import type { Queries, TenantDatabase } from '../store/database.js';
+import { readDigestKey } from '../store/digest-key.js';
 import { sidOf } from '../store/user-row.js';
 import { Cookies, type Position } from './cookie.js';
 import { readService, type ServiceRow } from './repository.js';
@@ -52,13 +53,7 @@ export class Feed {
   }
 
   async #openCookies(): Promise<Cookies> {
-    this.#cookies ??= new Cookies(
-      (
-        await this.#database.run((queries) =>
-          queries.selectFrom('tenant').select('digest_key').executeTakeFirstOrThrow(),
-        )
-      ).digest_key,
-    );
+    this.#cookies ??= new Cookies(await readDigestKey(this.#database));
     return this.#cookies;
   }
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isBusy } from '../busy.js';
 import { type AccessTokens, type Caller, type CallerCheck, GRAPH_RESOURCE } from '../oidc/caller.js';
+import { readDigestKey } from '../store/digest-key.js';
 import { userPrincipalNameKey } from '../store/store.js';
 import { batchBody, MAX_STEPS, runBatch } from './batch.js';
 import { readBody } from './body.js';
@@ -15,7 +16,7 @@ import { demand } from './permissions.js';
 import type { GraphDependencies, GraphRoute, GraphServices, Method } from './route.js';
 import { describedRoutes, graphRoutes } from './routes.js';
 
-export const GRAPH_PATH = '/v1.0';
+const GRAPH_PATH = '/v1.0';
 
 const MAX_BODY = 64 * 1024;
 const CONTENT_TYPE = 'application/json; odata.metadata=minimal; charset=utf-8';
@@ -48,7 +49,7 @@ export function registerGraph(server: FastifyInstance, options: GraphOptions): v
     applicationName,
     isAdministrator: (nameKey) => administrators.has(nameKey),
     database: store.database,
-    skipTokens: new SkipTokens(once(() => digestKey(services))),
+    skipTokens: new SkipTokens(once(() => readDigestKey(store.database))),
     now,
     log,
   };
@@ -274,13 +275,6 @@ function refuseOtherMethods(graph: FastifyInstance): void {
       },
     });
   }
-}
-
-async function digestKey({ database }: GraphServices): Promise<Uint8Array> {
-  const { digest_key } = await database.run((queries) =>
-    queries.selectFrom('tenant').select('digest_key').executeTakeFirstOrThrow(),
-  );
-  return digest_key;
 }
 
 /** What does not change is asked for once; a failure is not kept. */

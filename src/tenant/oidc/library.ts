@@ -8,3 +8,6 @@ import { letWarningsThrough } from './runtime-notice.js';
 letWarningsThrough();
 
 export { errors, interactionPolicy, Provider };
+
+/** Seconds by oidc-provider's clock, which is the system's: what it compares must be of the same. */
+export const libraryTime = (): number => Math.floor(Date.now() / 1000);

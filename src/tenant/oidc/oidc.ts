@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Provider } from 'oidc-provider';
 import { issuerOf, type TenantContext } from '../context.js';
 import type { SignIn } from '../sign-in/types.js';
+import { readDigestKey } from '../store/digest-key.js';
 import { type AgentTokenResult, createAccessTokens, verifyAgentToken, verifyReaderToken } from './access-tokens.js';
 import { Accounts } from './accounts.js';
 import { Applications, type ApplicationsOptions } from './applications.js';
@@ -99,8 +100,7 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
 
 /** The same in every process of the tenant, and of no use for anything else. */
 async function derivedKey({ store }: TenantContext, purpose: string): Promise<string> {
-  const { digest_key: key } = await store.database.run((queries) =>
-    queries.selectFrom('tenant').select('digest_key').executeTakeFirstOrThrow(),
-  );
-  return createHmac('sha256', key).update(purpose).digest('base64url');
+  return createHmac('sha256', await readDigestKey(store.database))
+    .update(purpose)
+    .digest('base64url');
 }

@@ -9,7 +9,7 @@ import { type Accounts, isPerson, isRevoked, type Person } from './accounts.js';
 import type { Application, Applications } from './applications.js';
 import { GRAPH_RESOURCE } from './caller.js';
 import { ClientAdapter } from './client-adapter.js';
-import { errors, interactionPolicy, Provider } from './library.js';
+import { errors, interactionPolicy, libraryTime, Provider } from './library.js';
 import { describeAadsts } from './oauth-error.js';
 import { PayloadStore } from './payload-store.js';
 import { aadstsOf, factsOf, rememberAccountState, shapeAnswers } from './provider-answers.js';
@@ -178,7 +178,7 @@ function configurationOf(options: ProviderOptions): Configuration {
     rotateRefreshToken: async (ctx) => {
       const { Grant } = ctx.oidc.entities;
       if (Grant?.exp !== undefined && Grant.remainingTTL < REFRESH_TOKEN) {
-        Grant.exp = Math.floor(Date.now() / 1000) + GRANT;
+        Grant.exp = libraryTime() + GRANT;
         await Grant.save();
       }
       return true;

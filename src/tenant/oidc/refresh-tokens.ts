@@ -2,6 +2,7 @@
 
 import type { Provider } from 'oidc-provider';
 import { GRAPH_RESOURCE } from './caller.js';
+import { libraryTime } from './library.js';
 import { OFFLINE, ownResource } from './provider-scopes.js';
 
 export interface RefreshTokenRequest {
@@ -29,7 +30,7 @@ export async function issueRefreshToken(provider: Provider, request: RefreshToke
     scope,
     resource,
     amr: ['pwd'],
-    authTime: Math.floor(Date.now() / 1000),
+    authTime: libraryTime(),
     expiresWithSession: false,
   });
   return token.save();

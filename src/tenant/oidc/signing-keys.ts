@@ -94,7 +94,7 @@ export class SigningKeys {
   async find(kid: string): Promise<SigningKey | undefined> {
     const known = () => this.published().find((key) => key.kid === kid);
     const key = known();
-    if (key !== undefined || Date.now() - this.#readAt < UNKNOWN_KEY_INTERVAL) return key;
+    if (key !== undefined || this.#options.now().getTime() - this.#readAt < UNKNOWN_KEY_INTERVAL) return key;
     await this.refresh();
     return known();
   }
@@ -164,7 +164,7 @@ export class SigningKeys {
     const rows = await this.#options.database.run((queries) =>
       queries.selectFrom('signing_keys').selectAll().orderBy('active_from').orderBy('created_at').execute(),
     );
-    this.#readAt = Date.now();
+    this.#readAt = this.#options.now().getTime();
     const before = this.#keys;
     const same = (key: SigningKey | undefined, row: (typeof rows)[number]) =>
       key?.kid === row.kid && key.retiredAt === row.retired_at;

@@ -5,9 +5,14 @@ import type { Logger } from 'pino';
 import { PhsyncError } from '../../hasher/errors.js';
 import { DirSyncFeature } from '../../provisioning/types.js';
 import type { AuditEntry, AuditLog } from '../audit/types.js';
-import { DISABLE_PASSWORD_EXPIRATION, DISABLE_STRONG_PASSWORD, hasPolicy, withoutPolicy } from '../policies/expiry.js';
 import type { SignInService } from '../sign-in/sign-in.js';
 import type { Queries } from '../store/database.js';
+import {
+  DISABLE_PASSWORD_EXPIRATION,
+  DISABLE_STRONG_PASSWORD,
+  hasPolicy,
+  withoutPolicy,
+} from '../store/password-policies.js';
 import { type SignInUser, type TenantStore, userPrincipalNameKey } from '../store/store.js';
 import { CredentialOrigin } from '../store/tables.js';
 import { storeChanged, storeReset } from './cloud-credentials.js';

@@ -1,22 +1,9 @@
 /** Password expiry: the domain's period, counted from the last change, unless the user's passwordPolicies say otherwise. Pure. */
 
+import { DISABLE_PASSWORD_EXPIRATION, hasPolicy } from '../store/password-policies.js';
 import { DEFAULT_VALIDITY_DAYS, NEVER_EXPIRES } from './domains.js';
 
-export const DISABLE_PASSWORD_EXPIRATION = 'DisablePasswordExpiration';
-export const DISABLE_STRONG_PASSWORD = 'DisableStrongPassword';
-
 const DAY = 24 * 60 * 60 * 1000;
-
-/** Whether Graph's passwordPolicies (`None`, one name, or both with a comma) has the name. */
-export function hasPolicy(passwordPolicies: string | null, name: string): boolean {
-  return (passwordPolicies ?? '').split(',').some((policy) => policy.trim() === name);
-}
-
-/** What is left without the name, as Graph writes it: `None` where nothing is. */
-export function withoutPolicy(passwordPolicies: string | null, name: string): string {
-  const left = (passwordPolicies ?? '').split(',').map((policy) => policy.trim());
-  return left.filter((policy) => policy !== '' && policy !== 'None' && policy !== name).join(', ') || 'None';
-}
 
 export interface ExpiryFacts {
   readonly passwordPolicies: string | null;
@@ -33,7 +20,7 @@ export interface ExpiryFacts {
  * Days that the password is good for; undefined: it never expires. Users of a federated domain who sign in here (staged
  * rollout, federation's backup) have a fixed 90 days where the feature is on, and no expiry otherwise.
  */
-export function validityDays({
+function validityDays({
   passwordPolicies,
   domain,
   cloudPolicyForSynchronized,

@@ -2,6 +2,7 @@
 
 import { createHmac } from 'node:crypto';
 import type { TenantDatabase } from '../store/database.js';
+import { readDigestKey } from '../store/digest-key.js';
 
 const NAME_BYTES = 16;
 const PLACE_BYTES = 16;
@@ -18,10 +19,7 @@ export class KeyedDigests {
 
   /** With the key that all processes of one database share. */
   static async open(database: TenantDatabase): Promise<KeyedDigests> {
-    const { digest_key } = await database.run((queries) =>
-      queries.selectFrom('tenant').select('digest_key').executeTakeFirstOrThrow(),
-    );
-    return new KeyedDigests(digest_key);
+    return new KeyedDigests(await readDigestKey(database));
   }
 
   /** `nameKey`: userPrincipalNameKey() of any text that came as a name. */

@@ -3,7 +3,6 @@
 import type { Logger } from 'pino';
 import { DEFAULT_ITERATIONS } from '../../hasher/types.js';
 import { DirSyncFeature } from '../../provisioning/types.js';
-import { upgradeCredential } from '../passwords/upgrade.js';
 import { isExpired } from '../policies/expiry.js';
 import { type Realm, Realms } from '../policies/realm.js';
 import type { LookUp } from '../store/look-up.js';
@@ -16,6 +15,7 @@ import { Lockouts } from './lockouts.js';
 import { PasswordCheck, type SignInHasher } from './password-check.js';
 import { type SignInEntry, SignInLog } from './sign-in-log.js';
 import type { Renewal, SignIn, SignInAttempt, SignInOutcome, SignInRefusal } from './types.js';
+import { upgradeCredential } from './upgrade.js';
 
 /** Reasons for 50126 that the log alone has. */
 export const USER_NOT_FOUND = 50034;

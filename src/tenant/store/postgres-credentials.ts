@@ -1,10 +1,10 @@
 /** Batches of credentials on PostgreSQL: one statement each, which decides between older and newer itself. */
 
+import { policyChanges } from './password-policies.js';
 import type { Access, Query, Statement } from './postgres-database.js';
 import { isCollision } from './postgres-errors.js';
 import { aloneStatement, BATCH_LOCK, MAX_TRIES } from './postgres-users.js';
 import type { CredentialChange, CredentialOptions, CredentialOutcome, WindowsOutcome } from './store.js';
-import { policyChanges } from './user-row.js';
 import { applyWindows, hasWindows, lockService } from './windows-credentials.js';
 
 type Key = 'source_anchor' | 'object_id';

@@ -4,6 +4,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { sqlite } from '../../state/sqlite.js';
 import type { Find } from './look-up.js';
+import { policyChanges } from './password-policies.js';
 import { CHUNK, CredentialChunk } from './sqlite-chunks.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import {
@@ -22,7 +23,6 @@ import {
   ACCOUNT_ENABLED,
   attributeColumns,
   newObjectId,
-  policyChanges,
   SIGN_IN,
   type SignInRow,
   toColumn,

@@ -40,23 +40,6 @@ export function newObjectId(now: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }
 
-// Graph's passwordPolicies is text: DisableStrongPassword may stand beside.
-const [DISABLE, STRONG] = ['DisablePasswordExpiration', 'DisableStrongPassword'];
-
-/** What becomes of `password_policies` with a synchronized password, and of which rows: those where it differs. */
-export const policyChanges = {
-  /** With each password, unless the cloud's policy is enforced. */
-  disableExpiration: {
-    value: `CASE WHEN password_policies LIKE '%${STRONG}%' THEN '${DISABLE}, ${STRONG}' ELSE '${DISABLE}' END`,
-    where: `(password_policies IS NULL OR password_policies NOT LIKE '%${DISABLE}%')`,
-  },
-  /** Where it is enforced: with the next change on premises, not where the same password comes once more. */
-  enableExpiration: {
-    value: `CASE WHEN password_policies LIKE '%${STRONG}%' THEN '${STRONG}' ELSE 'None' END`,
-    where: `password_policies LIKE '%${DISABLE}%'`,
-  },
-} as const;
-
 /** By userPrincipalNameKey(). */
 export const SIGN_IN: LookUp<[string], SignInRow> = {
   name: 'sign_in',

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Provider from 'oidc-provider';
-import { errors } from '../oidc/library.js';
+import { errors, libraryTime } from '../oidc/library.js';
 
 type ProviderInteraction = Awaited<ReturnType<Provider['interactionDetails']>>;
 type ProviderSession = InstanceType<Provider['Session']>;
@@ -49,7 +49,7 @@ export async function findInteraction(
   };
   const clientId = text('client_id') ?? '';
   const client = await provider.Client.find(clientId);
-  const save = () => found.save(found.exp - Math.floor(Date.now() / 1000));
+  const save = () => found.save(found.exp - libraryTime());
   return {
     uid,
     clientId,

@@ -2,6 +2,7 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { TenantDatabase } from '../store/database.js';
+import { readDigestKey } from '../store/digest-key.js';
 
 export class Seal {
   readonly #key: Uint8Array;
@@ -13,10 +14,11 @@ export class Seal {
 
   /** With a key of the one that all processes of one database share, used for nothing else. */
   static async open(database: TenantDatabase): Promise<Seal> {
-    const { digest_key } = await database.run((queries) =>
-      queries.selectFrom('tenant').select('digest_key').executeTakeFirstOrThrow(),
+    return new Seal(
+      createHmac('sha256', await readDigestKey(database))
+        .update('sign-in pages')
+        .digest(),
     );
-    return new Seal(createHmac('sha256', digest_key).update('sign-in pages').digest());
   }
 
   /** The hidden value of an interaction's forms. */

@@ -409,7 +409,7 @@ describeStores('sign-in', (newSite) => {
     it('is never brought over a newer one: not when another password comes between', async () => {
       await site.addUser('race');
       await site.sync('race', { password: RIGHT, iterations: 100 });
-      const { upgradeCredential } = await import('#src/tenant/passwords/upgrade.js');
+      const { upgradeCredential } = await import('#src/tenant/sign-in/upgrade.js');
       const user = await site.user('race');
       site.clock.forward(MINUTE);
       expect(await site.sync('race', { password: 'Newer.Passw0rd' })).toBe('stored');

@@ -4,13 +4,13 @@ import { randomUUID } from 'node:crypto';
 import type { Updateable } from 'kysely';
 import { z } from 'zod';
 import type { Queries } from '../../store/database.js';
+import { canonicalPasswordPolicies } from '../../store/password-policies.js';
 import { userPrincipalNameKey } from '../../store/store.js';
 import type { UsersTable } from '../../store/tables.js';
 import { badRequest, conflict, mastered, notFound } from '../error.js';
 import { entityReply } from '../odata/page.js';
 import { both, demand, type Permissions } from '../permissions.js';
 import { type GraphCall, noContent, route, warned } from '../route.js';
-import { canonicalPasswordPolicies } from './password-policies.js';
 import { type UserRow, user } from './user.js';
 import { domainForName, domainOf, findUser, isNameTaken, isUniqueViolation } from './user-store.js';
 

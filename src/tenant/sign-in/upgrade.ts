@@ -1,8 +1,8 @@
 /** Credentials of other iteration counts (100, of old clients) become ones of 1000 at the next right sign-in. */
 
-import type { PasswordCheck } from '../sign-in/password-check.js';
 import type { TenantDatabase } from '../store/database.js';
 import type { SignInUser } from '../store/store.js';
+import type { PasswordCheck } from './password-check.js';
 
 /** History's actor. */
 const ACTOR = 'sign-in';
