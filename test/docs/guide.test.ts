@@ -35,7 +35,8 @@ connectors:
 /** A part of agent.yaml as a whole one; undefined: it is something else. */
 function whole(part: Mapping): Mapping | undefined {
   const [connector] = BASE.connectors;
-  if ('connectors' in part || 'tenant' in part || 'monitor' in part || 'domainServices' in part) return { ...BASE, ...part };
+  if ('connectors' in part || 'tenant' in part || 'monitor' in part || 'domainServices' in part)
+    return { ...BASE, ...part };
   if ('directory' in part || 'scope' in part) return { ...BASE, connectors: [{ ...connector, ...part }] };
   if (!('auth' in part)) return undefined;
   return { ...BASE, connectors: [{ ...connector, directory: { ...connector.directory, ...part } }] };
