@@ -61,7 +61,10 @@ export function tellCredentials(
     const { windowsLegacyCredentials: legacy, windowsSupplementalCredentials: supplemental } = credentials[i]!;
     const domainServices = legacy && (supplemental ? 'NT hash, Kerberos keys' : 'NT hash');
     const { result, extendedErrorInformation } = results[i]!;
-    const done = result === CredentialResult.success || result === CredentialResult.olderChange;
+    const settled = result === CredentialResult.success || result === CredentialResult.olderChange;
+    // The password itself was taken.
+    const done = settled || result === CredentialResult.invalidWindowsCredentials;
+    const said = `${result}${extendedErrorInformation ? `: ${extendedErrorInformation}` : ''}`;
     const who = { anchor: sourceAnchor, dn: object.dn };
     users.emit(656, { ...who, changeDate: changeDate.toISOString(), domainServices });
     users.emit(657, {
@@ -69,7 +72,7 @@ export function tellCredentials(
       pwdChangeOnLogon: forcePasswordChangeOnLogon,
       result: done ? 'Success' : 'Failed',
       missingAttribute: keys?.keysMissing ? 'supplementalCredentials' : undefined,
-      extendedError: done ? undefined : `${result}${extendedErrorInformation ? `: ${extendedErrorInformation}` : ''}`,
+      extendedError: settled ? keys?.failure?.reason : said,
     });
   }
 }

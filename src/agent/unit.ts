@@ -11,7 +11,7 @@ import {
 } from '../provisioning/types.js';
 import type { Decision } from './decide.js';
 import type { DomainServicesOffer } from './domain-services/offer.js';
-import { type SealedKeys, sealKeys } from './domain-services/seal-unit.js';
+import { refusedKeys, type SealedKeys, sealKeys } from './domain-services/seal-unit.js';
 import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import type { DirectoryObject } from './source.js';
@@ -176,15 +176,17 @@ export async function sendUnit(
   tellCredentials(items, credentials, results, events);
   for (const [at, item] of items.entries()) {
     const { result, extendedErrorInformation } = results[at]!;
+    const text = extendedErrorInformation === undefined ? '' : `: ${extendedErrorInformation}`;
+    const keysRefused = result === CredentialResult.invalidWindowsCredentials;
+    if (keysRefused) item.keys = refusedKeys(text);
     // An older change than the tenant's is settled: the newer one is there.
-    item.acknowledged = result === CredentialResult.success || result === CredentialResult.olderChange;
+    item.acknowledged = keysRefused || result === CredentialResult.success || result === CredentialResult.olderChange;
     if (item.acknowledged) {
       const failure = item.keys?.failure;
-      if (failure !== undefined) item.failure ??= { outcome: Outcome.error, ...failure, lasting: true };
+      if (failure !== undefined) item.failure ??= { outcome: Outcome.error, ...failure, lasting: !keysRefused };
       continue;
     }
     const unknown = result === CredentialResult.anchorNotFound;
-    const text = extendedErrorInformation === undefined ? '' : `: ${extendedErrorInformation}`;
     item.failure = {
       outcome: unknown ? Outcome.targetNotExported : Outcome.error,
       reason:

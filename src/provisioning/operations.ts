@@ -55,8 +55,9 @@ export const MAX_BATCH_ITEMS = 10_000;
 export const CHANGE_NAMESPACE = 'http://schemas.microsoft.com/online/aws/change/2010/01';
 const SYNC_2014_NAMESPACE = 'http://schemas.microsoft.com/online/aws/change/2014/06';
 const COEXISTENCE_NAMESPACE = 'http://schemas.datacontract.org/2004/07/Microsoft.Online.Coexistence.Schema';
-/** phsync's own announcement, which other clients pass over. */
+/** phsync's own announcements, which other clients pass over. */
 const LIMITS_NAMESPACE = 'urn:phsync:provisioning:limits';
+const EPOCH_NAMESPACE = 'urn:phsync:provisioning:domain-services';
 
 export interface Operation<Name extends OperationName> {
   readonly name: Name;
@@ -225,11 +226,12 @@ const OPERATIONS: { readonly [Name in OperationName]: Operation<Name> } = {
     name: 'GetWindowsCredentialsSyncConfig',
     request: record<Record<string, never>>('GetWindowsCredentialsSyncConfig', {}),
     result: inNamespace(
-      {},
+      { e: EPOCH_NAMESPACE },
       record<WindowsCredentialsSyncConfig>('GetWindowsCredentialsSyncConfigResult', {
         enableWindowsLegacyCredentials: required('', 'EnableWindowsLegacyCredentials', boolean),
         // The service spells it so.
         enableWindowsSupplementalCredentials: required('', 'EnableWindowsSupplementaCredentials', boolean),
+        epoch: optional('e', 'Epoch', text, undefined),
         secretEncryptionCertificate: nillable('', 'SecretEncryptionCertificate', text),
       }),
     ),

@@ -125,6 +125,11 @@ export interface WindowsCredentialsSyncConfig {
   readonly enableWindowsSupplementalCredentials: boolean;
   /** Base64 X.509: the Domain Services public certificate. */
   readonly secretEncryptionCertificate: string | undefined;
+  /**
+   * phsync's own announcement, absent from Microsoft's service: of the time since Domain Services were switched on last.
+   * With another one, nothing that was sent before is there any more.
+   */
+  readonly epoch?: string | undefined;
 }
 
 /** AdminWebServiceFault's ErrorCode as seen in Microsoft's event texts. */

@@ -33,6 +33,8 @@ export type DomainServicesOffer =
       /** Kerberos keys; otherwise the NT hash goes alone. */
       readonly kerberos: boolean;
       readonly certificate: OfferedCertificate;
+      /** With another one, the tenant has nothing any more of what was sent before; null: it does not say. */
+      readonly epoch: string | null;
     }
   /** It is on, and nothing may be sent: for want of a certificate that can be used. */
   | {
@@ -60,6 +62,7 @@ export function judgeOffer(
     enableWindowsLegacyCredentials: legacy,
     enableWindowsSupplementalCredentials: kerberos,
     secretEncryptionCertificate: text,
+    epoch = null,
   } = config;
   if (!legacy && !kerberos) return OFF;
   if (text === undefined || text.trim() === '') {
@@ -103,7 +106,7 @@ export function judgeOffer(
   if (now < validFrom - CLOCK_SKEW_MS) {
     return unusable('certificate-not-valid-yet', `${named} is not valid before ${dateText(validFrom)}`, certificate);
   }
-  return { kind: 'on', ntlm: legacy, kerberos, certificate };
+  return { kind: 'on', ntlm: legacy, kerberos, certificate, epoch };
 }
 
 /** The tenant could not say it. `error`: a fault, or an answer that makes no sense. */

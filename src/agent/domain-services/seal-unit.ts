@@ -1,6 +1,7 @@
 /** The keys of a unit's users, sealed for Domain Services: envelopes go out, blobs that only the managed domain opens come back. */
 
 import type { LegacySealer, SealedCredentials, SealStatus } from '../../provisioning/legacy-sealer.js';
+import { CredentialResult } from '../../provisioning/types.js';
 import type { DirectoryObject } from '../source.js';
 import type { RetryFailure } from '../state/rows.js';
 import type { DomainServicesOffer } from './offer.js';
@@ -36,6 +37,13 @@ export async function sealKeys(
     })),
   });
   return sealed.map((user) => toKeys(user, kerberos));
+}
+
+/** The tenant took the password alone: the certificate may be another one by the next cycle. `text`: what it said. */
+export function refusedKeys(text: string): SealedKeys {
+  const reason = `the tenant took the password and not its keys for Domain Services${text}`;
+  const failure = { code: `tenant-${CredentialResult.invalidWindowsCredentials}`, reason };
+  return { legacy: undefined, supplemental: undefined, keysMissing: false, failure };
 }
 
 function toKeys({ legacy, supplemental }: SealedCredentials, kerberos: boolean): SealedKeys {

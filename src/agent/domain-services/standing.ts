@@ -23,6 +23,8 @@ export interface Standing {
   /** Why it is stopped, or off though it might be on: code and text. */
   readonly code: string | null;
   readonly reason: string | null;
+  /** Of the tenant's Domain Services: see `DomainServicesOffer`. */
+  readonly epoch: string | null;
   /** When every password had been sent with its keys. */
   readonly fullAt: number | null;
 }
@@ -37,6 +39,7 @@ export const NEVER_ON: Standing = {
   validTo: null,
   code: null,
   reason: null,
+  epoch: null,
   fullAt: null,
 };
 
@@ -71,9 +74,9 @@ export function changeOf(before: Standing, offer: DomainServicesOffer, now: numb
 
 type On = Extract<DomainServicesOffer, { kind: 'on' }>;
 
-function turnOn(before: Standing, { ntlm, kerberos, certificate }: On, now: number): StandingChange {
+function turnOn(before: Standing, { ntlm, kerberos, certificate, epoch }: On, now: number): StandingChange {
   const { thumbprint, subject, validTo } = certificate;
-  const settings = { ntlm, kerberos, thumbprint, subject, validTo, code: null, reason: null };
+  const settings = { ntlm, kerberos, thumbprint, subject, validTo, epoch, code: null, reason: null };
   const is = { state: 'on', ntlm, kerberos, thumbprint, subject, validTo: new Date(validTo).toISOString() } as const;
   if (before.name !== 'on') {
     const why =
@@ -83,6 +86,14 @@ function turnOn(before: Standing, { ntlm, kerberos, certificate }: On, now: numb
     return {
       next: { ...before, ...settings, name: 'on', since: now, fullAt: null },
       told: [{ ...is, message: `${why}: keys are sent from now on` }],
+      owesFull: true,
+    };
+  }
+  if (before.epoch !== null && epoch !== null && before.epoch !== epoch) {
+    const message = 'Domain Services were switched off in the tenant and on again, which has forgotten all keys';
+    return {
+      next: { ...before, ...settings, since: now, fullAt: null },
+      told: [{ ...is, message: `${message}: they are sent again` }],
       owesFull: true,
     };
   }
@@ -102,7 +113,8 @@ function turnOn(before: Standing, { ntlm, kerberos, certificate }: On, now: numb
   if (before.kerberos !== kerberos) {
     told.push({ ...is, message: `Kerberos keys are ${kerberos ? '' : 'not '}sent from now on` });
   }
-  const next = told.length === 0 && before.validTo === validTo ? before : { ...before, ...settings };
+  const isSame = told.length === 0 && before.validTo === validTo && before.epoch === epoch;
+  const next = isSame ? before : { ...before, ...settings };
   return { next, told, owesFull };
 }
 

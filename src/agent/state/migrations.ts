@@ -240,6 +240,7 @@ ${RESULT_TRIGGERS}
     valid_to INTEGER,
     code TEXT,
     reason TEXT,
+    epoch TEXT,
     full_at INTEGER
   ) STRICT;
 

@@ -8,7 +8,8 @@ type Row = { readonly [Name in keyof Standing]: Standing[Name] extends boolean ?
 export function readStanding(db: Database.Database, connector: number): Standing {
   const row = db
     .prepare(
-      `SELECT name, since, ntlm, kerberos, thumbprint, subject, valid_to AS validTo, code, reason, full_at AS fullAt
+      `SELECT name, since, ntlm, kerberos, thumbprint, subject, valid_to AS validTo, code, reason, epoch,
+        full_at AS fullAt
        FROM domain_services WHERE connector = ?`,
     )
     .get(connector) as Row | undefined;
@@ -19,7 +20,8 @@ export function writeStanding(db: Database.Database, connector: number, standing
   const { ntlm, kerberos } = standing;
   db.prepare(
     `INSERT OR REPLACE INTO domain_services (connector, name, since, ntlm, kerberos, thumbprint, subject, valid_to, code,
-      reason, full_at)
-     VALUES (@connector, @name, @since, @ntlm, @kerberos, @thumbprint, @subject, @validTo, @code, @reason, @fullAt)`,
+      reason, epoch, full_at)
+     VALUES (@connector, @name, @since, @ntlm, @kerberos, @thumbprint, @subject, @validTo, @code, @reason,
+      @epoch, @fullAt)`,
   ).run({ ...standing, connector, ntlm: ntlm ? 1 : 0, kerberos: kerberos ? 1 : 0 });
 }

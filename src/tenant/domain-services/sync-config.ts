@@ -21,5 +21,6 @@ export async function windowsCredentialsSyncConfig(queries: Queries): Promise<Wi
     enableWindowsLegacyCredentials: settingsOf(service.security_settings).syncNtlmPasswords === 'Enabled',
     enableWindowsSupplementalCredentials: true,
     secretEncryptionCertificate: Buffer.from(newest.certificate).toString('base64'),
+    epoch: service.epoch,
   };
 }

@@ -1,5 +1,6 @@
 /** Keys for Domain Services in whole cycles: a lab directory, a real tenant, and blobs opened with the private key. */
 
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -14,8 +15,10 @@ import { defaultSalt, KerberosKeyType, stringToKey } from '#src/crypto/string-to
 import { PhsyncError } from '#src/hasher/errors.js';
 import { guidFromText } from '#src/protocol/dtyp/guid.js';
 import { readAdAuthInfo } from '#src/provisioning/ad-auth-info.js';
-import type { SyncCredentialsChangeItem, WindowsCredentialsSyncConfig } from '#src/provisioning/types.js';
+import type { SyncCredentialsChangeItem } from '#src/provisioning/types.js';
+import type { DomainServices } from '#src/tenant/domain-services/service.js';
 import { createCertificate, type TestCertificate } from '../../provisioning/certificates.js';
+import { ADMIN, serviceOf, storedOf } from '../../tenant/domain-services/site.js';
 import { altered, TestSite } from '../site.js';
 import { openKeys } from './keys.js';
 
@@ -30,8 +33,7 @@ beforeAll(async () => {
 
 let site: TestSite;
 let lab: LabDirectory;
-/** What the tenant says it wants. */
-let wanted: WindowsCredentialsSyncConfig;
+let service: DomainServices;
 /** By source anchor, the newest that was sent. */
 let sent: Map<string, SyncCredentialsChangeItem>;
 let events: [EventNumber, EventFields][];
@@ -41,8 +43,8 @@ let agents: Agent[];
 
 beforeEach(async () => {
   site = await TestSite.start();
+  service = serviceOf(site.tenant.store);
   lab = site.lab({ users: USERS });
-  wanted = off;
   sent = new Map();
   events = [];
   asked = [];
@@ -53,26 +55,20 @@ afterEach(async () => {
   await site.stop();
 });
 
-const off: WindowsCredentialsSyncConfig = {
-  enableWindowsLegacyCredentials: false,
-  enableWindowsSupplementalCredentials: false,
-  secretEncryptionCertificate: undefined,
+const off = async (): Promise<void> => void (await service.disable(ADMIN));
+const on = async (by: TestCertificate = certificate, ntlm = true): Promise<void> => {
+  const syncNtlmPasswords = ntlm ? 'Enabled' : 'Disabled';
+  await service.enable({ domainName: 'aadds.lab.test', certificate: by.der, settings: { syncNtlmPasswords } }, ADMIN);
 };
-const on = (by: TestCertificate = certificate, ntlm = true): WindowsCredentialsSyncConfig => ({
-  enableWindowsLegacyCredentials: ntlm,
-  enableWindowsSupplementalCredentials: true,
-  secretEncryptionCertificate: by.der.toString('base64'),
-});
 
 const sink: EventSink = {
   emit: (number, fields = {}) => void events.push([number, fields]),
   forUsers: () => undefined,
 };
 
-/** The tenant's real client, which says what it wants and keeps what it is sent. */
+/** The tenant's real client; what it is sent is kept here as well. */
 function client(changes: Partial<TenantClient> = {}): TenantClient {
   return altered(site.client, {
-    getWindowsCredentialsSyncConfig: async () => wanted,
     provisionCredentials: async (items, options) => {
       const results = await site.client.provisionCredentials(items, options);
       for (const item of items) sent.set(item.sourceAnchor!, item);
@@ -155,7 +151,7 @@ describe('off', () => {
   });
 
   test('by agent.yaml, though the tenant wants them, and it is not even asked', async () => {
-    wanted = on();
+    await on();
     const getWindowsCredentialsSyncConfig = () => Promise.reject(new Error('was asked'));
     const vetoed = agent({
       client: client({ getWindowsCredentialsSyncConfig }),
@@ -175,12 +171,15 @@ describe('off', () => {
 
 describe('on from the beginning', () => {
   test('every password has its keys with it, and nothing else of supplementalCredentials', async () => {
-    wanted = on();
+    await on();
     const report = await site.sync(agent());
     expect(report).toMatchObject({ credentialsSent: USERS, sealed: USERS, keysMissing: 0 });
     for (let n = 0; n < USERS; n++) expect(await opened(n), `user ${n}`).toEqual(expected(n));
     expect([...new Set(asked)]).toEqual([true]);
     expect(await site.wrongUsers(lab)).toEqual([]);
+    const stored = await storedOf(site.tenant.store, anchorOf(lab.userIndex(9)));
+    expect(Buffer.from(stored!.legacy!).toString('base64')).toBe(itemOf(9).windowsLegacyCredentials);
+    expect(Buffer.from(stored!.supplemental!).toString('base64')).toBe(itemOf(9).windowsSupplementalCredentials);
     expect(state().standing).toMatchObject({ name: 'on', ntlm: true, kerberos: true });
     expect(state().standing.fullAt).toBeGreaterThan(Date.now() - 60_000);
     // Nothing was there that would have to be sent again.
@@ -189,7 +188,7 @@ describe('on from the beginning', () => {
   });
 
   test('a changed password takes its new keys along', async () => {
-    wanted = on();
+    await on();
     await site.sync(agent());
     const before = itemOf(5);
     lab.changePassword(lab.userIndex(5));
@@ -199,7 +198,7 @@ describe('on from the beginning', () => {
   });
 
   test('leaves neither NT hash nor Kerberos key in state or log', async () => {
-    wanted = on();
+    await on();
     await site.sync(agent());
     const traces = Array.from({ length: USERS }, (_, n) => {
       const { ntHash, kerberos } = expected(n);
@@ -221,7 +220,7 @@ describe('switched on later', () => {
     await site.sync(agent());
     sent.clear();
     events = [];
-    wanted = on();
+    await on();
     expect(await site.sync(agents[0]!)).toMatchObject({ credentialsSent: USERS, sealed: USERS, deleted: 0 });
     for (let n = 0; n < USERS; n++) expect(await opened(n)).toEqual(expected(n));
     expect(told(658)).toMatchObject([{ state: 'on', message: expect.stringContaining('switched Domain Services on') }]);
@@ -235,11 +234,11 @@ describe('switched on later', () => {
   });
 
   test.each([1, 2])('also where the agent ends at call %i of the sending', async (call) => {
-    lab = site.lab({ users: 250 });
-    const openSource = async () => watched(undefined, undefined, 100);
+    lab = site.lab({ users: 120 });
+    const openSource = async () => watched(undefined, undefined, 50);
     await site.sync(agent({ openSource }));
     sent.clear();
-    wanted = on();
+    await on();
     let calls = 0;
     const failing = client({
       provisionCredentials: async (items, options) => {
@@ -272,7 +271,7 @@ describe('switched on later', () => {
     lab.changePassword(index);
     await site.sync(agents[0]!);
     sent.clear();
-    wanted = on();
+    await on();
     // A domain controller that lags behind answers.
     expect(await site.sync(agent({ openSource: async () => watched(behind) }))).toMatchObject({ sealed: USERS - 1 });
     expect(sent.has(anchorOf(index))).toBe(false);
@@ -286,10 +285,10 @@ describe('switched on later', () => {
 
 describe('switched off', () => {
   test('sends no keys from that moment, and everything again when it is on once more', async () => {
-    wanted = on();
+    await on();
     await site.sync(agent());
     sent.clear();
-    wanted = off;
+    await off();
     lab.changePassword(lab.userIndex(1));
     expect(await site.sync(agents[0]!)).toMatchObject({ credentialsSent: 1, sealed: 0 });
     expect(itemOf(1)).toMatchObject({
@@ -299,27 +298,38 @@ describe('switched off', () => {
     expect(asked.at(-1)).toBe(false);
     expect(told(658).at(-1)).toMatchObject({ state: 'off' });
     expect(rowOf(1).keysVersion).toBeNull();
-    wanted = on();
+    await on();
     expect(await site.sync(agents[0]!)).toMatchObject({ credentialsSent: USERS, sealed: USERS });
     expect(await opened(1)).toEqual(expected(1));
   });
 
   test('between two cycles, which a single object alone has seen, is made up for as well', async () => {
-    wanted = on();
+    await on();
     await site.sync(agent());
     const index = lab.userIndex(1);
     lab.changePassword(index);
-    wanted = off;
+    await off();
     const report = await agents[0]!.syncObject({ guid: lab.guidOf(index) });
     expect(report).toMatchObject({ status: 'Success', passwordSent: true, keysSent: false });
-    wanted = on();
+    await on();
     expect(await site.sync(agents[0]!)).toMatchObject({ sealed: USERS });
     expect(await opened(1)).toEqual(expected(1));
   });
 });
 
+test('switched off and on again between two cycles sends everything again', async () => {
+  await on();
+  await site.sync(agent());
+  sent.clear();
+  await off();
+  await on();
+  expect(await site.sync(agents[0]!)).toMatchObject({ sealed: USERS });
+  expect(told(658).at(-1)?.message).toContain('switched off in the tenant and on again');
+  expect(await site.sync(agents[0]!)).toMatchObject({ sealed: 0 });
+});
+
 test('without NTLM a random value takes the place of the NT hash, and differs for each user and each time', async () => {
-  wanted = on(certificate, false);
+  await on(certificate, false);
   await site.sync(agent());
   const hashes = new Set<string | undefined>();
   for (let n = 0; n < USERS; n++) {
@@ -331,7 +341,7 @@ test('without NTLM a random value takes the place of the NT hash, and differs fo
   }
   expect(hashes.size).toBe(USERS);
   // Switched on: with the next change, or a full synchronization.
-  wanted = on();
+  await on();
   expect(await site.sync(agents[0]!)).toMatchObject({ credentialsSent: 0 });
   expect(told(658).at(-1)?.message).toMatch(/the NT hash is sent from now on: of each user with the next change/);
   lab.changePassword(lab.userIndex(4));
@@ -343,10 +353,10 @@ test('without NTLM a random value takes the place of the NT hash, and differs fo
 
 describe('the certificate', () => {
   test('that replaces another is used from the next cycle on', async () => {
-    wanted = on();
+    await on();
     await site.sync(agent());
     const before = [thumbprintOf(1), thumbprintOf(2)];
-    wanted = on(other);
+    await on(other);
     lab.changePassword(lab.userIndex(1));
     expect(await site.sync(agents[0]!)).toMatchObject({ credentialsSent: 1, sealed: 1 });
     expect(await opened(1, other)).toEqual(expected(1));
@@ -355,13 +365,49 @@ describe('the certificate', () => {
     expect(thumbprintOf(1)).not.toBe(before[0]);
   });
 
+  test('that is taken away while passwords are on their way has the keys sealed anew in the next cycle', async () => {
+    await on();
+    let removes = true;
+    const thumbprint = createHash('sha1').update(certificate.der).digest();
+    const late = client({
+      getWindowsCredentialsSyncConfig: async (options) => {
+        const answer = await site.client.getWindowsCredentialsSyncConfig(options);
+        if (!removes) return answer;
+        removes = false;
+        await service.addCertificate(other.der, ADMIN);
+        await service.removeCertificate(thumbprint, { force: true }, ADMIN);
+        return answer;
+      },
+    });
+    const made = agent({ client: late });
+    expect(await site.sync(made)).toMatchObject({
+      credentialsSent: USERS,
+      sealed: 0,
+      failed: USERS,
+      retryQueue: USERS,
+    });
+    expect(await site.wrongUsers(lab)).toEqual([]);
+    expect(state().retryQueue.list(1)[0]).toMatchObject({ code: 'tenant-6' });
+    expect(await site.sync(made)).toMatchObject({ sealed: USERS, failed: 0, retryQueue: 0 });
+    for (let n = 0; n < USERS; n++) expect(await opened(n, other)).toEqual(expected(n));
+  });
+
   test('that has expired lets passwords go on without keys, which a full synchronization brings later', async () => {
     const expired = await createCertificate(2048, { from: Date.now() - 2 * HOUR, to: Date.now() - HOUR });
-    wanted = on();
-    await site.sync(agent());
+    await on();
+    let answers: 'its own' | 'expired' = 'its own';
+    // A tenant refuses such a certificate when it is added, and then time goes by.
+    const aged = client({
+      getWindowsCredentialsSyncConfig: async (options) => {
+        const answer = await site.client.getWindowsCredentialsSyncConfig(options);
+        const secretEncryptionCertificate = expired.der.toString('base64');
+        return answers === 'expired' ? { ...answer, secretEncryptionCertificate } : answer;
+      },
+    });
+    await site.sync(agent({ client: aged }));
     sent.clear();
     events = [];
-    wanted = on(expired);
+    answers = 'expired';
     lab.changePassword(lab.userIndex(6));
     expect(await site.sync(agents[0]!)).toMatchObject({ credentialsSent: 1, sealed: 0, error: undefined });
     expect(itemOf(6).windowsLegacyCredentials).toBeUndefined();
@@ -375,7 +421,8 @@ describe('the certificate', () => {
     // Not once a cycle, but for the log.
     await site.sync(agents[0]!);
     expect(told(658)).toHaveLength(1);
-    wanted = on(other);
+    answers = 'its own';
+    await on(other);
     expect(await site.sync(agents[0]!)).toMatchObject({ credentialsSent: USERS, sealed: USERS });
     expect(await opened(6, other)).toEqual(expected(6));
     expect(agents[0]!.status().connectors[0]).toMatchObject({
@@ -389,7 +436,7 @@ describe('a page', () => {
   const ofUser = (n: number) => lab.guidOf(lab.userIndex(n));
 
   test('with a changed unicodePwd alone has the object read as a whole', async () => {
-    wanted = on();
+    await on();
     const without: Change = (object) =>
       object.objectClass === undefined
         ? { ...object, supplementalCredentials: undefined, supplementalVersion: undefined }
@@ -403,7 +450,7 @@ describe('a page', () => {
   });
 
   test('with changed supplementalCredentials alone has the keys sent, once', async () => {
-    wanted = on();
+    await on();
     let upgraded = false;
     const upgrade: Change = (object) =>
       upgraded && object.guid === ofUser(1) ? { ...object, supplementalVersion: 7 } : object;
@@ -438,7 +485,7 @@ describe('a user', () => {
   const ofUser = (n: number) => lab.guidOf(lab.userIndex(n));
 
   test('without supplementalCredentials has the NT hash sent alone, and MissingAttribute as result', async () => {
-    wanted = on();
+    await on();
     const without: Change = (object) =>
       object.guid === ofUser(2)
         ? { ...object, supplementalCredentials: undefined, supplementalVersion: undefined }
@@ -466,7 +513,7 @@ describe('a user', () => {
   });
 
   test('whose keys cannot be opened waits in the queue with the password in the tenant', async () => {
-    wanted = on();
+    await on();
     let broken = true;
     const flipped: Change = (object) => {
       if (!broken || object.guid !== ofUser(2)) return object;

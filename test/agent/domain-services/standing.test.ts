@@ -12,11 +12,12 @@ const certificate = (thumbprint: string) => ({
   validFrom: NOW - 1000,
   validTo: NOW + 1000,
 });
-const on = (thumbprint = 'aa', ntlm = true, kerberos = true): DomainServicesOffer => ({
+const on = (thumbprint = 'aa', ntlm = true, kerberos = true, epoch: string | null = null): DomainServicesOffer => ({
   kind: 'on',
   ntlm,
   kerberos,
   certificate: certificate(thumbprint),
+  epoch,
 });
 const unusable = (code: string, thumbprint = 'aa'): DomainServicesOffer => ({
   kind: 'unusable',
@@ -91,6 +92,23 @@ test('NTLM that is switched off or on is told, and owes nothing', () => {
 test('Kerberos keys that are asked for owe a full synchronization, and those that are not any more none', () => {
   expect(stepped(on('aa', true, false), on('aa', true, true)).last.owesFull).toBe(true);
   expect(stepped(on('aa', true, true), on('aa', true, false)).last.owesFull).toBe(false);
+});
+
+test('switched off and on between two looks, which another epoch tells, owes a full synchronization', () => {
+  const of = (epoch: string | null) => on('aa', true, true, epoch);
+  expect(stepped(of('e1'), of('e2')).last).toMatchObject({
+    name: 'on',
+    owesFull: true,
+    told: [expect.stringContaining('switched off in the tenant and on again')],
+  });
+  // A tenant that says it since its last upgrade, or does not any more.
+  for (const [a, b] of [
+    [null, 'e1'],
+    ['e1', null],
+    ['e1', 'e1'],
+  ] as const) {
+    expect(stepped(of(a), of(b)).last).toMatchObject({ owesFull: false, told: [] });
+  }
 });
 
 describe('a certificate that cannot be used', () => {

@@ -59,6 +59,8 @@ describeStores('Windows credentials', (newSite) => {
 
     it('are off again after disabling, and what was stored is gone', async () => {
       await enable();
+      const { epoch } = await client.getWindowsCredentialsSyncConfig();
+      expect(epoch).toMatch(/^[0-9a-f-]{36}$/);
       await send(item('a', '2026-01-01', sealed(first.der)), item('b', '2026-01-01', sealed(first.der)));
       expect(await service.disable(ADMIN)).toEqual({ deleted: 2 });
       expect(await storedOf(tenant.store, 'a')).toBeUndefined();
@@ -68,6 +70,8 @@ describeStores('Windows credentials', (newSite) => {
       // Certificate and name were kept.
       const again = await service.enable({}, ADMIN);
       expect(again).toMatchObject({ enabled: true, domainName: 'aadds.phs.test', users: 0 });
+      // What an agent that has not looked meanwhile can tell it by.
+      expect((await client.getWindowsCredentialsSyncConfig()).epoch).not.toBe(epoch);
     });
   });
 
@@ -75,7 +79,8 @@ describeStores('Windows credentials', (newSite) => {
     beforeEach(enable);
 
     it('are asked for, to be sealed to the newest certificate, with a random NT hash where SyncNtlmPasswords is off', async () => {
-      const config = { enableWindowsLegacyCredentials: true, enableWindowsSupplementalCredentials: true };
+      const epoch = expect.any(String);
+      const config = { enableWindowsLegacyCredentials: true, enableWindowsSupplementalCredentials: true, epoch };
       const certificateOf = ({ der }: TestCertificate) => ({ secretEncryptionCertificate: der.toString('base64') });
       expect(await client.getWindowsCredentialsSyncConfig()).toEqual({ ...config, ...certificateOf(first) });
       await service.addCertificate(second.der, ADMIN);
