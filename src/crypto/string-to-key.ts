@@ -57,7 +57,8 @@ const AES: ReadonlyMap<number, AesType> = new Map([
 /**
  * The key of a password: 8, 16 or 32 bytes, which the caller wipes. A password in bytes is UTF-16LE, as Active Directory
  * holds them and as machines' random ones are; it stays the caller's. RC4 hashes it as it stands, all others take its
- * UTF-8, for which a lone surrogate is U+FFFD. RC4 has no salt.
+ * UTF-8, for which a lone surrogate is U+FFFD. (For DES that is RFC 3961's; what Windows makes of characters beyond ASCII
+ * there is not published.) RC4 has no salt.
  * @throws RangeError for another key type, an odd number of password bytes, or an iteration count beyond 1 to 2^24;
  * an Error with the code `config-fips` for RC4 and DES in FIPS mode.
  *

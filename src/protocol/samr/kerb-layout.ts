@@ -10,7 +10,7 @@ export interface KerbKeyData {
   readonly reserved3: number;
   /** Of KERB_KEY_DATA_NEW only; 0 in KERB_KEY_DATA. */
   readonly iterationCount: number;
-  /** Signed: 18, 17, 20, 19, 3, 1, 23 and -140 are seen. */
+  /** Signed: 18, 17, 20, 19, 3, 1, 23, and -140 for RC4 too. */
   readonly keyType: number;
   /** From the structure's start. */
   readonly keyOffset: number;
@@ -49,6 +49,9 @@ export interface Shape {
   /** Bytes of a key entry. */
   readonly entrySize: number;
 }
+
+/** Bytes of a KERB_KEY_DATA_NEW; KERB_KEY_DATA has four less, for want of an iteration count. */
+export const NEW_ENTRY_SIZE = 24;
 
 /** A parse under way: bounds are checked here and nowhere else. */
 export class LayoutReader {
@@ -144,8 +147,6 @@ export class LayoutReader {
     return gaps;
   }
 }
-
-export const NEW_ENTRY_SIZE = 24;
 
 /** Header (but its own fields), entries, salt, keys and gaps where the value says that they stand. */
 export function writeLayout(
