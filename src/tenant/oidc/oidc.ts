@@ -10,6 +10,7 @@ import { type AgentTokenResult, createAccessTokens, verifyAgentToken, verifyRead
 import { Accounts } from './accounts.js';
 import { Applications, type ApplicationsOptions } from './applications.js';
 import type { AccessTokens } from './caller.js';
+import { Es256Signer } from './es256.js';
 import { createHandOver } from './hand-over.js';
 import { registerMetadataEndpoints } from './metadata-endpoints.js';
 import { checkApplications, createProvider, type ProviderPages } from './provider.js';
@@ -39,7 +40,7 @@ export interface Oidc {
   /** Once the server listens. Another one when the keys have changed. */
   readonly provider: () => Provider;
   register(server: FastifyInstance): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** @throws PhsyncError `config-application`, `token-key`, `store-busy`, `store-failed`. */
@@ -59,7 +60,8 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
   const applications = new Applications(options);
   const accounts = new Accounts(store.database, administrators);
   const tokenOptions = { keys, tenantId: store.tenantId, issuer: () => issuerOf(context), now };
-  const tokens = new Tokens(tokenOptions);
+  const signer = new Es256Signer();
+  const tokens = new Tokens({ ...tokenOptions, signEs256: (key, input) => signer.sign(key, input) });
   const accessTokens = createAccessTokens({ ...tokenOptions, accounts });
   const cookieKey = await derivedKey(context, 'oidc cookies');
 
@@ -94,7 +96,10 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
       registerMetadataEndpoints(server, { context, signIn });
       registerUserinfoEndpoint(server, { tenantId: store.tenantId, accounts, accessTokens });
     },
-    close: () => keys.stop(),
+    close() {
+      keys.stop();
+      return signer.close();
+    },
   };
 }
 

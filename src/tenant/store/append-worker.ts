@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
 import { PhsyncError } from '../../hasher/errors.js';
 import { sqlite } from '../../state/sqlite.js';
+import type { Answered, Asked } from '../thread.js';
 import { translatedError } from './sqlite-errors.js';
 
 export interface AppendSettings {
@@ -15,17 +16,16 @@ export interface AppendSettings {
 
 /** One transaction. */
 export interface AppendTask {
-  readonly number: number;
   readonly table: string;
   readonly columns: readonly string[];
   /** Of all rows, one behind the other. */
   readonly values: readonly unknown[];
 }
 
-/** `failure`: a PhsyncError's. */
-export interface AppendAnswer {
-  readonly number: number;
-  readonly failure?: { readonly code: string; readonly message: string };
+/** A PhsyncError's. */
+export interface AppendFailure {
+  readonly code: string;
+  readonly message: string;
 }
 
 const port = parentPort!;
@@ -61,21 +61,24 @@ const append = connection.transaction((task: AppendTask) => {
   for (let at = 0; at < values.length; at += columns.length) statement.run(values.slice(at, at + columns.length));
 });
 
-port.on('message', (task: AppendTask | undefined) => {
-  if (task === undefined) {
-    connection.close();
-    port.close();
-    return;
-  }
-  const { number } = task;
-  let answer: AppendAnswer = { number };
+function failureOf(task: AppendTask): AppendFailure | undefined {
   try {
     append.immediate(task);
+    return undefined;
   } catch (cause) {
     const error = translatedError(cause);
     // A mistake of ours ends the thread, and is told there.
     if (!(error instanceof PhsyncError)) throw error;
-    answer = { number, failure: { code: error.code, message: error.message } };
+    return { code: error.code, message: error.message };
   }
-  port.postMessage(answer);
+}
+
+port.on('message', (asked: Asked<AppendTask>) => {
+  if (asked === undefined) {
+    connection.close();
+    port.close();
+    return;
+  }
+  const { number, question } = asked;
+  port.postMessage({ number, answer: failureOf(question) } satisfies Answered<AppendFailure | undefined>);
 });
