@@ -1,6 +1,7 @@
 /** People as tokens speak of them: by object id, and no longer once they are disabled or deleted. */
 
 import type { TenantDatabase } from '../store/database.js';
+import type { Find, LookUp } from '../store/look-up.js';
 import { userPrincipalNameKey } from '../store/store.js';
 
 /** What claims are made of. */
@@ -27,26 +28,37 @@ export type AccountState = 'unknown' | 'disabled' | Account;
 export const isRevoked = ({ sessionsValidFrom }: Account, seconds: number): boolean =>
   sessionsValidFrom !== null && seconds * 1000 < sessionsValidFrom;
 
+interface AccountRow {
+  readonly user_principal_name: string;
+  readonly display_name: string | null;
+  readonly given_name: string | null;
+  readonly surname: string | null;
+  readonly mail: string | null;
+  readonly account_enabled: number;
+  readonly sessions_valid_from: number | null;
+}
+
+/** Prepared: each call with a person's token makes it. */
+const ACCOUNT: LookUp<[string], AccountRow> = {
+  name: 'account',
+  types: ['text'],
+  sql: (objectId) =>
+    `SELECT user_principal_name, display_name, given_name, surname, mail, account_enabled, sessions_valid_from
+    FROM users WHERE object_id = ${objectId} AND deleted_at IS NULL`,
+};
+
 export class Accounts {
-  readonly #database: TenantDatabase;
+  readonly #find: Find<[string], AccountRow>;
   readonly #administrators: ReadonlySet<string>;
 
   /** `administrators`: user principal names. */
   constructor(database: TenantDatabase, administrators: readonly string[]) {
-    this.#database = database;
+    this.#find = database.lookUp(ACCOUNT);
     this.#administrators = new Set(administrators.map(userPrincipalNameKey));
   }
 
   async find(objectId: string): Promise<AccountState> {
-    const row = await this.#database.run((queries) =>
-      queries
-        .selectFrom('users')
-        .select(['user_principal_name', 'display_name', 'given_name', 'surname', 'mail', 'account_enabled'])
-        .select('sessions_valid_from')
-        .where('object_id', '=', objectId)
-        .where('deleted_at', 'is', null)
-        .executeTakeFirst(),
-    );
+    const row = await this.#find(objectId);
     if (row === undefined) return 'unknown';
     if (row.account_enabled === 0) return 'disabled';
     return {
