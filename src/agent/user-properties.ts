@@ -173,7 +173,7 @@ let lastDay = Number.NaN;
 let lastDayText = '';
 
 /** As Entra Connect's rules write the FILETIME 0: the password must be changed at the next log-on. */
-export const MUST_CHANGE_TIMESTAMP = '16010101000000.0Z';
+const MUST_CHANGE_TIMESTAMP = '16010101000000.0Z';
 
 /** `20190801164342.0Z`; null for "never". */
 function generalizedTime(filetime: bigint | undefined): string | null {

@@ -57,7 +57,7 @@ export const handOverSchema = z.strictObject({
 export type HandOver = z.output<typeof handOverSchema>;
 
 /** Why a domain controller does not take a password, as far as it tells. */
-export const PASSWORD_REFUSALS = [
+const PASSWORD_REFUSALS = [
   'wrongPassword',
   /** Length, complexity, history or age: it did not say which. */
   'policy',
@@ -69,7 +69,7 @@ export const PASSWORD_REFUSALS = [
 export type PasswordRefusal = (typeof PASSWORD_REFUSALS)[number];
 
 /** Why nothing could be set; with `noAnswer` it may have been all the same. */
-export const WRITE_FAILURES = [
+const WRITE_FAILURES = [
   'noUser',
   'ambiguousUser',
   'outOfScope',

@@ -221,7 +221,7 @@ function logonRefused({ code, message, facts }: PhsyncError, of: Subject): Check
 }
 
 /** The two results of what `probeRights` found. */
-export function judgeRights(
+function judgeRights(
   { getChanges, getChangesAll }: ReplicationRights,
   { domain, auth }: Pick<DrsConnectionOptions, 'domain'> & { readonly auth: Parameters<typeof accountName>[0] },
   netbiosName: string | undefined,

@@ -21,7 +21,7 @@ export interface EventQuery {
 }
 
 /** About 30 MB. An agent with ten connectors that changes passwords all day long writes fewer in seven days. */
-export const MAX_EVENTS = 100_000;
+const MAX_EVENTS = 100_000;
 /** Rows that one pruning takes away, so that the loop is not held up: some 10 ms. */
 const PRUNED_AT_ONCE = 5000;
 

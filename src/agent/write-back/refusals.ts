@@ -24,7 +24,7 @@ const refused = (reason: Extract<Refusal, { status: 'refused' }>['reason']): Ref
 const failed = (reason: Extract<Refusal, { status: 'failed' }>['reason']): Refusal => ({ status: 'failed', reason });
 
 /** The Win32 code of an LDAP answer; undefined where its message begins with none. */
-export function win32Code(message: string): number | undefined {
+function win32Code(message: string): number | undefined {
   const code = /^\s*([0-9A-Fa-f]{8}):/.exec(message)?.[1];
   return code === undefined ? undefined : Number.parseInt(code, 16);
 }

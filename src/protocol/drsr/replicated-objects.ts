@@ -5,7 +5,7 @@ import type { NdrReader } from '../ndr/ndr-reader.js';
 import { type DsName, readDsName } from './dsname.js';
 
 /** Objects of one reply; requests ask for some thousand at most. */
-export const MAX_OBJECTS = 100_000;
+const MAX_OBJECTS = 100_000;
 const MAX_ATTRIBUTES = 10_000;
 const MAX_VALUES = 1_000_000;
 /** The range of ATTRVAL's valLen. */

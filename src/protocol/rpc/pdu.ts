@@ -37,7 +37,7 @@ export const MUST_RECV_FRAG_SIZE = 1432;
 /** MS-RPCE 2.2.2.11: stub data of protected PDUs is padded to 16. */
 export const AUTH_PADDING = 16;
 /** auth_context_id: one security context a connection, so any number will do. */
-export const AUTH_CONTEXT_ID = 1;
+const AUTH_CONTEXT_ID = 1;
 /** NDR's drep for little-endian integers, ASCII and IEEE floats. */
 const DREP = 0x10;
 

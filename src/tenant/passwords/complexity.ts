@@ -2,7 +2,7 @@
 
 import { BANNED_WORDS } from './banned-words.js';
 
-export const SHORTEST = 8;
+const SHORTEST = 8;
 export const LONGEST = 256;
 const KINDS_NEEDED = 3;
 const KINDS = [/[a-z]/, /[A-Z]/, /[0-9]/, /[^a-zA-Z0-9]/] as const;

@@ -7,7 +7,7 @@ import type { DomainsTable } from '../store/tables.js';
 /** Milliseconds after which a change by another process is in force here. */
 const FRESH = 1000;
 /** Staged rollout's feature of this tenant's sign-in. */
-export const PASSWORD_HASH_SYNC = 'passwordHashSync';
+const PASSWORD_HASH_SYNC = 'passwordHashSync';
 
 export type Realm =
   | {

@@ -18,7 +18,7 @@ import type { Renewal, SignIn, SignInAttempt, SignInOutcome, SignInRefusal } fro
 import { upgradeCredential } from './upgrade.js';
 
 /** Reasons for 50126 that the log alone has. */
-export const USER_NOT_FOUND = 50034;
+const USER_NOT_FOUND = 50034;
 export const NO_PASSWORD = 50056;
 
 const HIGH_RISK: LookUp<[number], object> = {

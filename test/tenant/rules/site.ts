@@ -37,7 +37,7 @@ export class RuleSite {
   ) {}
 
   static async start(
-    site: StoreSite,
+    site: Pick<StoreSite, 'tenant'>,
     hasher: Hasher,
     { clock = new Clock(), config = {} }: { clock?: Clock; config?: Readonly<Record<string, unknown>> } = {},
   ): Promise<RuleSite> {

@@ -40,7 +40,7 @@ describeWithChromium('the example application', () => {
     directory = await temporaryDirectory();
     const { applications } = parse(block('yaml'));
     const config = { applications: applications.map((one: object) => movedTo(one, '127.0.0.1')) };
-    site = await RuleSite.start({ kind: 'sqlite', tenant: { stateDir: directory.path } } as never, hasher, {
+    site = await RuleSite.start({ tenant: { stateDir: directory.path } }, hasher, {
       clock: new Clock(Date.now()),
       config,
     });

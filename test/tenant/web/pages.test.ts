@@ -7,32 +7,29 @@ import type { AxeResults, RunOptions } from 'axe-core';
 import * as client from 'openid-client';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
-import { temporaryDirectory, testHasher } from '../harness.js';
-import { Clock, RuleSite } from '../rules/site.js';
+import type { RuleSite } from '../rules/site.js';
 import {
   APPLICATION,
-  applications,
   backAtApplication,
   describeWithChromium,
   giveName,
   giveNewPassword,
   givePassword,
   launchChromium,
-  RelyingParty,
+  type RelyingParty,
   START_TIMEOUT,
   type Visitor,
   visitor,
 } from './browser.js';
+import { startWebSite, type WebSite } from './web-site.js';
 
 const WITH_WRITEBACK = DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack;
 const PASSWORD = 'Old-Passw0rd-aou-1742';
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 describeWithChromium('the pages in Chromium', () => {
-  let hasher: Hasher;
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  let web: WebSite;
   let browser: Browser;
   let site: RuleSite;
   let party: RelyingParty;
@@ -40,26 +37,20 @@ describeWithChromium('the pages in Chromium', () => {
   let page: Page;
 
   beforeAll(async () => {
-    hasher = testHasher();
-    directory = await temporaryDirectory();
-    site = await RuleSite.start({ kind: 'sqlite', tenant: { stateDir: directory.path } } as never, hasher, {
-      clock: new Clock(Date.now()),
-      config: {
-        applications,
-        displayName: 'Contoso Clinics and Hospitals',
-        domains: [
-          { name: 'phs.test' },
-          { name: 'fed.test', authenticationType: 'Federated', federationUrl: 'https://sts.fed.test/adfs/ls/' },
-        ],
-      },
+    web = await startWebSite({
+      displayName: 'Contoso Clinics and Hospitals',
+      domains: [
+        { name: 'phs.test' },
+        { name: 'fed.test', authenticationType: 'Federated', federationUrl: 'https://sts.fed.test/adfs/ls/' },
+      ],
     });
+    ({ site, party } = web);
     for (const name of ['anna', 'temp', 'off']) {
       await site.addUser(name, { accountEnabled: name !== 'off' });
       await site.sync(name, { password: PASSWORD, forceChange: name === 'temp' });
     }
     // People whose passwords come from on premises are shown the form only so.
     await site.features(WITH_WRITEBACK);
-    party = await RelyingParty.start(site.tenant);
     browser = await launchChromium();
     // Colours are looked at, not their fading.
     person = await visitor(browser, { reducedMotion: 'reduce' });
@@ -67,10 +58,7 @@ describeWithChromium('the pages in Chromium', () => {
   }, START_TIMEOUT);
   afterAll(async () => {
     await browser?.close();
-    party?.close();
-    await site?.close();
-    await hasher?.close();
-    await directory?.remove();
+    await web?.close();
   });
 
   const begin = async (parameters: Readonly<Record<string, string>> = {}) =>

@@ -24,7 +24,7 @@ describePostgres('a sign-in over two tenant processes', (postgres) => {
     const start = async () => {
       const directory = await temporaryDirectory();
       directories.push(directory);
-      return RuleSite.start({ tenant: { stateDir: directory.path, databaseUrl } } as never, hasher, {
+      return RuleSite.start({ tenant: { stateDir: directory.path, databaseUrl } }, hasher, {
         clock: new Clock(Date.now()),
         config: { applications, publicUrl: 'https://tenant.example' },
       });

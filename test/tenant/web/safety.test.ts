@@ -3,40 +3,32 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
 import { html } from '#src/tenant/web/html.js';
 import { isFromHere } from '#src/tenant/web/origin.js';
 import { pageHeaders } from '#src/tenant/web/page.js';
 import { Seal } from '#src/tenant/web/seal.js';
-import { temporaryDirectory, testHasher } from '../harness.js';
-import { Clock, RuleSite } from '../rules/site.js';
-import { applications, RelyingParty } from './browser.js';
+import type { RuleSite } from '../rules/site.js';
+import type { RelyingParty } from './browser.js';
 import { FormClient, type FormReply, tokenOf } from './form-client.js';
+import { startWebSite, type WebSite } from './web-site.js';
 
 const PASSWORD = 'Old-Passw0rd-aou-1742';
 const NEW = 'New-Passw0rd-zzz-8361';
 
-let hasher: Hasher;
-let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+let web: WebSite;
 let site: RuleSite;
 let party: RelyingParty;
 
 beforeAll(async () => {
-  hasher = testHasher();
-  directory = await temporaryDirectory();
-  site = await RuleSite.start({ kind: 'sqlite', tenant: { stateDir: directory.path } } as never, hasher, {
-    clock: new Clock(Date.now()),
-    config: {
-      applications,
-      domains: [
-        { name: 'phs.test' },
-        { name: 'fed.test', authenticationType: 'Federated', federationUrl: 'https://sts.fed.test/adfs/ls/?a=b' },
-      ],
-      signIn: { keepMeSignedIn: false, blockHighRisk: true },
-    },
+  web = await startWebSite({
+    domains: [
+      { name: 'phs.test' },
+      { name: 'fed.test', authenticationType: 'Federated', federationUrl: 'https://sts.fed.test/adfs/ls/?a=b' },
+    ],
+    signIn: { keepMeSignedIn: false, blockHighRisk: true },
   });
-  party = await RelyingParty.start(site.tenant);
+  ({ site, party } = web);
   await site.addUser('anna', { displayName: 'Anna' });
   await site.sync('anna', { password: PASSWORD });
   await site.features(DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
@@ -53,10 +45,7 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  party?.close();
-  await site?.close();
-  await hasher?.close();
-  await directory?.remove();
+  await web?.close();
 });
 
 let client: FormClient;
@@ -380,7 +369,9 @@ describe('what is typed', () => {
     await client.get(`${base}/password`);
     await givePassword('S3cret-typed-as-password');
     await site.tenant.signInService.log.flush();
-    const files = readdirSync(directory.path).map((name) => readFileSync(join(directory.path, name), 'latin1'));
+    const files = readdirSync(site.tenant.stateDir).map((name) =>
+      readFileSync(join(site.tenant.stateDir, name), 'latin1'),
+    );
     const onDisk = (text: string) => files.some((bytes) => bytes.toLowerCase().includes(text));
     expect({ known: onDisk('anna@phs.test'), typed: onDisk('s3cret-typed') }).toEqual({ known: true, typed: false });
     expect(site.tenant.logText().toLowerCase()).not.toContain('s3cret-typed');

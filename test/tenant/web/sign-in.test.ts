@@ -2,14 +2,12 @@
 
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
-import { temporaryDirectory, testHasher } from '../harness.js';
-import { Clock, DAY, RuleSite } from '../rules/site.js';
+import { temporaryDirectory } from '../harness.js';
+import { DAY, type RuleSite } from '../rules/site.js';
 import { killAgents, WireAgent } from '../write-back/wire-agent.js';
 import {
   APPLICATION,
-  applications,
   backAtApplication,
   describeWithChromium,
   giveName,
@@ -17,11 +15,12 @@ import {
   givePassword,
   launchChromium,
   launchPersistent,
-  RelyingParty,
+  type RelyingParty,
   START_TIMEOUT,
   type Visitor,
   visitor,
 } from './browser.js';
+import { startWebSite, type WebSite } from './web-site.js';
 
 const PASSWORD = 'Old-Passw0rd-äöü-1742';
 const NEW = 'New-Passw0rd-ЖЖЖ-𝄞-8361';
@@ -31,8 +30,7 @@ const CLOUD_NEW = 'New-Passw0rd-zzz-8361';
 const FEDERATION = 'https://sts.fed.test/adfs/ls/?wa=wsignin1.0';
 
 describeWithChromium('signing in with Chromium', () => {
-  let hasher: Hasher;
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  let web: WebSite;
   let browser: Browser;
   let site: RuleSite;
   let party: RelyingParty;
@@ -44,21 +42,12 @@ describeWithChromium('signing in with Chromium', () => {
   };
 
   beforeAll(async () => {
-    hasher = testHasher();
-    directory = await temporaryDirectory();
-    site = await RuleSite.start({ kind: 'sqlite', tenant: { stateDir: directory.path } } as never, hasher, {
-      clock: new Clock(Date.now()),
-      config: {
-        applications,
-        displayName: '<i>Contoso</i>',
-        domains: [
-          { name: 'phs.test' },
-          { name: 'fed.test', authenticationType: 'Federated', federationUrl: FEDERATION },
-        ],
-        passwordWriteback: { timeoutSeconds: 5 },
-      },
+    web = await startWebSite({
+      displayName: '<i>Contoso</i>',
+      domains: [{ name: 'phs.test' }, { name: 'fed.test', authenticationType: 'Federated', federationUrl: FEDERATION }],
+      passwordWriteback: { timeoutSeconds: 5 },
     });
-    party = await RelyingParty.start(site.tenant);
+    ({ site, party } = web);
     browser = await launchChromium();
   }, START_TIMEOUT);
   afterEach(async () => {
@@ -66,10 +55,7 @@ describeWithChromium('signing in with Chromium', () => {
   });
   afterAll(async () => {
     await browser?.close();
-    party?.close();
-    await site?.close();
-    await hasher?.close();
-    await directory?.remove();
+    await web?.close();
   });
 
   /** A user with a synchronized password. */

@@ -3,7 +3,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { PhsyncError } from '../../../hasher/errors.js';
 
-export const changeKinds = [
+const changeKinds = [
   /** A new password. */
   'password',
   /** A new password that must be changed at the next log-on. */

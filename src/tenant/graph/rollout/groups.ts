@@ -272,7 +272,7 @@ export const groupRoutes = [
 ];
 
 /** @throws GraphError 404 */
-export async function findGroup(queries: Queries, id: string): Promise<GroupRow> {
+async function findGroup(queries: Queries, id: string): Promise<GroupRow> {
   const row = await queries
     .selectFrom('groups')
     .selectAll()

@@ -26,7 +26,7 @@ export interface Support {
   readonly now: Date;
 }
 
-export const TOKEN_FIELD = 'token';
+const TOKEN_FIELD = 'token';
 
 export const form = (action: string, token: string, content: Html, tokenField = TOKEN_FIELD): Html =>
   html`<form method="post" action="${action}" novalidate>
