@@ -11,7 +11,10 @@ import type { Queries, TenantDatabase } from '../store/database.js';
 const NOTES = 1000;
 
 /** All notes that are there get their numbers. @returns how many users have changed. */
-export async function numberChanges(database: TenantDatabase, now: Date): Promise<number> {
+export async function numberChanges(
+  database: Pick<TenantDatabase, 'dialect' | 'run' | 'transaction'>,
+  now: Date,
+): Promise<number> {
   const isAny = await database.run((queries) =>
     queries.selectFrom('domain_services_pending').select('id').limit(1).executeTakeFirst(),
   );
