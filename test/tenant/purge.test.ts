@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
+import { Feed } from '#src/tenant/domain-services/feed.js';
 import { newestSynchronized } from '#src/tenant/store/credential-history.js';
 import type { TenantDatabase } from '#src/tenant/store/database.js';
 import { PostgresStore } from '#src/tenant/store/postgres-store.js';
@@ -11,6 +12,8 @@ import { purge } from '#src/tenant/store/purge.js';
 import { startPurgeTimer } from '#src/tenant/store/purge-timer.js';
 import type { TenantStore } from '#src/tenant/store/store.js';
 import type { Tables } from '#src/tenant/store/tables.js';
+import { createCertificate } from '../provisioning/certificates.js';
+import { ADMIN, serviceOf } from './domain-services/site.js';
 import { describeStores, type StoreSite } from './stores.js';
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -19,6 +22,7 @@ const retention = { signIns: 30, audit: 40, deletedUsers: 50 };
 const options = { retention, now: new Date(NOW) };
 const NOTHING = {
   ...{ users: 0, signIns: 0, auditEvents: 0, lockouts: 0, familiarPlaces: 0, oidcPayloads: 0, history: 0 },
+  deletions: 0,
 };
 
 const count = async (database: TenantDatabase, table: keyof Tables) =>
@@ -212,6 +216,35 @@ describeStores('the purge', (newSite) => {
       expect(await database.run(newestSynchronized)).toMatchObject({ at: NOW });
       expect(await purge(database, options)).toEqual(NOTHING);
     }));
+
+  it('forgets deletions after 180 days, whereupon a reader of Domain Services who has not heard of them begins anew', async () => {
+    const site = await newSite();
+    let now = new Date(NOW);
+    const store = await site.open({ now: () => now });
+    try {
+      const { database } = store;
+      const { der } = await createCertificate(2048);
+      await serviceOf(store).enable({ domainName: 'aadds.phs.test', certificate: der }, ADMIN);
+      const feed = new Feed({ database, now: () => now });
+      const { cookie: early } = await feed.page(undefined, 10);
+      await make(store, ['a', 'b', 'c']);
+      const { cookie: middle } = await feed.page(early, 10);
+      await remove(store, ['a', 'b']);
+      const { cookie: late } = await feed.page(middle, 10);
+      now = new Date(NOW + 180 * DAY);
+      expect(await purge(database, { retention, now })).toEqual({ ...NOTHING, users: 2 });
+      expect((await feed.page(middle, 10)).value.map((change) => 'deleted' in change)).toEqual([true, true]);
+      now = new Date(NOW + 180 * DAY + 1);
+      expect(await purge(database, { retention, now })).toEqual({ ...NOTHING, deletions: 2 });
+      for (const cookie of [early, middle]) {
+        await expect(feed.page(cookie, 10)).rejects.toMatchObject({ status: 410, code: 'resync_required' });
+      }
+      expect((await feed.page(late, 10)).value).toEqual([]);
+      expect((await feed.page(undefined, 10)).value).toMatchObject([{ mailNickname: 'c' }]);
+    } finally {
+      await store.close();
+    }
+  });
 
   it('leaves the only connection of a pool to others between its statements', () =>
     withStore(async (_, site) => {

@@ -1,6 +1,7 @@
 /** Purges the store by the hour, for as long as the tenant runs. */
 
 import type { Logger } from 'pino';
+import { numberChanges } from '../domain-services/sequence.js';
 import type { TenantDatabase } from './database.js';
 import { purge, type Retention } from './purge.js';
 
@@ -29,6 +30,8 @@ export function startPurgeTimer(
   const stopped = new AbortController();
   const once = async () => {
     try {
+      // Where no managed domain reads, notes of changes would become ever more.
+      await numberChanges(database, now());
       const purged = await purge(database, { retention, now: now(), signal: stopped.signal });
       if (purged !== undefined && Object.values(purged).some((rows) => rows > 0)) log.info(purged, 'old rows dropped');
     } catch (err) {

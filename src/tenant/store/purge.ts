@@ -15,6 +15,8 @@ const ROWS = 500;
 const USERS = 1000;
 /** Changes that a user's history keeps. */
 const HISTORY = 24;
+/** A managed domain's reader that comes back after so long begins anew: until then it is told of deletions. */
+const DELETIONS_DAYS = 180;
 /** Smart lockout forgets a count that was not touched for so long. */
 const LOCKOUT_DAYS = 1;
 /** A place that was not used for so long is a strange one again. */
@@ -36,6 +38,8 @@ export interface Purged {
   readonly familiarPlaces: number;
   readonly oidcPayloads: number;
   readonly history: number;
+  /** Of the feed of Domain Services. */
+  readonly deletions: number;
 }
 
 export interface PurgeOptions {
@@ -115,6 +119,7 @@ async function purgeAll(run: Run, { retention, now, signal }: PurgeOptions): Pro
       ),
     ),
     history: await purgeHistory(run, signal),
+    deletions: await run((db) => forgetDeletions(db, before(DELETIONS_DAYS))),
   };
 }
 
@@ -128,6 +133,18 @@ const dropOldest = (table: 'sign_ins' | 'audit_events', column: string, before: 
       WHERE ${sql.ref(column)} < ${before} ORDER BY ${sql.ref(column)}, id LIMIT ${ROWS})`,
     queries,
   );
+
+/** Of users who are gone for good. Readers who have not come so far are sent back to the beginning, from before it is done. */
+async function forgetDeletions(queries: Queries, before: number): Promise<number> {
+  const gone = sql`changed_at < ${before} AND NOT EXISTS
+    (SELECT 1 FROM users WHERE users.object_id = domain_services_feed.object_id)`;
+  await sql`UPDATE domain_services SET forgotten = (SELECT max(sequence) FROM domain_services_feed WHERE ${gone})
+    WHERE forgotten < (SELECT max(sequence) FROM domain_services_feed WHERE ${gone})`.execute(queries);
+  return rowsOf(
+    sql`DELETE FROM domain_services_feed WHERE ${gone} AND sequence <= (SELECT forgotten FROM domain_services)`,
+    queries,
+  );
+}
 
 /** All but the last entries of each user, and the newest of all that came from on premises: that tells when one last came. */
 async function purgeHistory(run: Run, signal: AbortSignal | undefined): Promise<number> {
