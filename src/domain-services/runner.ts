@@ -84,7 +84,9 @@ export async function runForever(options: RunnerOptions, request: RunRequest): P
       if (isFull) synchronizer.beginAll();
       isFull = false;
       await synchronizer.retry(signal);
-      const { more } = await synchronizer.page({ waitSeconds, signal, allowDeletions });
+      // After a failure it shall soon be known whether it works again.
+      const wait = failures > 0 ? 0 : waitSeconds;
+      const { more } = await synchronizer.page({ waitSeconds: wait, signal, allowDeletions });
       if (failures > 0) log.info({ event: 'works-again', failures }, 'it works again');
       failures = 0;
       if (!more && waitSeconds === 0) await sleep(IDLE_MS, signal);

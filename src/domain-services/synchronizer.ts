@@ -112,7 +112,9 @@ export class Synchronizer {
     const { store, now } = this.#options;
     await this.open();
     const { cookie } = store.sync;
-    const page = await this.#ask({ cookie, waitSeconds: cookie === undefined ? 0 : waitSeconds, signal });
+    // The first answer is to say whether the tenant is there.
+    const wait = cookie === undefined || this.#settings === undefined ? 0 : waitSeconds;
+    const page = await this.#ask({ cookie, waitSeconds: wait, signal });
     const counts = noCounts();
     const changes = this.#valid(page.value);
     await this.#applyAll(changes, counts, page.cookie);

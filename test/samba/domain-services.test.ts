@@ -1,0 +1,266 @@
+/**
+ * `phsync domain-services` whole: a real tenant has what an agent sealed of a real domain's users, the program runs on the
+ * domain controller of another real domain, and people log on there with the password of the first. Keys in PKCS #8 and in a
+ * PKCS #11 token.
+ */
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { stringify } from 'yaml';
+import type { Hasher } from '#src/hasher/types.js';
+import { keepKerberosKeys } from '#src/protocol/samr/keep-kerberos-keys.js';
+import { makeToken } from '../domain-services/keys/certificates.js';
+import { DOMAIN, Site } from '../domain-services/site.js';
+import { READER } from '../tenant/domain-services/site.js';
+import { testHasher } from '../tenant/harness.js';
+import { type DcUser, describeDc, facts, setPasswords, users } from './dc.js';
+import { LogOn } from './log-on.js';
+import { Look, type StoredSecrets } from './look.js';
+import { OwnDc } from './own-dc.js';
+
+const main = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', 'cli', 'main.js');
+const run = promisify(execFile);
+const PEOPLE = 12;
+const softhsm = existsSync('/usr/lib/softhsm/libsofthsm2.so');
+
+let hasher: Hasher;
+let site: Site;
+let managed: OwnDc;
+let logOn: LogOn;
+let here: Look;
+let there: Look;
+let people: DcUser[];
+let changing: DcUser[] = [];
+
+const dateOf = (pwdLastSet: string) =>
+  new Date(Number(BigInt(pwdLastSet) / 10_000n - 11_644_473_600_000n)).toISOString();
+
+/** What an agent would send of the first domain's users. */
+async function send(names: readonly string[]): Promise<void> {
+  const stored = await here.secrets(names);
+  for (const name of names) {
+    const { ntHash, supplementalCredentials, pwdLastSet } = stored.get(name)!;
+    const keys = keepKerberosKeys(Buffer.from(supplementalCredentials!, 'hex'));
+    await site.send(name, dateOf(pwdLastSet), site.seal(keys, site.certificate, Buffer.from(ntHash!, 'hex')));
+  }
+}
+
+function configuration(name: string, more: object = {}): string {
+  const file = join(site.directory, `${name}.yaml`);
+  writeFileSync(
+    file,
+    stringify({
+      stateDir: `./${name}`,
+      tenant: {
+        url: site.tenant.url,
+        ca: site.tenant.caPath,
+        auth: { clientId: READER.clientId, clientSecret: { file: './secret' } },
+      },
+      keys: [
+        {
+          certificate: site.certificate.certificate,
+          privateKey: { file: site.certificate.key, passphrase: { file: './passphrase' } },
+        },
+      ],
+      managedDomain: { type: 'samba', smbConf: join(managed.directory, 'smb.conf') },
+      ...more,
+    }),
+  );
+  return file;
+}
+
+const logs: string[] = [];
+
+/** `phsync domain-services --once --json`, to its end. */
+async function onceWith(config: string, ...args: string[]) {
+  const all = [main, 'domain-services', '--config', config, '--once', '--json', ...args];
+  const ended = await run(process.execPath, all).catch(
+    (error) => error as { code: number; stdout: string; stderr: string },
+  );
+  logs.push(ended.stderr);
+  return { code: 'code' in ended ? ended.code : 0, ...JSON.parse(ended.stdout || '{}') };
+}
+
+/** `phsync domain-services` as a service. */
+class Service {
+  readonly lines: Record<string, unknown>[] = [];
+  readonly child: ChildProcess;
+  readonly ended: Promise<unknown[]>;
+
+  constructor(config: string) {
+    const args = ['--pdeathsig', 'KILL', process.execPath, main, 'domain-services', '--config', config];
+    this.child = spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.ended = once(this.child, 'close');
+    createInterface({ input: this.child.stderr! }).on('line', (line) => {
+      logs.push(line);
+      this.lines.push(JSON.parse(line));
+    });
+  }
+
+  event(name: string): Record<string, unknown>[] {
+    return this.lines.filter(({ event }) => event === name);
+  }
+}
+
+/** Whoever of these can log on, in all ways, with the password. */
+async function whoGetsIn(wanted: readonly { name: string; password: string }[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = { aes256: 0, aes128: 0, rc4: 0, ntlm: 0, ldap: 0 };
+  const queue = [...wanted];
+  const one = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { name, password } = next;
+      const answers = {
+        aes256: await logOn.kinit(name, password, 'aes256-cts-hmac-sha1-96'),
+        aes128: await logOn.kinit(name, password, 'aes128-cts-hmac-sha1-96'),
+        rc4: await logOn.kinit(name, password, 'arcfour-hmac'),
+        ntlm: await logOn.ntlm(name, password),
+        ldap: await logOn.ldap(`${name}@phs.test`, password),
+      };
+      for (const [way, answer] of Object.entries(answers)) if (answer === 'in') counts[way]! += 1;
+    }
+  };
+  await Promise.all([one(), one(), one(), one()]);
+  return counts;
+}
+const everybody = (count: number) => ({ aes256: count, aes128: count, rc4: count, ntlm: count, ldap: count });
+
+describeDc('phsync domain-services', () => {
+  beforeAll(async () => {
+    managed = await OwnDc.start({ realm: DOMAIN.toUpperCase(), host: 'mdc2' });
+    hasher = testHasher();
+    site = await Site.start(hasher);
+    logOn = new LogOn(managed.facts);
+    here = new Look(facts().directory);
+    there = new Look(managed.directory);
+    people = users()
+      .filter(({ kind }) => kind === 'bulk')
+      .slice(0, PEOPLE);
+    const names = people.map(({ name }) => name);
+    await site.provision(names);
+    await send(names);
+  });
+  afterAll(async () => {
+    // Other tests know them by the passwords of the manifest.
+    setPasswords(changing.map(({ dn, password }) => ({ dn, password: password! })));
+    here?.close();
+    there?.close();
+    await site?.close();
+    await hasher?.close();
+    await managed?.close();
+  });
+
+  const asTheyAre = () => people.map(({ name, password }) => ({ name, password: password! }));
+
+  it('tells what it would do, then does it, then has nothing to do', async () => {
+    const config = configuration('state');
+    expect(await onceWith(config, '--dry-run')).toMatchObject({
+      code: 0,
+      dryRun: true,
+      created: PEOPLE,
+      passwordsWritten: PEOPLE,
+    });
+    expect(await there.find('(objectClass=organizationalUnit)', 'ou')).not.toContainEqual(
+      expect.objectContaining({ ou: ['AADDC Users'] }),
+    );
+    expect(await onceWith(config)).toMatchObject({
+      code: 0,
+      done: true,
+      created: PEOPLE,
+      passwordsWritten: PEOPLE,
+      failed: 0,
+    });
+    expect(await whoGetsIn(asTheyAre())).toEqual(everybody(PEOPLE));
+    expect(await onceWith(config, '--full')).toMatchObject({
+      unchanged: PEOPLE,
+      passwordsUnchanged: PEOPLE,
+      passwordsWritten: 0,
+    });
+  });
+
+  it.skipIf(!softhsm && process.env.CI !== 'true')('does it with a key that stays in its token', async () => {
+    const token = makeToken(site.directory, 'managed', [site.certificate.plainKey]);
+    writeFileSync(join(site.directory, 'pin'), token.pin);
+    const pkcs11 = { module: token.module, token: token.label, pin: { file: './pin' } };
+    const keys = [{ certificate: site.certificate.certificate, privateKey: { pkcs11 } }];
+    const config = configuration('token-state', { keys });
+    expect(await onceWith(config)).toMatchObject({ code: 0, unchanged: PEOPLE, passwordsUnchanged: PEOPLE });
+  });
+
+  it('brings new passwords while it runs, and goes on after it was killed', async () => {
+    const config = configuration('state', { monitor: { port: 0 } });
+    const service = new Service(config);
+    await vi.waitFor(() => expect(service.event('domain-open')).toHaveLength(1), { timeout: 20_000 });
+    changing = people.slice(0, 3);
+    const changed = changing.map(({ name, dn }) => ({ name, dn, password: `New.${name}.2` }));
+    setPasswords(changed);
+    await send(changed.map(({ name }) => name));
+    const written = async () => {
+      const [first, second] = [
+        await here.secrets(changed.map(({ name }) => name)),
+        await there.secrets(changed.map(({ name }) => name)),
+      ];
+      for (const { name } of changed) expect(second.get(name)!.ntHash).toBe(first.get(name)!.ntHash);
+    };
+    await vi.waitFor(written, { timeout: 20_000, interval: 200 });
+    expect(await whoGetsIn(changed)).toEqual(everybody(changed.length));
+    expect(await whoGetsIn(changing.map(({ name, password }) => ({ name, password: password! })))).toEqual(
+      everybody(0),
+    );
+    service.child.kill('SIGKILL');
+    await service.ended;
+
+    const again = new Service(config);
+    const url = await vi.waitFor(
+      () => {
+        const line = again.lines.find((each) => typeof each.url === 'string');
+        expect(line).toBeDefined();
+        return String(line!.url);
+      },
+      { timeout: 20_000 },
+    );
+    await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200), {
+      timeout: 20_000,
+      interval: 200,
+    });
+    expect(await (await fetch(`${url}/status`)).json()).toMatchObject({
+      domain: { name: DOMAIN },
+      users: PEOPLE,
+      waiting: 0,
+      queue: [],
+    });
+    expect(await (await fetch(`${url}/metrics`)).text()).toMatch(
+      new RegExp(`phsync_domain_services_users ${PEOPLE}\\n`),
+    );
+    again.child.kill('SIGTERM');
+    expect(await again.ended).toEqual([0, null]);
+  });
+
+  it('leaves no secret in its files and its log', async () => {
+    const files = readdirSync(join(site.directory, 'state')).map((name) =>
+      readFileSync(join(site.directory, 'state', name)),
+    );
+    const everything = Buffer.concat([
+      ...files.map((bytes) => new Uint8Array(bytes)),
+      new Uint8Array(Buffer.from(logs.join('\n'))),
+    ]);
+    const text = everything.toString('latin1').toLowerCase();
+    expect(text).toContain('domain-open');
+    const secrets: StoredSecrets[] = [...(await here.secrets(people.map(({ name }) => name))).values()];
+    for (const { ntHash, supplementalCredentials } of secrets) {
+      expect(text).not.toContain(ntHash!);
+      expect(everything.includes(Buffer.from(ntHash!, 'hex'))).toBe(false);
+      // Somewhere within the AES keys, as hexadecimal digits and as bytes.
+      const digits = Buffer.from(supplementalCredentials!, 'hex')
+        .toString('latin1')
+        .toLowerCase()
+        .match(/[0-9a-f]{200,}/)![0];
+      expect(text).not.toContain(digits.slice(-64, -32));
+    }
+  });
+});
