@@ -13,16 +13,11 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
-import { secretCopy } from '#src/crypto/secret-bytes.js';
+import { openSecrets, wipe } from '#src/domain-services/desired.js';
 import type { BackendName } from '#src/hasher/types.js';
 import { keepKerberosKeys } from '#src/protocol/samr/keep-kerberos-keys.js';
-import {
-  openAdAuthInfo,
-  parseLegacyPlaintext,
-  parseSupplementalPlaintext,
-  type Unwrap,
-  unwrapWith,
-} from '#src/provisioning/ad-auth-info.js';
+import { unwrapWith } from '#src/provisioning/ad-auth-info.js';
+import type { FeedUser } from '#src/provisioning/domain-services-feed.js';
 import { createLegacySealer, type SealedCredentials } from '#src/provisioning/legacy-sealer.js';
 import { type LegacyInputs, legacyCertificate, legacyInputs } from '../legacy-inputs.js';
 import { type Contender, nothing } from './contender.js';
@@ -134,28 +129,41 @@ async function sealedUsers(bits: number, jobs: number) {
   return { given, privateKey, sealed };
 }
 
-/** From the blobs to NT hash and Kerberos keys, with one RSA operation a user. */
+/** A user of the feed. */
+const userOf = ({ legacy, supplemental }: SealedCredentials, i: number): FeedUser => ({
+  id: `${i}`,
+  userPrincipalName: `user${i}@example.com`,
+  displayName: null,
+  givenName: null,
+  surname: null,
+  mail: null,
+  mailNickname: `user${i}`,
+  accountEnabled: true,
+  passwordPolicies: null,
+  onPremisesSamAccountName: null,
+  onPremisesSecurityIdentifier: null,
+  onPremisesDomainName: null,
+  onPremisesNetBiosName: null,
+  credentials: {
+    changeDate: '2026-01-01T00:00:00Z',
+    windowsLegacyCredentials: legacy.blob!.toString('base64'),
+    windowsSupplementalCredentials: supplemental.blob!.toString('base64'),
+  },
+});
+
+/** From the feed's base64 to NT hash and Kerberos keys, as the managed side does it. */
 export async function open(bits: number, jobs: number): Promise<Contender> {
   const { given, privateKey, sealed } = await sealedUsers(bits, jobs);
+  const users = sealed.map(userOf);
   let right = 0;
   return {
     jobs,
     runAsync: async () => {
       right = 0;
-      for (const [i, { legacy, supplemental }] of sealed.entries()) {
-        let aesKey: Buffer | undefined;
-        const unwrap: Unwrap = (_, encryptedKey) => {
-          aesKey ??= unwrapWith(privateKey, encryptedKey);
-          return aesKey && secretCopy(aesKey);
-        };
-        const plaintexts = [
-          await openAdAuthInfo(legacy.blob!, unwrap),
-          await openAdAuthInfo(supplemental.blob!, unwrap),
-        ];
-        const ntHash = parseLegacyPlaintext(plaintexts[0]!);
-        parseSupplementalPlaintext(plaintexts[1]!);
-        if (timingSafeEqual(ntHash, given.ntHashes[i]!)) right++;
-        for (const secret of [...plaintexts, aesKey]) secret?.fill(0);
+      for (const [i, user] of users.entries()) {
+        const secrets = await openSecrets(user, async (_, encryptedKey) => unwrapWith(privateKey, encryptedKey));
+        if (secrets?.kerberosKeys !== undefined && timingSafeEqual(secrets.ntHash, given.ntHashes[i]!)) right++;
+        wipe(secrets);
       }
     },
     check() {
