@@ -147,11 +147,20 @@ function seal(plaintext: Uint8Array, recipient: Recipient, key: SealedKey, iv: U
   if (dataSize > MAX_DATA_SIZE) {
     throw new RangeError(`at most ${MAX_DATA_SIZE - 1} bytes can be sealed, not ${plaintext.length}`);
   }
-  const cipher = createCipheriv('aes-256-cbc', aesKey, iv);
-  const header = Buffer.alloc(HEADER_SIZE);
+  const ivAt = HEADER_SIZE + THUMBPRINT_SIZE + encryptedKey.length;
+  const dataAt = ivAt + BLOCK_SIZE;
+  const blob = Buffer.allocUnsafe(dataAt + dataSize);
   const fields = [VERSION, 0, RSA, AES, THUMBPRINT_SIZE, encryptedKey.length, BLOCK_SIZE, dataSize];
-  for (const [i, field] of fields.entries()) header.writeUInt32LE(field, 4 * i);
-  return Buffer.concat([header, thumbprint, encryptedKey, iv, cipher.update(plaintext), cipher.final()]);
+  // Not in parts for Buffer.concat, nor by entries(): the envelope took as long as the encryption of the NT hash.
+  for (let i = 0; i < fields.length; i++) blob.writeUInt32LE(fields[i]!, 4 * i);
+  blob.set(thumbprint, HEADER_SIZE);
+  blob.set(encryptedKey, HEADER_SIZE + THUMBPRINT_SIZE);
+  blob.set(iv, ivAt);
+  const cipher = createCipheriv('aes-256-cbc', aesKey, iv);
+  const whole = cipher.update(plaintext);
+  blob.set(whole, dataAt);
+  blob.set(cipher.final(), dataAt + whole.length);
+  return blob;
 }
 
 function malformed(what: string, offset: number): PhsyncError {
