@@ -9,6 +9,7 @@ import { wholeProgram } from '#src/cli/commands.js';
 import { describeProgram } from '#src/cli/describe-commands.js';
 import { type DescribedNode, describeSchema } from '#src/config/describe-schema.js';
 import { configSchemas } from '#src/config/schemas.js';
+import { domainServicesConfigSchema } from '#src/domain-services/config.js';
 import { tenantSchema } from '#src/tenant/config.js';
 import { describeWithTools } from '../native/tools.js';
 
@@ -28,7 +29,12 @@ function page(...which: string[]): string {
   expect([status, stderr]).toEqual([0, '']);
   return stdout;
 }
-const pages = { 'phsync(1)': page(), 'agent.yaml(5)': page('agent.yaml'), 'tenant.yaml(5)': page('tenant.yaml') };
+const pages = {
+  'phsync(1)': page(),
+  'agent.yaml(5)': page('agent.yaml'),
+  'tenant.yaml(5)': page('tenant.yaml'),
+  'domain-services.yaml(5)': page('domain-services.yaml'),
+};
 
 describe('the manual pages', () => {
   it('have the date that they are told', () => {
@@ -66,6 +72,7 @@ describeWithTools('mandoc', { mandoc: 'mandoc' }, () => {
   it.each([
     ['agent.yaml(5)', agentConfigSchema],
     ['tenant.yaml(5)', tenantSchema],
+    ['domain-services.yaml(5)', domainServicesConfigSchema],
   ] as const)('shows every key of %s, with its words', (name, schemaOf) => {
     const flat = shown(name).replaceAll(/\s+/g, ' ');
     const walk = (node: DescribedNode, path: string): string[] =>

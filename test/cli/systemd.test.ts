@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { agentConfigSchema } from '#src/agent/config.js';
-import { agentService, tenantService } from '#src/cli/systemd/service.js';
+import { agentService, domainServicesService, tenantService } from '#src/cli/systemd/service.js';
 import { systemdUnit } from '#src/cli/systemd/unit.js';
 import { parseConfig } from '#src/config/load-config.js';
+import { domainServicesConfigSchema } from '#src/domain-services/config.js';
 import { createHasher } from '#src/hasher/create-hasher.js';
 import type { Hasher } from '#src/hasher/types.js';
 import { tenantSchema } from '#src/tenant/config.js';
@@ -163,6 +164,38 @@ describe("the tenant's unit", () => {
   });
 });
 
+function managedUnit(key: string) {
+  const file = '/etc/phsync-domain-services/domain-services.yaml';
+  const text = `
+stateDir: /var/lib/phsync-domain-services
+tenant: { url: https://tenant.example, auth: { clientId: ds, clientSecret: { credential: client-secret } } }
+keys: [{ certificate: now.pem, privateKey: ${key} }]
+managedDomain: { type: samba }
+`;
+  const service = domainServicesService(parseConfig(text, file, domainServicesConfigSchema));
+  return systemdUnit({ file, service, user: 'root', program: ['/usr/bin/node', '/opt/phsync/main.js'] });
+}
+const KEY_FILE = '{ file: now.key, passphrase: { credential: passphrase } }';
+
+describe('the unit of domain-services', () => {
+  it("runs as root, who owns the domain controller's database, and writes there and into its state alone", () => {
+    const { text, warnings } = managedUnit(KEY_FILE);
+    expect(warnings).toEqual([]);
+    expect(text).toContain('/main.js domain-services --config /etc/phsync-domain-services/domain-services.yaml\n');
+    expect(text).toContain('\nUser=root\nStateDirectory=phsync-domain-services\n');
+    expect(text).toMatch(/^ReadWritePaths=-\/var\/lib\/samba /m);
+    expect(text).toContain('\nCapabilityBoundingSet=\n');
+    expect(text).toContain('\nLoadCredential=passphrase:/etc/phsync-domain-services/passphrase\n');
+    expect(text).toContain('\n#   chmod 0600 /etc/phsync-domain-services/now.key\n');
+    expect(text).not.toContain('useradd');
+  });
+
+  it('says what a token may want besides', () => {
+    const { warnings } = managedUnit('{ pkcs11: { module: /opt/hsm.so, token: t, pin: { credential: pin } } }');
+    expect(warnings).toEqual([expect.stringMatching(/^\/opt\/hsm\.so: .+ReadWritePaths=/)]);
+  });
+});
+
 describeWithTools('systemd', { 'systemd-analyze': 'systemd' }, () => {
   let folder: string;
   let file: string;
@@ -202,6 +235,15 @@ describeWithTools('systemd', { 'systemd-analyze': 'systemd' }, () => {
       expect((await run('security', '--offline=yes', `--threshold=${port === 443 ? 20 : 15}`)).status).toBe(0);
     },
   );
+
+  it("finds nothing wrong with domain-services', and calls its exposure low", async () => {
+    const managed = join(folder, 'managed.service');
+    writeFileSync(managed, managedUnit(KEY_FILE).text.replace(/^ExecStart=.*$/m, 'ExecStart=/bin/true'));
+    const run = (...args: string[]) =>
+      execute('systemd-analyze', [...args, '--no-pager', managed], { cwd: folder, env: { PATH: process.env.PATH } });
+    expect(await run('verify')).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    expect((await run('security', '--offline=yes', '--threshold=20')).status).toBe(0);
+  });
 
   it('takes paths with blanks', async () => {
     const { text } = unit(yaml(NTLM, '{ env: S }', '/srv/my state'), { file: '/etc/my phsync/agent.yaml' });

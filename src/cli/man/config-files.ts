@@ -3,6 +3,7 @@
 import { agentConfigSchema } from '../../agent/config.js';
 import { describeSchema } from '../../config/describe-schema.js';
 import { configSchemas } from '../../config/schemas.js';
+import { domainServicesConfigSchema } from '../../domain-services/config.js';
 import { tenantSchema } from '../../tenant/config.js';
 import type { ConfigFile } from './config-page.js';
 
@@ -45,4 +46,21 @@ applications:
 administrators: [admin@contoso.com]
 monitor: { port: 9465 }`,
   other: 'agent.yaml',
+});
+
+export const domainServicesYaml = (): ConfigFile => ({
+  name: 'domain-services.yaml',
+  of: 'domain-services',
+  how: 'Keys, passphrase and client secret are made beforehand; the guide in src/domain-services says how.',
+  schema: describeSchema(domainServicesConfigSchema(schemas)),
+  example: `stateDir: /var/lib/phsync-domain-services
+tenant:
+  url: https://tenant.example
+  auth: { clientId: domain-services, clientSecret: { file: client-secret } }
+keys:
+  - certificate: domain-services.pem
+    privateKey: { file: domain-services.key, passphrase: { file: passphrase } }
+managedDomain: { type: samba }
+monitor: { port: 9466 }`,
+  other: 'tenant.yaml',
 });

@@ -1,7 +1,8 @@
-/** What a unit must know of the program that it runs: the agent by agent.yaml, the tenant by tenant.yaml. */
+/** What a unit must know of the program that it runs: agent, tenant, or the managed side of Domain Services, by its configuration. */
 
 import type { AgentConfig } from '../../agent/config.js';
 import type { SecretReference } from '../../config/schemas.js';
+import type { DomainServicesConfig } from '../../domain-services/config.js';
 import type { TenantConfig } from '../../tenant/config.js';
 
 /** A file that is no secret, in whose directory its user may have no business. */
@@ -14,10 +15,10 @@ export interface PublicFile {
 
 export interface Service {
   /** Of the unit, without `.service`. */
-  readonly name: 'phsync' | 'phsync-tenant';
-  /** `phsync agent`, `phsync tenant` */
-  readonly command: 'agent' | 'tenant';
-  readonly configName: 'agent.yaml' | 'tenant.yaml';
+  readonly name: 'phsync' | 'phsync-tenant' | 'phsync-domain-services';
+  /** `phsync agent`, `phsync tenant`, … */
+  readonly command: 'agent' | 'tenant' | 'domain-services';
+  readonly configName: 'agent.yaml' | 'tenant.yaml' | 'domain-services.yaml';
   readonly description: string;
   /** Beside src. */
   readonly guide: string;
@@ -37,6 +38,8 @@ export interface Service {
   /** A kernel keyring, or a port below 1024: neither is to be had in a user namespace. */
   readonly keyring: boolean;
   readonly lowPort: boolean;
+  /** It writes files of root's, and runs as root: these directories, and its own state. */
+  readonly asRoot?: { readonly why: string; readonly writes: readonly string[]; readonly warnings: readonly string[] };
 }
 
 /** Everything in the configuration that is kept elsewhere. */
@@ -100,5 +103,48 @@ export function tenantService({ stateDir, tls, listen, store, agents, applicatio
     noCore: 'a core dump would hold credentials and keys',
     keyring: false,
     lowPort: listen.port > 0 && listen.port < UNPRIVILEGED,
+  };
+}
+
+/** Debian's; Samba's own builds have them below /usr/local/samba. */
+const SAMBA_WRITES = ['-/var/lib/samba', '-/var/cache/samba', '-/run/samba', '-/var/log/samba', '-/usr/local/samba'];
+
+export function domainServicesService({ stateDir, tenant, keys, managedDomain }: DomainServicesConfig): Service {
+  const tokens = keys.flatMap(({ privateKey }) => ('pkcs11' in privateKey ? [privateKey.pkcs11] : []));
+  const files = keys.flatMap(({ privateKey }) => ('file' in privateKey ? [privateKey.file] : []));
+  const modules = [...new Set(tokens.map(({ module }) => module))];
+  return {
+    name: 'phsync-domain-services',
+    command: 'domain-services',
+    configName: 'domain-services.yaml',
+    description: 'Domain Services: users and passwords of the tenant into the managed domain',
+    guide: 'src/domain-services/README.md',
+    after: ['After=network-online.target samba-ad-dc.service'],
+    stateDir,
+    secrets: [
+      ...secretsOf(tenant),
+      ...keys.flatMap(({ privateKey }) =>
+        'file' in privateKey ? secretsOf(privateKey.passphrase) : secretsOf(privateKey.pkcs11.pin),
+      ),
+    ],
+    keys: files,
+    files: [...keys.map(({ certificate }) => certificate), managedDomain.smbConf],
+    certificate:
+      tenant.ca === undefined ? undefined : { path: tenant.ca, key: 'tenant.ca', closed: "a tenant's state directory" },
+    reloads: false,
+    restartSeconds: 30,
+    stop: { seconds: 20, why: 'The batch in hand is finished first, within 10 s.' },
+    noCore: 'a core dump would hold hashes and keys',
+    keyring: false,
+    lowPort: false,
+    asRoot: {
+      why: "the domain controller's database is root's",
+      writes: SAMBA_WRITES,
+      warnings: modules.map(
+        (module) =>
+          `${module}: whatever the token's library writes or talks to (SoftHSM: its tokens; a device: /dev/…) must be let in: ` +
+          'ReadWritePaths=, DeviceAllow=, PrivateDevices=no in a drop-in',
+      ),
+    },
   };
 }

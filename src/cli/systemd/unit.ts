@@ -1,4 +1,4 @@
-/** The agent's unit for systemd, and the tenant's: systemd.service(5), their sandbox by systemd.exec(5). */
+/** The units for systemd: systemd.service(5), their sandbox by systemd.exec(5). */
 
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,7 +55,7 @@ function sandbox(options: UnitOptions, warnings: string[]): Line[] {
   if (home !== undefined)
     warnings.push(`${home} is in a home directory: ProtectHome=read-only, and ${options.user} must be able to read it`);
   if (temporary !== undefined) warnings.push(`${temporary} is in a directory for temporary files: PrivateTmp=no`);
-  const { keyring, lowPort, noCore } = options.service;
+  const { keyring, lowPort, noCore, asRoot } = options.service;
   const capabilities = lowPort ? 'CAP_NET_BIND_SERVICE' : '';
   return [
     ['NoNewPrivileges=yes'],
@@ -68,7 +68,7 @@ function sandbox(options: UnitOptions, warnings: string[]): Line[] {
     ['DevicePolicy=closed'],
     ['PrivateMounts=yes'],
     // A kernel keyring belongs to a user of a user namespace, and so does the privilege for a low port.
-    ...(keyring || lowPort ? [] : [['PrivateUsers=yes'] as const]),
+    ...(keyring || lowPort || asRoot ? [] : [['PrivateUsers=yes'] as const]),
     ['ProtectClock=yes'],
     ['ProtectControlGroups=yes'],
     ['ProtectHostname=yes'],
@@ -77,7 +77,13 @@ function sandbox(options: UnitOptions, warnings: string[]): Line[] {
     ['ProtectKernelTunables=yes'],
     ['ProtectProc=invisible'],
     ['ProcSubset=pid'],
-    ['RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX'],
+    asRoot === undefined
+      ? ['RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX']
+      : [
+          'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',
+          "Samba's library asks for the network's interfaces",
+        ],
+    ...(asRoot === undefined ? [] : [[`ReadWritePaths=${asRoot.writes.join(' ')}`, asRoot.why] as const]),
     ['RestrictNamespaces=yes'],
     ['RestrictRealtime=yes'],
     ['RestrictSUIDSGID=yes'],
@@ -144,6 +150,16 @@ function setUp(options: UnitOptions, warnings: string[]): string[] {
   }
   const commands = (change: string, paths: readonly string[]) =>
     [...new Set(paths)].map((path) => `${change} ${shellQuoted(path)}`);
+  if (service.asRoot !== undefined) {
+    warnings.push(...service.asRoot.warnings);
+    const closed = [...new Set([file, ...owned, ...roots])];
+    return [
+      ...commands('chown root:', closed),
+      ...commands('chmod 0600', closed),
+      'systemctl daemon-reload',
+      `systemctl enable --now ${service.name}`,
+    ];
+  }
   return [
     `useradd --system --user-group --home-dir ${shellQuoted(service.stateDir)} --no-create-home --shell /usr/sbin/nologin ${user}`,
     ...commands(`chown root:${user}`, [file]),

@@ -572,7 +572,8 @@ def write_answer(stream, answer):
 
 
 def main():
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Samba's libraries print to standard output at times; frames alone belong there.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
