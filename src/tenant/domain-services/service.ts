@@ -15,7 +15,7 @@ import {
   readService,
   type ServiceRow,
 } from './repository.js';
-import { DEFAULT_SETTINGS, readDomainName, type SettingChanges, settingsOf } from './settings.js';
+import { readDomainName, type SettingChanges, settingsOf, withChanges } from './settings.js';
 
 export interface CertificateView {
   readonly thumbprint: string;
@@ -99,7 +99,7 @@ export class DomainServices {
       if (newest === undefined) {
         throw new PhsyncError('domain-services-no-certificate', 'Domain Services have no certificate yet: give one');
       }
-      const merged = merge(former, settings);
+      const merged = withChanges(former?.security_settings, settings);
       const row = {
         enabled: 1,
         domain_name: name ?? former!.domain_name,
@@ -145,7 +145,7 @@ export class DomainServices {
   set(settings: SettingChanges, act: Act): Promise<DomainServicesView> {
     return this.#change(act, 'Set Domain Services security settings', async (queries, former) => {
       if (former === undefined) throw off();
-      const merged = merge(former, settings);
+      const merged = withChanges(former?.security_settings, settings);
       await queries
         .updateTable('domain_services')
         .set({ security_settings: JSON.stringify(merged), updated_at: this.#now() })
@@ -266,11 +266,6 @@ function viewOf(row: CertificateRow, isNewest: boolean, sealed: ReadonlyMap<stri
 }
 
 const off = () => new PhsyncError('domain-services-off', 'Domain Services are not enabled in this tenant');
-
-const merge = (former: ServiceRow | undefined, changes: SettingChanges): SecuritySettings => ({
-  ...(former === undefined ? DEFAULT_SETTINGS : settingsOf(former.security_settings)),
-  ...changes,
-});
 
 function differences(former: ServiceRow | undefined, after: SecuritySettings): Details {
   const before: Readonly<Record<string, string>> = former === undefined ? {} : settingsOf(former.security_settings);

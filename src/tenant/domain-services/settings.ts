@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { PhsyncError } from '../../hasher/errors.js';
 import {
   SECURITY_SETTINGS,
+  type SecuritySetting,
   type SecuritySettings,
   securitySettingsSchema,
 } from '../../provisioning/domain-services-feed.js';
 
-export type SettingChanges = Partial<SecuritySettings>;
+export type SettingChanges = { readonly [Name in SecuritySetting]?: SecuritySettings[Name] | undefined };
 
 /** A new managed domain's: Azure's, but for the two old protocols, which are off. */
 export const DEFAULT_SETTINGS: SecuritySettings = {
@@ -23,6 +24,15 @@ export const DEFAULT_SETTINGS: SecuritySettings = {
 
 export function settingsOf(stored: string): SecuritySettings {
   return securitySettingsSchema.parse({ ...DEFAULT_SETTINGS, ...JSON.parse(stored) });
+}
+
+/** `changes` over what is stored, or over a new managed domain's. */
+export function withChanges(stored: string | undefined, changes: SettingChanges): SecuritySettings {
+  const before = stored === undefined ? DEFAULT_SETTINGS : settingsOf(stored);
+  return Object.fromEntries(SECURITY_SETTINGS.map((name) => [name, changes[name] ?? before[name]])) as Record<
+    SecuritySetting,
+    'Enabled' | 'Disabled'
+  >;
 }
 
 /**

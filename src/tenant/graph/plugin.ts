@@ -23,7 +23,7 @@ const CONTENT_TYPE = 'application/json; odata.metadata=minimal; charset=utf-8';
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Graph's own application id, which its challenge names. */
 const GRAPH_APPLICATION = '00000003-0000-0000-c000-000000000000';
-const METHODS: readonly (Method | 'PUT')[] = ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'];
+const METHODS: readonly Method[] = ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'];
 /** Seconds after which a busy store may have time. */
 const RETRY_AFTER = 2;
 

@@ -32,7 +32,7 @@ export interface GraphServices extends GraphDependencies {
   readonly log: Logger;
 }
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 
 export interface GraphCall<Body> {
   readonly services: GraphServices;

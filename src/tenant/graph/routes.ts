@@ -3,6 +3,7 @@
 import { batchRoute } from './batch.js';
 import { directoryAuditRoutes } from './logs/directory-audits.js';
 import { signInRoutes } from './logs/sign-ins.js';
+import { domainServicesRoutes } from './organization/domain-services.js';
 import { domainRoutes } from './organization/domains.js';
 import { organizationRoutes } from './organization/organization.js';
 import { synchronizationRoutes } from './organization/synchronization.js';
@@ -20,6 +21,7 @@ export const graphRoutes: readonly GraphRoute[] = [
   ...sessionRoutes,
   ...organizationRoutes,
   ...domainRoutes,
+  ...domainServicesRoutes,
   ...synchronizationRoutes,
   ...groupRoutes,
   ...rolloutRoutes,
