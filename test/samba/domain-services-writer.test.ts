@@ -155,6 +155,11 @@ describeDc('the writer into a Samba domain', () => {
     );
   });
 
+  it('has nobody change a password here, where the next change of the first domain would undo it', async () => {
+    const { name, password } = people[0]!;
+    expect(await logOn.changePassword(nameHere(name), password!, 'Another.Passw0rd.3')).toBe('refused');
+  });
+
   it('has an old password fail everywhere once the new one came, and takes no older one afterwards', async () => {
     const [, , , person] = people;
     const { name, dn, password } = person!;

@@ -70,6 +70,16 @@ export class LogOn {
     return /Selected etype info: (.*)/.exec(readFileSync(trace, 'utf8'))?.[1] ?? '';
   }
 
+  /** kpasswd (RFC 3244): `in` where the domain has taken the new password. */
+  async changePassword(name: string, password: string, next: string): Promise<Answer> {
+    const env = { KRB5_CONFIG: join(this.#facts.directory, 'krb5.conf') };
+    const input = `${password}\n${next}\n${next}\n`;
+    return answer(await command('kpasswd', [`${name}@${this.#facts.realm}`], env, input), [
+      [/Not permitted to change password/, 'refused'],
+      [/Password incorrect|Preauthentication failed/, 'wrong password'],
+    ]);
+  }
+
   /** An SMB session with NTLM. */
   async ntlm(name: string, password: string): Promise<Answer> {
     const file = join(this.#directory, `ntlm.${name}`);

@@ -23,6 +23,7 @@ from samba.auth import system_session
 from samba.dcerpc import drsblobs, misc, security
 from samba.ndr import ndr_pack, ndr_unpack
 from samba.samdb import SamDB
+from samba.sd_utils import SDUtils
 
 MAX_DOCUMENT = 32 * 1024 * 1024
 MAX_KEYS = 64 * 1024
@@ -44,6 +45,9 @@ MARK_PREFIX = "User_"
 OURS = f"(&(objectClass=user)({ANCHOR}=*)({MARK}={MARK_PREFIX}*))"
 # A domain's SID has three sub-authorities behind 21; RIDs below 1000 are those of built-in accounts and groups.
 FIRST_RID = 1000
+# "User cannot change password": User-Change-Password (MS-ADTS 5.1.3.2.1) denied to Everyone and to the user. What is changed
+# here would be known to nobody else, and in the way of what comes from the tenant.
+CANNOT_CHANGE_PASSWORD = "".join(f"(OD;;CR;ab721a53-1e2f-11d0-9819-00aa0040529b;;{who})" for who in ("WD", "PS"))
 TEXTS = ("userPrincipalName", "displayName", "givenName", "sn", "mail")
 
 
@@ -224,6 +228,7 @@ class Domain:
         self.sam = SamDB(session_info=system_session(), lp=loaded)
         if self.sam.am_rodc():
             raise Refused("read-only", "this is a read-only domain controller")
+        self.descriptors = SDUtils(self.sam)
         self.files = self.file_identities(loaded)
         self.loaded = loaded
         self.head = self.sam.domain_dn()
@@ -371,6 +376,7 @@ class Domain:
         if sid is not None:
             entry["sIDHistory"] = ndr_pack(sid)
         self.sam.add(entry)
+        self.descriptors.dacl_prepend_aces(str(dn), CANNOT_CHANGE_PASSWORD)
         found = self.sam.search(dn, ldb.SCOPE_BASE, attrs=["objectGUID"])
         made[identity] = str(misc.GUID(value(found[0], "objectGUID")))
 
