@@ -18,9 +18,9 @@ import { readAdAuthInfo } from '#src/provisioning/ad-auth-info.js';
 import type { SyncCredentialsChangeItem } from '#src/provisioning/types.js';
 import type { DomainServices } from '#src/tenant/domain-services/service.js';
 import { createCertificate, type TestCertificate } from '../../provisioning/certificates.js';
+import { openKeys } from '../../provisioning/open-keys.js';
 import { ADMIN, serviceOf, storedOf } from '../../tenant/domain-services/site.js';
 import { altered, TestSite } from '../site.js';
-import { openKeys } from './keys.js';
 
 const USERS = 40;
 const HOUR = 3_600_000;
