@@ -8,8 +8,11 @@ import type { WindowsCredentials } from '../store/store.js';
 import { thumbprintText } from './certificate.js';
 import { readCertificates, readService } from './repository.js';
 
-/** Bytes of RSA keys by their certificates' thumbprints in hexadecimal; undefined: Domain Services are not enabled. */
-export type KnownCertificates = ReadonlyMap<string, number> | undefined;
+/**
+ * Bytes of RSA keys by their certificates' thumbprints in hexadecimal. `unasked`: no item has Windows credentials; `off`:
+ * Domain Services are not enabled.
+ */
+export type KnownCertificates = ReadonlyMap<string, number> | 'unasked' | 'off';
 
 /** An ATTRTYP, a length and an NT hash: 24 bytes, padded. */
 const LEGACY_DATA = 32;
@@ -27,23 +30,24 @@ export async function knownCertificates(
   items: readonly Item[],
   run: <T>(work: (queries: Queries) => Promise<T>) => Promise<T>,
 ): Promise<KnownCertificates> {
-  if (!items.some(hasAny)) return undefined;
+  if (!items.some(hasAny)) return 'unasked';
   return run(async (queries) => {
-    if ((await readService(queries))?.enabled !== 1) return undefined;
+    if ((await readService(queries))?.enabled !== 1) return 'off';
     const certificates = await readCertificates(queries);
     return new Map(certificates.map(({ thumbprint, key_bytes }) => [thumbprintText(thumbprint), key_bytes]));
   });
 }
 
 export type WindowsReading =
-  | { readonly status: 'none' | 'off' }
+  | { readonly status: 'off' }
   | { readonly status: 'read'; readonly windows: WindowsCredentials }
   /** Names the element, and what is wrong with it. */
   | { readonly status: 'refused'; readonly words: string };
 
-export function readWindowsCredentials(item: Item, known: KnownCertificates): WindowsReading {
-  if (!hasAny(item)) return { status: 'none' };
-  if (known === undefined) return { status: 'off' };
+/** Undefined: the item has none. */
+export function readWindowsCredentials(item: Item, known: KnownCertificates): WindowsReading | undefined {
+  if (known === 'unasked' || !hasAny(item)) return undefined;
+  if (known === 'off') return { status: 'off' };
   try {
     const legacy = readBlob('WindowsLegacyCredentials', item.windowsLegacyCredentials, known);
     const supplemental = readBlob('WindowsSupplementalCredentials', item.windowsSupplementalCredentials, known);

@@ -12,6 +12,7 @@ import {
   type KnownCertificates,
   knownCertificates,
   readWindowsCredentials,
+  type WindowsReading,
 } from '../domain-services/windows-credentials.js';
 import type {
   CredentialChange,
@@ -125,16 +126,16 @@ function readItem(item: SyncCredentialsChangeItem, latest: number, known: KnownC
   // Some clients write an empty element where others write i:nil.
   const sourceAnchor = item.sourceAnchor === '' ? undefined : item.sourceAnchor;
   const reading = readWindowsCredentials(item, known);
-  const windows = reading.status === 'read' ? reading.windows : undefined;
-  return {
-    change: { sourceAnchor, objectId, changeDate, salt, iterations, hash, forcePasswordChangeOnLogon, windows },
-    note:
-      reading.status === 'refused'
-        ? [CredentialResult.invalidWindowsCredentials, reading.words]
-        : reading.status === 'off'
-          ? [CredentialResult.success, OFF]
-          : undefined,
-  };
+  const windows = reading?.status === 'read' ? reading.windows : undefined;
+  const change = { sourceAnchor, objectId, changeDate, salt, iterations, hash, forcePasswordChangeOnLogon, windows };
+  return { change, note: reading === undefined ? undefined : noteOf(reading) };
+}
+
+function noteOf(reading: WindowsReading): Answer | undefined {
+  if (reading.status === 'read') return undefined;
+  return reading.status === 'off'
+    ? [CredentialResult.success, OFF]
+    : [CredentialResult.invalidWindowsCredentials, reading.words];
 }
 
 function readCredential(text: string): Credential | undefined {
