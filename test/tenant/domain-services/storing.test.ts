@@ -183,27 +183,32 @@ describeStores('Windows credentials', (newSite) => {
       copy[at]! ^= 0x40;
       return copy;
     };
-    it.each([
-      ['a header that is none', () => ({ legacy: flipped(sealed(first.der).legacy, 0) }), /Legacy.*version/],
-      ['a key of another size', () => ({ legacy: flipped(sealed(first.der).legacy, 20) }), /Legacy.*expected/],
-      [
-        'an end that is missing',
-        () => ({ supplemental: sealed(first.der).supplemental.subarray(0, -1) }),
-        /Suppl.*end/,
-      ],
-      ['nothing but a header', () => ({ supplemental: sealed(first.der).supplemental.subarray(0, 32) }), /Supplem/],
-      ['too much in it', () => ({ legacy: sealed(first.der).supplemental }), /Legacy.*32 sealed bytes/],
-      ['more than is taken', () => ({ supplemental: Buffer.alloc(40_000) }), /Supplemental.*more than 32768/],
-      ['a certificate nobody has added', () => sealed(second.der), () => new RegExp(hex(thumbprint(second)))],
-    ])('with %s: the credential is stored, and the result names what is wrong', async (_, make, expected) => {
-      const words = expect.stringMatching(typeof expected === 'function' ? expected() : expected);
-      expect(await send(item('a', '2026-01-01', make()), item('b', '2026-01-01', sealed(first.der)))).toEqual([
-        { result: invalidWindowsCredentials, words },
-        DONE,
-      ]);
-      expect(await storedOf(tenant.store, 'a')).toBeUndefined();
+    it('that are malformed, or sealed for nobody: the credential is stored, and the result names what is wrong', async () => {
+      const { legacy, supplemental } = sealed(first.der);
+      const wrong: readonly (readonly [string, Partial<ReturnType<typeof sealed>>, RegExp])[] = [
+        ['a header that is none', { legacy: flipped(legacy, 0) }, /Legacy.*version/],
+        ['a key of another size', { legacy: flipped(legacy, 20) }, /Legacy.*expected/],
+        ['an end that is missing', { supplemental: supplemental.subarray(0, -1) }, /Supplemental.*end/],
+        ['nothing but a header', { supplemental: supplemental.subarray(0, 32) }, /Supplemental/],
+        ['too much in it', { legacy: supplemental }, /Legacy.*32 sealed bytes/],
+        ['more than is taken', { supplemental: Buffer.alloc(40_000) }, /Supplemental.*more than 32768/],
+        ['a certificate nobody has added', sealed(second.der), new RegExp(hex(thumbprint(second)))],
+      ];
+      await provision(
+        client,
+        wrong.map(([name]) => name.replaceAll(' ', '.')),
+      );
+      const items = wrong.map(([name, blobs]) => item(name.replaceAll(' ', '.'), '2026-01-01', blobs));
+      // The others of the batch are not touched by it.
+      const answers = await send(...items, item('b', '2026-01-01', { legacy, supplemental }));
+      expect(answers.at(-1)).toEqual(DONE);
+      for (const [i, [name, , words]] of wrong.entries()) {
+        expect(answers[i], name).toEqual({ result: invalidWindowsCredentials, words: expect.stringMatching(words) });
+        expect(await storedOf(tenant.store, items[i]!.sourceAnchor!), name).toBeUndefined();
+        const { status } = await tenant.signIn(`${items[i]!.sourceAnchor}@phs.test`, vectors[0]!.password);
+        expect(status, name).toBe(200);
+      }
       expect(await storedOf(tenant.store, 'b')).toBeDefined();
-      expect((await tenant.signIn('a@phs.test', vectors[0]!.password)).status).toBe(200);
     });
 
     it('that are no base64, or sealed to two certificates, are refused by name', async () => {

@@ -1,0 +1,71 @@
+/** `phsync tenant domain-services` as it is typed: what it says, its exit codes, and what it leaves in the audit log. */
+
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { recipientOf } from '#src/provisioning/ad-auth-info.js';
+import { createCertificate, type TestCertificate } from '../../provisioning/certificates.js';
+import { temporaryDirectory } from '../harness.js';
+import { openSqlite } from '../open-sqlite.js';
+
+const main = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+
+let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+let certificate: TestCertificate;
+beforeAll(async () => {
+  directory = await temporaryDirectory();
+  certificate = await createCertificate(2048);
+  const file = (name: string, text: string | Buffer) => writeFileSync(join(directory.path, name), text);
+  file('certificate.der', certificate.der);
+  file('tenant.yaml', 'stateDir: .\nlisten: { port: 0 }\ndomains: [{ name: phs.test }]\n');
+});
+afterAll(() => directory.remove());
+
+function phsync(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [main, 'tenant', 'domain-services', ...args, '--config', 'tenant.yaml'],
+    { cwd: directory.path, encoding: 'utf8' },
+  );
+  return { status, stdout, stderr };
+}
+
+it('enables, shows, sets and disables, beside a tenant', { timeout: 30_000 }, async () => {
+  expect(phsync('show')).toMatchObject({ status: 3, stderr: expect.stringContaining('no tenant has run') });
+  const store = openSqlite(directory.path);
+  try {
+    expect(phsync('show', '--json')).toMatchObject({ status: 0, stdout: expect.stringContaining('"enabled":false') });
+    const named = ['--domain', 'aadds.phs.test', '--certificate', 'certificate.der'];
+    const enabled = phsync('enable', ...named, '--setting', 'SyncNtlmPasswords=Disabled', 'kerberosArmoring=enabled');
+    expect(enabled).toMatchObject({ status: 0, stderr: '' });
+    const thumbprint = recipientOf(certificate.der).thumbprint.toString('hex').toUpperCase();
+    expect(enabled.stdout).toContain('agents send NT hashes and Kerberos keys');
+    expect(enabled.stdout).toContain(`certificate ${thumbprint}, the newest`);
+    expect(enabled.stdout).toMatch(/ {2}syncNtlmPasswords Disabled\n(.*\n)*? {2}kerberosArmoring Enabled\n/);
+    expect(enabled.stdout).toMatch(/^Warning: .* in 0 days: add a new one\.$/m);
+    expect(JSON.parse(phsync('disable', '--json').stdout)).toMatchObject({ enabled: false, deleted: 0 });
+    expect(phsync('disable')).toMatchObject({ status: 3, stderr: expect.stringContaining('not enabled') });
+    const acts = await store.database.run((queries) =>
+      queries.selectFrom('audit_events').select(['actor_kind', 'actor_id', 'activity']).orderBy('id').execute(),
+    );
+    expect(acts.map(({ actor_kind, actor_id }) => `${actor_kind} ${actor_id}`)).toEqual([
+      'system phsync tenant domain-services enable',
+      'system phsync tenant domain-services disable',
+    ]);
+  } finally {
+    await store.close();
+  }
+});
+
+it.each([
+  [['set'], "required option '--setting <name=value>' not specified"],
+  [['set', '--setting', 'NtlmV1=Perhaps'], '--setting: expected NAME=Enabled or NAME=Disabled'],
+  [['remove-certificate', '--thumbprint', 'xy'], '--thumbprint: expected 40 hexadecimal digits'],
+  [['disable', '--force'], "option '--force' belongs to phsync tenant domain-services remove-certificate"],
+  [['enable', '--certificate', 'nowhere.pem'], 'cannot read nowhere.pem'],
+  [[], 'what of Domain Services? Expected one of show, enable'],
+])('says what is wrong with %j', (args, words) => {
+  expect(phsync(...args)).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining(words) });
+});
