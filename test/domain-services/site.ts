@@ -236,10 +236,17 @@ export class Site {
     };
   }
 
-  async send(name: string, changeDate: string, { legacy, supplemental }: Omit<Sealed, 'ntHash'>): Promise<void> {
-    const blobs = { legacy, ...(supplemental === undefined ? {} : { supplemental }) };
-    const [result] = await this.#client.provisionCredentials([item(name, changeDate, blobs)]);
-    if (result?.result !== 0) throw new Error(`the tenant did not take it: ${JSON.stringify(result)}`);
+  async send(name: string, changeDate: string, blobs: Omit<Sealed, 'ntHash'>): Promise<void> {
+    await this.sendAll([{ name, changeDate, ...blobs }]);
+  }
+
+  async sendAll(all: readonly (Omit<Sealed, 'ntHash'> & { name: string; changeDate: string })[]): Promise<void> {
+    const items = all.map(({ name, changeDate, legacy, supplemental }) =>
+      item(name, changeDate, { legacy, ...(supplemental === undefined ? {} : { supplemental }) }),
+    );
+    const results = await this.#client.provisionCredentials(items);
+    const refused = results.find(({ result }) => result !== 0);
+    if (refused !== undefined) throw new Error(`the tenant did not take it: ${JSON.stringify(refused)}`);
   }
 
   events(event: string): Record<string, unknown>[] {

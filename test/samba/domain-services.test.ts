@@ -4,7 +4,7 @@
  * PKCS #11 token.
  */
 
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -27,6 +27,8 @@ import { OwnDc } from './own-dc.js';
 const main = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', 'cli', 'main.js');
 const run = promisify(execFile);
 const PEOPLE = 12;
+/** Others, whom nobody logs on as: enough for several batches. */
+const CROWD = 450;
 const softhsm = existsSync('/usr/lib/softhsm/libsofthsm2.so');
 
 let hasher: Hasher;
@@ -44,11 +46,14 @@ const dateOf = (pwdLastSet: string) =>
 /** What an agent would send of the first domain's users. */
 async function send(names: readonly string[]): Promise<void> {
   const stored = await here.secrets(names);
-  for (const name of names) {
-    const { ntHash, supplementalCredentials, pwdLastSet } = stored.get(name)!;
-    const keys = keepKerberosKeys(Buffer.from(supplementalCredentials!, 'hex'));
-    await site.send(name, dateOf(pwdLastSet), site.seal(keys, site.certificate, Buffer.from(ntHash!, 'hex')));
-  }
+  await site.sendAll(
+    names.map((name) => {
+      const { ntHash, supplementalCredentials, pwdLastSet } = stored.get(name)!;
+      const keys = keepKerberosKeys(Buffer.from(supplementalCredentials!, 'hex'));
+      const sealed = site.seal(keys, site.certificate, Buffer.from(ntHash!, 'hex'));
+      return { name, changeDate: dateOf(pwdLastSet), ...sealed };
+    }),
+  );
 }
 
 function configuration(name: string, more: object = {}): string {
@@ -239,6 +244,37 @@ describeDc('phsync domain-services', () => {
     );
     again.child.kill('SIGTERM');
     expect(await again.ended).toEqual([0, null]);
+  });
+
+  it('makes everybody once, though it is killed on the way', async () => {
+    const bulk = users().filter(({ kind }) => kind === 'bulk');
+    const crowd = bulk.slice(PEOPLE, PEOPLE + CROWD).map(({ name }) => name);
+    await site.provision(crowd);
+    await send(crowd);
+    const config = configuration('state');
+    const ours = () => there.find('(&(objectClass=user)(adminDescription=User_*))', 'sAMAccountName');
+    for (const withHelper of [true, false]) {
+      const service = new Service(config);
+      // A batch of 100 is written, the next one is under way.
+      await vi.waitFor(() => expect(service.event('user-created').length).toBeGreaterThan(0), {
+        timeout: 30_000,
+        interval: 5,
+      });
+      const helper = execFileSync('pgrep', ['-P', String(service.child.pid)], { encoding: 'utf8' }).trim();
+      // Without it: it ends its last batch beside the next run's helper.
+      if (withHelper) process.kill(Number(helper), 'SIGKILL');
+      service.child.kill('SIGKILL');
+      await service.ended;
+      expect((await ours()).length).toBeLessThan(PEOPLE + CROWD);
+    }
+    expect(await onceWith(config)).toMatchObject({ code: 0, done: true, waiting: 0 });
+    const made = await ours();
+    expect(made).toHaveLength(PEOPLE + CROWD);
+    expect(new Set(made.map(({ sAMAccountName }) => sAMAccountName![0]))).toEqual(
+      new Set([...crowd, ...people.map(({ name }) => name)]),
+    );
+    const [first, second] = [await here.secrets(crowd), await there.secrets(crowd)];
+    for (const name of crowd) expect(second.get(name)!.ntHash, name).toBe(first.get(name)!.ntHash);
   });
 
   it('leaves no secret in its files and its log', async () => {

@@ -22,21 +22,22 @@ export class Look {
   readonly #directory: string;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #lines: Interface;
+  readonly #ended: Promise<never>;
 
   constructor(directory: string) {
     this.#directory = directory;
     const program = join(dirname(fileURLToPath(import.meta.url)), 'dc', 'look.py');
     this.#child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#child.stdout });
+    this.#ended = once(this.#child, 'exit').then(([code]) => {
+      throw new Error(`look.py ended with ${code}`);
+    });
+    // It may end when nobody asks; who asks then is told.
+    this.#ended.catch(() => {});
   }
 
   async #ask<T>(request: object): Promise<T> {
-    const answer = Promise.race([
-      once(this.#lines, 'line'),
-      once(this.#child, 'exit').then(([code]) => {
-        throw new Error(`look.py ended with ${code}`);
-      }),
-    ]);
+    const answer = Promise.race([once(this.#lines, 'line'), this.#ended]);
     this.#child.stdin.write(`${JSON.stringify({ dc: this.#directory, ...request })}\n`);
     const [line] = (await answer) as [string];
     return JSON.parse(line) as T;
