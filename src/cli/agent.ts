@@ -101,7 +101,7 @@ function summaryOf(report: CycleReport, stopped: boolean): string {
     `${connector}: ${report.staging ? 'staging mode, nothing sent: ' : ''}${counted(inScope, 'user')} in scope looked at`,
     ...(report.filteredByRule > 0 ? [`${count(report.filteredByRule)} left out by adminDescription`] : []),
     ...(report.skipped > 0 ? [`${count(report.skipped)} unchanged`] : []),
-    `${counted(credentialsSent, 'password')} sent`,
+    `${counted(credentialsSent, 'password')} sent${report.sealed > 0 ? ` (${count(report.sealed)} with keys for Domain Services)` : ''}`,
     `${count(report.filtered)} must change theirs first`,
     `${count(report.noPassword)} without password`,
     ...(deleted > 0 ? [`${count(deleted)} deleted`] : []),

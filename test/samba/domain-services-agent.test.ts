@@ -1,7 +1,7 @@
 /** Keys for Domain Services of a real domain controller's accounts: agent and tenant as processes, blobs opened with the private key. */
 
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { defaultSalt, KerberosKeyType, stringToKey } from '#src/crypto/string-to-key.js';
 import { createCertificate, type TestCertificate } from '../provisioning/certificates.js';
 import { type OpenedKeys, openKeys } from '../provisioning/open-keys.js';
+import { type KnownHash, SecretScanner } from '../secrets/secret-scan.js';
 import { type DcUser, describeDc, facts, setPasswords, special, users } from './dc.js';
 import { type AgentRun, type DirectoryOptions, Site } from './harness.js';
 
@@ -16,6 +17,8 @@ import { type AgentRun, type DirectoryOptions, Site } from './harness.js';
 const WITHOUT = ['inetOrgPerson', 'computer', 'must-change', 'no-password'];
 /** Bulk users that are looked at: string-to-key takes some milliseconds each. */
 const LOOKED_AT = 200;
+/** Put into the agent's environment, and so into its memory: the search must find this one. */
+const PLANTED = '0ddba115ca1ab1e1deadbeef0c0ffee9';
 const PASSWORDS = join(dirname(fileURLToPath(import.meta.url)), 'dc', 'passwords.py');
 
 interface Stored {
@@ -229,6 +232,27 @@ describeDc('keys for Domain Services', () => {
     ]);
     // Allowed again: everything.
     expect(await once()).toMatchObject({ sealed: withKeys().length });
+  });
+
+  it('are in no memory and in no file of an agent that has sent all of them', async () => {
+    await domainServices('set', '--setting', 'syncNtlmPasswords=Enabled');
+    const known: KnownHash[] = users().flatMap(({ name, ntHash }) => (ntHash === null ? [] : [{ name, ntHash }]));
+    for (const user of lookedAt()) {
+      for (const [type, key] of keysOf(user, user.password!)) {
+        known.push({ name: `${user.name}, ${type}`, ntHash: key.slice(0, 32) });
+      }
+    }
+    const scanner = new SecretScanner([...known, { name: 'planted', ntHash: PLANTED }]);
+    rmSync(site.agentState, { recursive: true });
+    const { pid, log, stop } = await site.agentRunning({ PHSYNC_TEST_PLANTED: PLANTED });
+    expect(log.map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({ msg: 'cycle done', sealed: withKeys().length }),
+    );
+    const { findings } = scanner.scanProcess(pid);
+    expect(findings.filter(({ name }) => name === 'planted')).not.toEqual([]);
+    expect(findings.filter(({ name }) => name !== 'planted')).toEqual([]);
+    expect(scanner.scanFiles(site.directory).findings).toEqual([]);
+    await stop();
   });
 
   it('are forgotten when Domain Services are switched off', async () => {

@@ -5,11 +5,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Agent } from '#src/agent/agent.js';
+import type { DomainServicesPolicy } from '#src/agent/domain-services/offer.js';
 import type { EventFields, EventNumber, EventSink } from '#src/agent/events/event.js';
 import type { TenantClient } from '#src/agent/link.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource, ReadOptions } from '#src/agent/source.js';
 import { type LabDirectory, LabSource } from '#src/agent/sources/lab-source.js';
+import { stagingClient } from '#src/agent/staging.js';
 import { Outcome } from '#src/agent/state/rows.js';
+import { openStateStore } from '#src/agent/state/store.js';
 import { sourceAnchorOf } from '#src/agent/user-properties.js';
 import { defaultSalt, KerberosKeyType, stringToKey } from '#src/crypto/string-to-key.js';
 import { PhsyncError } from '#src/hasher/errors.js';
@@ -20,7 +23,7 @@ import type { DomainServices } from '#src/tenant/domain-services/service.js';
 import { createCertificate, type TestCertificate } from '../../provisioning/certificates.js';
 import { openKeys } from '../../provisioning/open-keys.js';
 import { ADMIN, serviceOf, storedOf } from '../../tenant/domain-services/site.js';
-import { altered, TestSite } from '../site.js';
+import { altered, connector, TestSite } from '../site.js';
 
 const USERS = 12;
 const HOUR = 3_600_000;
@@ -323,6 +326,34 @@ test('a certificate that a single object alone has found expired, between two cy
   isExpired = false;
   expect(await site.sync(agents[0]!)).toMatchObject({ sealed: USERS });
   expect(await opened(1)).toEqual(expected(1));
+});
+
+test('a veto that a running agent takes up, and one that is lifted, are followed at the next cycle', async () => {
+  await on();
+  const made = agent();
+  await site.sync(made);
+  const reload = (domainServices: DomainServicesPolicy) =>
+    made.reconfigure({ connectors: [connector()], client: client(), domainServices });
+  await reload({ send: 'never', allowed: undefined });
+  lab.changePassword(lab.userIndex(1));
+  expect(await site.sync(made)).toMatchObject({ credentialsSent: 1, sealed: 0 });
+  expect(told(658).at(-1)?.message).toContain('domainServices.send is never');
+  await reload({ send: 'auto', allowed: undefined });
+  expect(await site.sync(made)).toMatchObject({ credentialsSent: USERS, sealed: USERS });
+  expect(await opened(1)).toEqual(expected(1));
+});
+
+test('a staging agent seals and sends nothing', async () => {
+  await on();
+  const store = openStateStore(join(site.directory, 'staging'), { staging: true });
+  try {
+    const made = agent({ store, client: stagingClient(client()), staging: true });
+    expect(await site.sync(made)).toMatchObject({ staging: true, credentialsSent: USERS, sealed: USERS });
+  } finally {
+    store.close();
+  }
+  expect(sent.size).toBe(0);
+  expect(await site.tenant.store.counts()).toMatchObject({ users: 0 });
 });
 
 test('switched off and on again between two cycles sends everything again', async () => {
