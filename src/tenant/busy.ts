@@ -1,8 +1,8 @@
-/** Store or hasher have too much to do, or are away for a moment: what every endpoint answers with 503 in its own shape. */
+/** Store, hasher or the thread that signs have too much to do, or are away for a moment: what every endpoint answers with 503 in its own shape. */
 
 import { PhsyncError } from '../hasher/errors.js';
 
-const CODES: ReadonlySet<string> = new Set(['store-busy', 'hasher-busy']);
+const CODES: ReadonlySet<string> = new Set(['store-busy', 'hasher-busy', 'token-signing']);
 
 export const isBusy = (error: unknown): boolean => error instanceof PhsyncError && CODES.has(error.code);
 

@@ -1,6 +1,5 @@
 /** A worker thread that is asked and answers: started by the first question, up as long as somebody waits, replaced where it ends. */
 
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { PhsyncError } from '../hasher/errors.js';
 
@@ -51,7 +50,8 @@ export class Thread<Question, Answer> {
   async close(): Promise<void> {
     const worker = this.#worker;
     if (worker === undefined) return;
-    const ended = once(worker, 'exit');
+    // Not `once`, which fails where the thread does so on its way to the end.
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
     worker.ref();
     worker.postMessage(undefined satisfies Asked<Question>);
     await ended;

@@ -141,6 +141,14 @@ describeStores('agents[].domains', (newSite) => {
     });
   });
 
+  it('does not take an empty dnsDomainName for a domain of somebody else', async () => {
+    expect(await provision(phs, 'phs-3', { userPrincipalName: 'cleo@phs.test', dnsDomainName: '' })).toMatchObject({
+      resultCode: 'Success',
+    });
+    expect(await provision(phs, 'phs-3', { displayName: 'Cleo' })).toMatchObject({ resultCode: 'Success' });
+    expect((await credential(phs, { sourceAnchor: 'phs-3' })).result).toBe(CredentialResult.success);
+  });
+
   it("sets no other domain's password, by either anchor", async () => {
     const { objectId } = await ann();
     for (const key of [{ sourceAnchor: 'second-1' }, { cloudAnchor: `User_${objectId}` }]) {

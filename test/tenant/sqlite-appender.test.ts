@@ -84,4 +84,11 @@ describe('appending to a log in SQLite', () => {
     expect(counted(database)).toBe(2);
     database.close();
   });
+
+  it('closes where the thread ends by a failure meanwhile, and tells those who wait', async () => {
+    const failed = appender.append('words', rows(0, 1)).catch((error) => error);
+    // No file is there: the thread fails on its way up, while it is asked to end.
+    await expect(appender.close()).resolves.toBeUndefined();
+    expect(await failed).toMatchObject({ code: 'store-busy' });
+  });
 });

@@ -116,7 +116,7 @@ async function run(
 ): Promise<BatchAnswer> {
   const target = within(prefix, url);
   if (target === undefined) return refused(id, 400, 'BadRequest', `The url is none below ${prefix}.`, caller);
-  if (/^\/(\$|%24)batch\b/i.test(target.slice(prefix.length))) {
+  if (isBatch(target.slice(prefix.length))) {
     return refused(id, 400, 'BadRequest', 'A batch cannot be a request of a batch.', caller);
   }
   const given = Object.entries(headers)
@@ -157,6 +157,17 @@ function within(prefix: string, url: string): string | undefined {
   if (!URL.canParse(path, 'https://graph')) return undefined;
   const { pathname, search } = new URL(path, 'https://graph');
   return pathname.startsWith(`${prefix}/`) ? pathname + search : undefined;
+}
+
+/** However it is written: the router decodes every letter. */
+function isBatch(target: string): boolean {
+  const [path = ''] = target.split('?', 1);
+  try {
+    return /^\/+\$batch\b/i.test(decodeURIComponent(path));
+  } catch {
+    // Not to be decoded: the router refuses it.
+    return false;
+  }
 }
 
 const failedDependency = ({ id }: Step, caller: BatchCaller): BatchAnswer =>

@@ -34,7 +34,8 @@ export async function foreignDomains(
           .execute(),
       );
       for (const { key, user_principal_name, dns_domain_name } of rows) {
-        const domains = [domainOfName(user_principal_name), dns_domain_name?.toLowerCase()];
+        // An empty one is none, as on the way in.
+        const domains = [domainOfName(user_principal_name), dns_domain_name?.toLowerCase() || undefined];
         const foreign = domains.find((domain) => domain !== undefined && !own.has(domain));
         if (key !== null && foreign !== undefined) found.set(`${column} ${key}`, foreign);
       }

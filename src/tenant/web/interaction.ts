@@ -66,7 +66,8 @@ export async function findInteraction(
       // Who has just signed in has chosen the account as well.
       found.result = {
         ...found.lastSubmission,
-        login: { accountId, remember, amr: ['pwd'] },
+        // The password was checked now, and not when the browser comes back: what is revoked in between stays out.
+        login: { accountId, remember, amr: ['pwd'], ts: libraryTime() },
         select_account: {},
       };
       await save();

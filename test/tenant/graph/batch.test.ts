@@ -140,10 +140,13 @@ function suite(theTenant: () => GraphTenant) {
     'https://evil.example/v1.0/me',
     '/$batch',
     '%24batch',
+    '/$%62atch',
+    '/$b%61tc%68?$top=1',
     '/nowhere',
     '',
   ])('leads nowhere else: %s', async (url) => {
-    const got = await answers([{ id: 'a', method: 'POST', url, body: { requests: [] } }]);
+    const inner = { id: 'b', method: 'GET', url: '/me' };
+    const got = await answers([{ id: 'a', method: 'POST', url, body: { requests: [inner] } }]);
     expect(got.get('a')?.status).toBeGreaterThanOrEqual(400);
     expect(got.get('a')?.body.error).toMatchObject({ code: expect.stringMatching(/^(BadRequest|Request_)/) });
   });

@@ -146,6 +146,7 @@ export async function signInAt(
   location: string,
   name: string,
   more: Readonly<Record<string, string>> = {},
+  { stopAtPassword = false }: { readonly stopAtPassword?: boolean } = {},
 ): Promise<BrowserReply> {
   const base = location.replace(/(\/sign-in\/[^/]+).*$/, '$1');
   const send = async (step: string, fields: Readonly<Record<string, string>>) => {
@@ -155,9 +156,14 @@ export async function signInAt(
   await follow(browser, tenant, await browser.get(location));
   await send('name', { name: `${name}@phs.test` });
   const done = await send('password', { password: PASSWORD, ...more });
+  return stopAtPassword ? done : onward(browser, tenant, done);
+}
+
+/** From the answer to a right password to where the pages lead. */
+export async function onward(browser: Browser, tenant: TestTenant, done: BrowserReply): Promise<BrowserReply> {
   const last = await follow(browser, tenant, done);
   if (last.location !== undefined) return last;
   // The last page leads on by a link or by itself.
-  const onward = /(?:href|content)="(?:0;\s*url=)?([^"]*\/oauth2\/[^"]*)"/i.exec(last.text)?.[1];
-  return onward === undefined ? last : follow(browser, tenant, await browser.get(onward.replaceAll('&amp;', '&')));
+  const link = /(?:href|content)="(?:0;\s*url=)?([^"]*\/oauth2\/[^"]*)"/i.exec(last.text)?.[1];
+  return link === undefined ? last : follow(browser, tenant, await browser.get(link.replaceAll('&amp;', '&')));
 }

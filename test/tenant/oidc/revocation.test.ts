@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
 import { type TestTenant, testHasher } from '../harness.js';
 import { describeStores } from '../stores.js';
-import { addPerson, Browser, PASSWORD, signInAt } from './people.js';
+import { addPerson, Browser, onward, PASSWORD, signInAt } from './people.js';
 import {
   type AuthorizationRequest,
   applications,
@@ -151,6 +151,27 @@ describeStores('access that is taken away', (newSite) => {
     await database.run((queries) => queries.insertInto('oidc_payloads').values(gone).execute());
     expect((await renew(tokens.refresh_token)).json.error_codes).toEqual([50173]);
     expect(await silent(browser)).toMatchObject({ error: 'login_required' });
+  });
+
+  it('also where the password was given before, and the browser comes back from the sign-in pages after', async () => {
+    await addPerson(tenant, 'otto');
+    const browser = new Browser(tenant.dispatcher);
+    const request = await authorizationRequest(spa);
+    const { location } = await browser.get(request.url);
+    const done = await signInAt(browser, tenant, location!, 'otto', {}, { stopAtPassword: true });
+    expect(done.location).toMatch(/\/sign-in\//);
+    // Tokens have whole seconds.
+    await sleep(1000 - (Date.now() % 1000));
+    expect((await graph('POST', '/users/otto@phs.test/revokeSignInSessions')).status).toBe(200);
+    await sleep(1000 - (Date.now() % 1000));
+    const last = await onward(browser, tenant, done);
+    expect(last.location ?? '').not.toContain('code=');
+    expect(await silent(browser)).toMatchObject({ error: 'login_required' });
+    // Not for ever.
+    await sleep(1000 - (Date.now() % 1000));
+    const again = await authorizationRequest(spa);
+    const { location: page } = await browser.get(again.url);
+    expect((await signInAt(browser, tenant, page!, 'otto')).location).toContain('code=');
   });
 
   it('a reset by an administrator unlocks who is locked out', async () => {

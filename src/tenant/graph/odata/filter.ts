@@ -21,7 +21,7 @@ export interface Condition {
 const MAX_LENGTH = 2048;
 const MAX_CONDITIONS = 10;
 /** Each is a query of its own, along its own index. */
-const MAX_ALTERNATIVES = 10;
+export const MAX_ALTERNATIVES = 10;
 const MAX_DEPTH = 10;
 const MAX_LIST = 15;
 const OPERATORS: ReadonlySet<string> = new Set(['eq', 'ge', 'gt', 'le', 'lt']);

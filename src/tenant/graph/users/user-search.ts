@@ -1,7 +1,8 @@
 /** `$search` among users: names that begin with a text, along users_upn; words of displayName, row by row. */
 
 import type { TenantDatabase } from '../../store/database.js';
-import type { Condition } from '../odata/filter.js';
+import { unsupportedQuery } from '../error.js';
+import { type Condition, MAX_ALTERNATIVES } from '../odata/filter.js';
 import { type Search, type SearchTerm, wordsOf } from '../odata/search.js';
 import type { Position } from '../odata/skip-tokens.js';
 import type { UserRow } from './user.js';
@@ -19,11 +20,18 @@ export interface UserQuery {
   readonly words: readonly string[];
 }
 
+/** @throws GraphError 400 where filter and search together come to too many. */
 export function userQueries(
   alternatives: readonly (readonly Condition[])[],
   search: Search | undefined,
 ): readonly UserQuery[] {
   if (search === undefined) return alternatives.map((conditions) => ({ conditions, words: [] }));
+  const count = alternatives.length * search.length;
+  if (count > MAX_ALTERNATIVES) {
+    throw unsupportedQuery(
+      `$filter and $search together come to ${count} alternatives, of at most ${MAX_ALTERNATIVES}.`,
+    );
+  }
   return alternatives.flatMap((conditions) =>
     search.map((terms) => ({
       conditions: [...conditions, ...terms.filter(isOfName).map(beginsWith)],
