@@ -10,6 +10,8 @@ import { keepHeapSmall } from '#src/cli/heap.js';
 export interface AgentTask {
   readonly config: string;
   readonly idleCycles: number;
+  /** The first cycle reads and sends everything, whatever the state says. */
+  readonly full?: boolean;
 }
 
 export interface AgentRun {
@@ -34,17 +36,17 @@ Socket.prototype.write = function (this: Socket, ...args: Parameters<typeof writ
   return write.apply(this, args);
 } as typeof write;
 
-const { config, idleCycles } = JSON.parse(process.argv[2]!) as AgentTask;
+const { config, idleCycles, full: whole = false } = JSON.parse(process.argv[2]!) as AgentTask;
 keepHeapSmall();
 const { signal } = new AbortController();
 const cpuBefore = process.cpuUsage();
 const created = await createAgent(await loadAgentConfig(config), { log: pino({ level: 'warn' }, process.stderr) });
 
-async function cycle() {
+async function cycle(full = false) {
   const requestsBefore = requests;
   const before = process.cpuUsage();
   const began = process.hrtime.bigint();
-  const [report] = await created.agent.cycle({ signal });
+  const [report] = await created.agent.cycle({ signal, full });
   const milliseconds = Number(process.hrtime.bigint() - began) / 1e6;
   const { user, system } = process.cpuUsage(before);
   if (report!.error !== undefined) throw new Error(`${report!.error.code}: ${report!.error.message}`);
@@ -56,7 +58,7 @@ async function cycle() {
   };
 }
 
-const first = await cycle();
+const first = await cycle(whole);
 const { user, system } = process.cpuUsage(cpuBefore);
 const idle = [];
 for (let i = 0; i < idleCycles; i++) idle.push(await cycle());

@@ -19,12 +19,13 @@ const suites: Readonly<Record<string, () => Promise<(options: SuiteOptions) => P
   'sign-in': async () => (await import('./suites/sign-in.js')).signIn,
   'tenant-store': async () => (await import('./suites/tenant-store.js')).tenantStore,
   drsr: async () => (await import('./suites/drsr.js')).drsr,
+  'managed-domain': async () => (await import('./suites/managed-domain.js')).managedDomain,
 };
 
 export const suiteNames = Object.keys(suites);
 
-/** `drsr` wants a domain controller. */
-export const defaultSuites = suiteNames.filter((name) => name !== 'drsr');
+/** Of the others `drsr` wants a domain controller and `managed-domain` two. */
+export const defaultSuites = suiteNames.filter((name) => name !== 'drsr' && name !== 'managed-domain');
 
 /** @throws RangeError for a name that is not in `suiteNames`. */
 export async function runSuite(name: string, options: SuiteOptions): Promise<SuiteResult> {

@@ -40,8 +40,10 @@ export interface SuiteOptions {
   readonly rounds: number;
   /** Users of the pipeline suite. */
   readonly users: number;
-  /** Directory of a running Samba DC with its facts.json and users.jsonl, for the drsr suite. */
+  /** Directory of a running Samba DC with its facts.json and users.jsonl, for the suites drsr and managed-domain. */
   readonly dc: string | undefined;
+  /** Directory of a running Samba DC without users, for the suite managed-domain, which fills it. */
+  readonly managedDc: string | undefined;
   /** A line of progress for people. */
   readonly say: (line: string) => void;
 }

@@ -19,6 +19,9 @@ export interface Site {
   /** PEM. */
   readonly ca: string;
   readonly agent: { readonly clientId: string; readonly clientSecret: string };
+  /** Holds everything of the site. */
+  readonly directory: string;
+  readonly tenantConfig: string;
   /** Writes an agent.yaml with these connectors (YAML flow) and returns its path. */
   agentConfig(connectors: string): string;
 }
@@ -38,18 +41,28 @@ export function usage(pid: number): { peakRssMiB: number; cpuSeconds: number } |
   }
 }
 
-/** Runs `work` against a tenant that has this domain; `store` is YAML. */
+/** CPU seconds of this process's children that have ended (cutime and cstime, 100 ticks a second). */
+export function childrenCpu(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(stat[13]) + Number(stat[14])) / 100;
+}
+
+/** Runs `work` against a tenant that has this domain; `store` is YAML, `keys` more lines of tenant.yaml. */
 export async function withTenant<T>(
   domain: string,
   more: Readonly<Record<string, string>>,
   work: (site: Site) => Promise<T>,
   store = '{ type: sqlite }',
+  keys = '',
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), 'phsync-bench-'));
   const secret = randomBytes(32).toString('hex');
   const env = { ...process.env, PHSYNC_AGENT_SECRET: secret, ...more };
+  const tenantConfig = join(dir, 'tenant.yaml');
   writeFileSync(
-    join(dir, 'tenant.yaml'),
+    tenantConfig,
     `stateDir: ./tenant-state
 listen: { host: 127.0.0.1, port: 0 }
 tls: auto
@@ -58,9 +71,9 @@ domains: [{ name: ${domain}, authenticationType: Managed }]
 rateLimit: { token: 1000000000 }
 agents: [{ clientId: agent-1, clientSecret: { env: PHSYNC_AGENT_SECRET } }]
 logLevel: warn
-`,
+${keys}`,
   );
-  const tenant = spawn(process.execPath, [phsync, 'tenant', '--config', join(dir, 'tenant.yaml'), '--json'], {
+  const tenant = spawn(process.execPath, [phsync, 'tenant', '--config', tenantConfig, '--json'], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -74,6 +87,8 @@ logLevel: warn
       tokenUrl,
       ca: readFileSync(ca, 'utf8'),
       agent: { clientId: 'agent-1', clientSecret: secret },
+      directory: dir,
+      tenantConfig,
       agentConfig(connectors) {
         const file = join(dir, 'agent.yaml');
         writeFileSync(

@@ -4,23 +4,21 @@
  * past its own rate the figure to compare is CPU per user.
  */
 
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { pbkdf2Sync } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { AgentRun, AgentTask } from '../agent-process.js';
+import type { AgentRun } from '../agent-process.js';
 import type { DrsrPull, DrsrTask } from '../drsr-process.js';
 import { type Case, median, type SuiteOptions } from '../result.js';
-import { withTenant } from '../site.js';
+import { childrenCpu, withTenant } from '../site.js';
+import { ACCOUNT, agentEnv, type Dc, dcTools, ended, readDc, syncOnce } from '../whole-sync.js';
 
 const script = fileURLToPath(new URL('../drsr-process.js', import.meta.url));
-const agentScript = fileURLToPath(new URL('../agent-process.js', import.meta.url));
 const IDLE_CYCLES = 11;
-const dcTools = fileURLToPath(new URL('../../../test/samba/dc/', import.meta.url));
-const ACCOUNT = { user: 'phs.sync', password: 'Sync.Passw0rd.1' };
 /** impacket makes one call a user: at tens of users a second a part of the domain says enough. */
 const IMPACKET_SECONDS = 45;
 
@@ -28,29 +26,6 @@ interface Pull {
   readonly users: number;
   readonly seconds: number;
   readonly cpuSeconds: number;
-}
-
-interface Dc {
-  readonly directory: string;
-  readonly host: string;
-  readonly dnsHostName: string;
-  readonly dnsDomain: string;
-  readonly netbiosDomain: string;
-}
-
-/** CPU seconds of this process's children that have ended (cutime and cstime, 100 ticks a second). */
-function childrenCpu(): number {
-  const stat = readFileSync('/proc/self/stat', 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(stat[13]) + Number(stat[14])) / 100;
-}
-
-async function ended(child: ChildProcess, what: string, allowed: readonly (number | null)[] = [0]): Promise<void> {
-  const [code] = await once(child, 'close');
-  if (!allowed.includes(code as number | null)) {
-    throw new Error(`${what} ended with exit code ${code}; its error stands above`);
-  }
 }
 
 async function ours(dc: Dc, known: ReadonlyMap<string, string>): Promise<Pull> {
@@ -71,20 +46,8 @@ async function ours(dc: Dc, known: ReadonlyMap<string, string>): Promise<Pull> {
 }
 
 /** The whole first synchronization into a tenant on the same machine, and cycles in which nothing has changed. */
-function wholeSync(dc: Dc): Promise<AgentRun> {
-  return withTenant(dc.dnsDomain, { PHSYNC_AD_PASSWORD: ACCOUNT.password }, async ({ env, agentConfig }) => {
-    const directory =
-      `type: drs, server: ${dc.dnsHostName}, address: ${dc.host}, domain: ${dc.dnsDomain}, ` +
-      `auth: { mechanism: ntlm, user: ${ACCOUNT.user}, password: { env: PHSYNC_AD_PASSWORD } }`;
-    const config = agentConfig(`[{ name: ${dc.dnsDomain}, directory: { ${directory} } }]`);
-    const task: AgentTask = { config, idleCycles: IDLE_CYCLES };
-    const child = fork(agentScript, [JSON.stringify(task)], { env });
-    const end = ended(child, 'the agent');
-    const [run] = (await Promise.race([once(child, 'message'), end.then(() => [])])) as [AgentRun];
-    await end;
-    return run;
-  });
-}
+const wholeSync = (dc: Dc): Promise<AgentRun> =>
+  withTenant(dc.dnsDomain, agentEnv, (site) => syncOnce(dc, site, { idleCycles: IDLE_CYCLES }));
 
 async function sambaClient(dc: Dc): Promise<Pull> {
   const before = childrenCpu();
@@ -131,7 +94,7 @@ export async function drsr({ dc: directory, rounds: wished, say }: SuiteOptions)
   if (directory === undefined || !existsSync(join(directory, 'facts.json'))) {
     throw new RangeError('--dc: expected the directory of a running Samba DC (test/samba/dc/start), with facts.json');
   }
-  const dc = JSON.parse(readFileSync(join(directory, 'facts.json'), 'utf8')) as Dc;
+  const dc = readDc(directory);
   const known = new Map<string, string>();
   for (const line of readFileSync(join(directory, 'users.jsonl'), 'utf8').trim().split('\n')) {
     const { objectGUID, ntHash } = JSON.parse(line) as { objectGUID: string; ntHash: string | null };

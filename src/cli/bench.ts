@@ -20,6 +20,7 @@ interface Bench {
       rounds: number;
       users: number;
       dc: string | undefined;
+      managedDc: string | undefined;
       say: (line: string) => void;
     },
   ): Promise<SuiteResult>;
@@ -46,6 +47,7 @@ interface Options {
   users?: string;
   quick?: boolean;
   dc?: string;
+  managedDc?: string;
   out?: string;
   json?: boolean;
 }
@@ -53,6 +55,12 @@ interface Options {
 /** Nine rounds are the fewest by which `bench:compare` can tell a change from noise in a suite of 40 cases. */
 const FULL = { seconds: '0.3', rounds: '9', users: '20000' } as const;
 const QUICK = { seconds: '0.1', rounds: '3', users: '2000' } as const;
+
+/** Domain controllers that a suite cannot do without. */
+const NEEDED: Readonly<Record<string, readonly ('dc' | 'managedDc')[]>> = {
+  drsr: ['dc'],
+  'managed-domain': ['dc', 'managedDc'],
+};
 
 function number(text: string, option: string, least: number): number {
   const value = Number(text);
@@ -89,10 +97,11 @@ async function bench(suite: string | undefined, options: Options): Promise<void>
       `no suite is called ${JSON.stringify(suite)}; there are ${suiteNames.join(', ')}`,
     );
   }
-  if (suite === 'drsr' && options.dc === undefined) {
+  for (const option of NEEDED[suite ?? ''] ?? []) {
+    if (options[option] !== undefined) continue;
     throw new PhsyncError(
       'usage-bench',
-      '--dc: the drsr suite wants the directory of a running Samba DC (test/samba/dc/start)',
+      `--${option === 'dc' ? 'dc' : 'managed-dc'}: the suite ${suite} wants the directory of a running Samba DC (test/samba/dc/start)`,
     );
   }
   const defaults = options.quick ? QUICK : FULL;
@@ -103,6 +112,7 @@ async function bench(suite: string | undefined, options: Options): Promise<void>
     rounds: number(options.rounds ?? defaults.rounds, '--rounds', 1),
     users: number(options.users ?? defaults.users, '--users', 1),
     dc: options.dc,
+    managedDc: options.managedDc,
   };
   const results: SuiteResult[] = [];
   for (const name of suite === undefined ? defaultSuites : [suite]) {
@@ -124,7 +134,7 @@ export function command(): Command {
     .description('measure the hasher and the pipeline beside their contenders (source checkout only)')
     .argument(
       '[suite]',
-      'kernel, envelope, latency, pool, fallback, legacy, wire, leaks, pipeline, tenant-store or drsr; all but drsr, and kept, when left out',
+      'kernel, envelope, latency, pool, fallback, legacy, wire, leaks, pipeline, sign-in, tenant-store, drsr or managed-domain; all but the last two, and kept, when left out',
     )
     .option('--kernel <name>', 'only this kernel')
     .option('--threads <n>', 'worker threads')
@@ -136,7 +146,8 @@ export function command(): Command {
     )
     .option('--quick', `a first look: ${QUICK.rounds} rounds of ${QUICK.seconds} s, ${QUICK.users} users`)
     .option('--out <dir>', 'keep the results there as <suite>.json (default: bench/results/<date>-<cpu>)')
-    .option('--dc <dir>', 'directory of a running Samba DC, for the drsr suite')
+    .option('--dc <dir>', 'directory of a running Samba DC, for the suites drsr and managed-domain')
+    .option('--managed-dc <dir>', 'directory of another one, new, which the suite managed-domain fills')
     .option('--json', 'print one JSON document')
     .action(bench);
 }
