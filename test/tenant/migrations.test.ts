@@ -1,0 +1,91 @@
+/** A database of an earlier schema, with a user in it, is brought up to date where it is opened. On both databases. */
+
+import { join } from 'node:path';
+import pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import { openDatabase } from '#src/state/database.js';
+import { revokeSessions } from '#src/tenant/oidc/revocation.js';
+import { DATABASE_FILE } from '#src/tenant/state-dir.js';
+import { type Dialect, migrationsOf } from '#src/tenant/store/migrations.js';
+import { describeStores, type StoreSite } from './stores.js';
+
+const OBJECT_ID = '01234567-89ab-4cde-8f01-23456789abcd';
+/** Of a tenant with one user, who has a password and a session. */
+const ROWS: Readonly<Record<Dialect, readonly string[]>> = (() => {
+  const rows = (bytes: (hex: string) => string) => [
+    `INSERT INTO tenant (id, tenant_id, dirsync_features, digest_key)
+      VALUES (1, '11111111-2222-4333-8444-555555555555', 1, ${bytes('07'.repeat(32))})`,
+    `INSERT INTO users (id, object_id, source_anchor, upn_key, user_principal_name, account_enabled, created_at, updated_at)
+      VALUES (7, '${OBJECT_ID}', 'anchor-1', 'ann@phs.test', 'Ann@phs.test', 1, 1000, 1000)`,
+    `INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)
+      VALUES (7, ${bytes('01'.repeat(10))}, 1000, ${bytes('02'.repeat(32))}, 1000, 0, 0, 1000, 1000)`,
+    `INSERT INTO oidc_payloads (model, id_digest, payload, account_id) VALUES ('Session', 'digest', '{}', '${OBJECT_ID}')`,
+  ];
+  return { sqlite: rows((hex) => `x'${hex}'`), postgres: rows((hex) => `'\\x${hex}'`) };
+})();
+
+/** At migration `last`, as the version that ended there left it. */
+async function make({ kind, tenant }: StoreSite, last: number): Promise<void> {
+  const migrations = migrationsOf(kind).filter(({ number }) => number <= last);
+  if (kind === 'sqlite') {
+    const file = join(tenant.stateDir, DATABASE_FILE);
+    const database = openDatabase(file, {
+      migrations,
+      synchronous: 'FULL',
+      cacheKiB: 1000,
+      walPages: 100,
+      busyMs: 100,
+    });
+    for (const row of ROWS.sqlite) database.exec(row);
+    database.close();
+    return;
+  }
+  const client = new pg.Client({ connectionString: tenant.databaseUrl! });
+  await client.connect();
+  try {
+    await client.query('CREATE TABLE migrations (number bigint PRIMARY KEY, applied_at bigint NOT NULL)');
+    for (const { number, sql } of migrations) {
+      await client.query(sql);
+      await client.query('INSERT INTO migrations (number, applied_at) VALUES ($1, 0)', [number]);
+    }
+    for (const row of ROWS.postgres) await client.query(row);
+  } finally {
+    await client.end();
+  }
+}
+
+describeStores('a database of before', (newSite) => {
+  describe.each([2, 3])('at migration %i', (last) => {
+    it('keeps its users, and can all that came since', async () => {
+      const site = await newSite();
+      await make(site, last);
+      // Twice: the second time there is nothing to do.
+      await (await site.open()).close();
+      const store = await site.open();
+      try {
+        const { database } = store;
+        expect(store.tenantId).toBe('11111111-2222-4333-8444-555555555555');
+        expect(await store.findSignInUser('ANN@phs.test')).toMatchObject({
+          objectId: OBJECT_ID,
+          credential: { iterations: 1000, hash: Buffer.alloc(32, 2) },
+        });
+        const column = () =>
+          database.run((queries) => queries.selectFrom('users').select('sessions_valid_from').executeTakeFirst());
+        expect(await column()).toEqual({ sessions_valid_from: null });
+        await database.transaction((queries) => revokeSessions(queries, OBJECT_ID, new Date(5000)));
+        expect(await column()).toEqual({ sessions_valid_from: 5000 });
+        const numbers = await database.run((queries) =>
+          queries
+            .selectFrom('oidc_payloads')
+            .select(({ fn }) => fn.countAll<number>().as('left'))
+            .executeTakeFirstOrThrow(),
+        );
+        expect(Number(numbers.left)).toBe(0);
+        const services = await database.run((queries) => queries.selectFrom('domain_services').selectAll().execute());
+        expect(services).toEqual([]);
+      } finally {
+        await store.close();
+      }
+    });
+  });
+});
