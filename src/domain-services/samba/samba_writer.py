@@ -222,7 +222,10 @@ def pack_properties(made):
 class Domain:
     def __init__(self, smb_conf, ou):
         loaded = param.LoadParm()
-        loaded.load(smb_conf)
+        try:
+            loaded.load(smb_conf)
+        except RuntimeError:
+            raise Refused("not-a-dc", f"{smb_conf} cannot be read") from None
         if loaded.server_role() != "ROLE_ACTIVE_DIRECTORY_DC":
             raise Refused("not-a-dc", f"{smb_conf} is of no domain controller: its server role is {loaded.server_role()}")
         self.sam = SamDB(session_info=system_session(), lp=loaded)
