@@ -12,7 +12,9 @@ import { createAuditLog } from './audit/audit-log.js';
 import type { AuditLog } from './audit/types.js';
 import type { TenantConfig } from './config.js';
 import type { TenantContext } from './context.js';
+import { watchExpiry } from './domain-services/expiry-watch.js';
 import { registerFeedEndpoint } from './domain-services/feed-endpoint.js';
+import { DomainServices } from './domain-services/service.js';
 import { unknownPermission } from './graph/known-permissions.js';
 import { registerGraph } from './graph/plugin.js';
 import {
@@ -221,6 +223,8 @@ async function open(
   });
   registerFeedEndpoint(server, { context, verifyReaderToken: oidc.verifyReaderToken });
   const audit = createAuditLog(store.database, now);
+  const services = new DomainServices({ database: store.database, tenantId: store.tenantId, audit, now });
+  onClose(await watchExpiry({ service: services, log: logger }));
   const passwords = createPasswordChanges({ store, signIn, writeback, audit, now, log: logger });
   registerSignInPages(server, {
     context,

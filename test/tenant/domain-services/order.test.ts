@@ -4,6 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { KyselyPlugin } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';
 import { recipientOf } from '#src/provisioning/ad-auth-info.js';
@@ -233,5 +234,57 @@ describeStores('the order of changes', (newSite) => {
       expect(backwards).toBe(0);
       expect(seen.size).toBeGreaterThan(40);
     }),
+  );
+
+  it(
+    'stores nothing and notes nothing once they are disabled, though batches were under way',
+    { timeout: 60_000 },
+    () =>
+      withTwoStores(async (one, second, { kind }) => {
+        const other = kind === 'sqlite' ? one : second;
+        const service = serviceOf(one);
+        const { thumbprint } = recipientOf(certificate.der);
+        const blobs = sealed(certificate.der);
+        const anchors = names(0, 40);
+        let running = true;
+        let clock = 1;
+        const outcomes = new Map<string, number>();
+        const send = async (store: TenantStore) => {
+          while (running) {
+            // The promises of SQLite's alone let no timer come.
+            await sleep(1);
+            const changeDate = new Date(clock++);
+            await upsert(store, anchors, `round ${clock++}`);
+            await store.applyCredentials(
+              anchors.map((sourceAnchor) => ({
+                ...{ sourceAnchor, objectId: undefined, changeDate, iterations: 1000 },
+                ...{ salt: randomBytes(10), hash: randomBytes(32), forcePasswordChangeOnLogon: false },
+                windows: { thumbprint, ...blobs },
+              })),
+              {
+                ...{ disableExpiration: true, actor: 'agent-1' },
+                onWindows: (_, outcome) => outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1),
+              },
+            );
+          }
+        };
+        const senders = [send(one), send(other)];
+        const left = () =>
+          one.database.run(async (queries) => [
+            await queries.selectFrom('windows_credentials').select('user_id').execute(),
+            await queries.selectFrom('domain_services_pending').select('id').execute(),
+            await queries.selectFrom('domain_services_feed').select('sequence').execute(),
+          ]);
+        for (let round = 0; round < 6; round++) {
+          await sleep(30);
+          await service.disable(ADMIN);
+          await sleep(10);
+          expect(await left()).toEqual([[], [], []]);
+          await service.enable({}, ADMIN);
+        }
+        running = false;
+        await Promise.all(senders);
+        expect([...outcomes.keys()].sort()).toEqual(expect.arrayContaining(['off', 'stored']));
+      }),
   );
 });

@@ -8,7 +8,7 @@ import { CredentialResult } from '#src/provisioning/types.js';
 import type { DomainServices } from '#src/tenant/domain-services/service.js';
 import { createCertificate, type TestCertificate } from '../../provisioning/certificates.js';
 import { startTestTenant, type TestTenant, testHasher, vectors } from '../harness.js';
-import { describeStores } from '../stores.js';
+import { describeStores, type StoreSite } from '../stores.js';
 import { ADMIN, clientOf, item, provision, sealed, serviceOf, storedOf } from './site.js';
 
 let hasher: Hasher;
@@ -24,11 +24,13 @@ const thumbprint = ({ der }: TestCertificate) => recipientOf(der).thumbprint;
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').toUpperCase();
 
 describeStores('Windows credentials', (newSite) => {
+  let site: StoreSite;
   let tenant: TestTenant;
   let client: ProvisioningClient;
   let service: DomainServices;
   beforeEach(async () => {
-    tenant = await startTestTenant({ ...(await newSite()).tenant, hasher });
+    site = await newSite();
+    tenant = await startTestTenant({ ...site.tenant, hasher });
     client = clientOf(tenant);
     service = serviceOf(tenant.store);
     await provision(client, ['a', 'b', 'c']);
@@ -235,6 +237,14 @@ describeStores('Windows credentials', (newSite) => {
       expect((await send(item('b', '2026-01-01', sealed(first.der))))[0]!.result).toBe(invalidWindowsCredentials);
       const last = service.removeCertificate(thumbprint(second), { force: true }, ADMIN);
       await expect(last).rejects.toMatchObject({ code: 'domain-services-last-certificate' });
+    });
+
+    it('have a certificate whose end is told in the log of a tenant that starts', async () => {
+      expect(tenant.logText()).not.toContain('certificate of Domain Services');
+      const again = await startTestTenant({ ...site.tenant, hasher });
+      await again.close();
+      // The test's are good for an hour.
+      expect(again.logText()).toMatch(/"level":"?\w+"?,.*the certificate of Domain Services ends on .*, in 0 days/);
     });
 
     it('leave nothing of themselves in the log', async () => {
