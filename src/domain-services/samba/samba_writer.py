@@ -228,7 +228,9 @@ class Domain:
             raise Refused("not-a-dc", f"{smb_conf} cannot be read") from None
         if loaded.server_role() != "ROLE_ACTIVE_DIRECTORY_DC":
             raise Refused("not-a-dc", f"{smb_conf} is of no domain controller: its server role is {loaded.server_role()}")
-        self.sam = SamDB(session_info=system_session(), lp=loaded)
+        # batch_mode: no copy of the touched indexes for every single change; one that fails spoils its whole transaction,
+        # which is cancelled anyway.
+        self.sam = SamDB(session_info=system_session(), lp=loaded, options=["batch_mode:1"])
         if self.sam.am_rodc():
             raise Refused("read-only", "this is a read-only domain controller")
         self.descriptors = SDUtils(self.sam)
