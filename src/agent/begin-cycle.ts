@@ -2,8 +2,7 @@
 
 import { PhsyncError } from '../hasher/errors.js';
 import type { CycleOptions } from './cycle.js';
-import { changeOf } from './domain-services/standing.js';
-import type { ConnectorState } from './state/connector-state.js';
+import { changeOf, type StandingChange } from './domain-services/standing.js';
 
 /**
  * A domain controller forgets whom it deleted after the forest's tombstoneLifetime: 60 days where that is not set, 180 in
@@ -25,7 +24,7 @@ export interface Beginning {
  * nothing is changed.
  */
 export async function beginCycle(options: CycleOptions): Promise<Beginning> {
-  const { state, scope, clock, full = false, log, link, events } = options;
+  const { state, scope, clock, full = false, log, link } = options;
   const { tenantId } = link.company;
   if (!full) checkTenant(state, tenantId);
   const now = clock.now();
@@ -34,12 +33,13 @@ export async function beginCycle(options: CycleOptions): Promise<Beginning> {
   const away = state.completedAt === undefined ? 0 : now - state.completedAt;
   const missed = away > DELETIONS_KEPT_MS && state.sweepFrom === undefined;
   const recovering = state.running;
-  const keys = changeOf(state.standing, link.domainServices, now);
-  const resends = keys.owesFull && !(state.cookie === undefined && state.empty);
+  const { standing } = state;
+  const keys = changeOf(standing, link.domainServices, now);
+  const resends = keys.owesFull && !state.empty;
   state.transaction(() => {
     state.running = true;
     // With what it leads to, so that nothing comes between them.
-    state.standing = keys.next;
+    if (keys.next !== standing) state.standing = keys.next;
     if (resends) state.demandResend();
     // From the first user on. A state that changes tenants belongs to the new one from here: it is full until all of it
     // was sent there.
@@ -60,21 +60,33 @@ export async function beginCycle(options: CycleOptions): Promise<Beginning> {
     if (rulesChanged && state.scopeDigest !== '') state.deletions = 0;
     state.scopeDigest = scope.digest;
   });
-  for (const fields of keys.told) events.emit(658, fields);
-  if (link.domainServices.kind === 'unusable') {
-    const { code, reason } = link.domainServices;
-    log.warn({ code, reason }, 'no keys for Domain Services are sent');
-    if (keys.told.length > 0) events.emit(604, { task: 'sending keys for Domain Services', code, message: reason });
-  }
+  tell(options, keys);
   return { full: state.full, onDemand: state.fullOnDemand, recovering };
+}
+
+function tell({ events, log, link }: CycleOptions, { told }: StandingChange): void {
+  for (const fields of told) events.emit(658, fields);
+  if (link.domainServices.kind !== 'unusable') return;
+  const { code, reason } = link.domainServices;
+  log.warn({ code, reason }, 'no keys for Domain Services are sent');
+  if (told.length > 0) events.emit(604, { task: 'sending keys for Domain Services', code, message: reason });
 }
 
 /**
  * What a single object, between two cycles, finds of Domain Services: that they are off, or stopped. Its password goes
  * without keys then, which the next cycle must know; to switch them on is that one's.
  */
-export function noteDomainServices(state: ConnectorState, { domainServices }: CycleOptions['link'], now: number): void {
-  if (domainServices.kind !== 'on') state.standing = changeOf(state.standing, domainServices, now).next;
+export function noteDomainServices(options: CycleOptions): void {
+  const { state, link, clock } = options;
+  if (link.domainServices.kind === 'on') return;
+  const { standing } = state;
+  const keys = changeOf(standing, link.domainServices, clock.now());
+  if (keys.next !== standing) {
+    state.transaction(() => {
+      state.standing = keys.next;
+    });
+  }
+  tell(options, keys);
 }
 
 /** A mistyped OU would take every user of it out of the tenant: it is asked for before anything is done. */

@@ -83,12 +83,12 @@ export interface ObjectOutcome {
  * same user might be under way there.
  */
 export async function runObject(options: CycleOptions, reference: ObjectReference): Promise<ObjectOutcome> {
-  const { state, link, clock } = options;
+  const { state, link } = options;
   checkTenant(state, link.company.tenantId);
   state.transaction(() => {
     state.tenantId = link.company.tenantId;
-    noteDomainServices(state, link, clock.now());
   });
+  noteDomainServices(options);
   const cycle = new Cycle({ ...options, allowDeletions: true }, { full: false, onDemand: false, recovering: false });
   try {
     return await cycle.one(reference);
@@ -171,8 +171,8 @@ class Cycle {
       const now = clock.now();
       state.deletions = 0;
       const { standing } = state;
-      const sawAll = state.full || state.fullSyncAt === undefined;
-      if (standing.name === 'on' && sawAll) state.standing = { ...standing, fullAt: now };
+      if (standing.name === 'on' && (state.full || standing.fullAt === null))
+        state.standing = { ...standing, fullAt: now };
       state.full = false;
       state.sweepFrom = undefined;
       state.fullSyncAt ??= now;

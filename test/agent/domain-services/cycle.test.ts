@@ -323,6 +323,7 @@ test('a certificate that a single object alone has found expired, between two cy
   isExpired = true;
   const report = await agents[0]!.syncObject({ guid: lab.guidOf(index) });
   expect(report).toMatchObject({ status: 'Success', passwordSent: true, keysSent: false });
+  expect(told(658).at(-1)).toMatchObject({ state: 'stopped' });
   isExpired = false;
   expect(await site.sync(agents[0]!)).toMatchObject({ sealed: USERS });
   expect(await opened(1)).toEqual(expected(1));
