@@ -11,11 +11,23 @@ import {
 } from '#src/provisioning/domain-services-feed.js';
 import { Feed } from '#src/tenant/domain-services/feed.js';
 import type { DomainServices } from '#src/tenant/domain-services/service.js';
+import { GRAPH_RESOURCE } from '#src/tenant/oidc/caller.js';
 import { purge } from '#src/tenant/store/purge.js';
 import { createCertificate, type TestCertificate } from '../../provisioning/certificates.js';
-import { AGENT, startTestTenant, type TestTenant, testHasher } from '../harness.js';
+import { AGENT, PROVISIONING_SCOPE, startTestTenant, type TestTenant, testHasher, vectors } from '../harness.js';
 import { describeStores, type StoreSite } from '../stores.js';
-import { ADMIN, clientOf, item, provision, readerOf, sealed, serviceOf, withReader } from './site.js';
+import {
+  ADMIN,
+  clientOf,
+  item,
+  provision,
+  READER,
+  readerOf,
+  readerToken,
+  sealed,
+  serviceOf,
+  withReader,
+} from './site.js';
 
 let hasher: Hasher;
 let certificate: TestCertificate;
@@ -282,7 +294,12 @@ describeStores('the feed', (newSite) => {
 
     it('not for agents, applications, people, or whoever has no token', async () => {
       await enable();
-      for (const token of [await tenant.agentToken(), 'x', '', `${reader.token}x`]) {
+      await provision(client, ['a']);
+      await client.provisionCredentials([item('a', '2026-01-01')]);
+      const person = (await tenant.signIn('a@phs.test', vectors[0]!.password)).json.access_token;
+      const application = await readerToken(tenant, { client_id: 'reports', scope: `${GRAPH_RESOURCE}/.default` });
+      expect([person, application]).toEqual([expect.any(String), expect.any(String)]);
+      for (const token of [await tenant.agentToken(), person, application, 'x', '', `${reader.token}x`]) {
         expect(await ask(token)).toMatchObject({ status: 401, json: { error: 'invalid_token' } });
       }
       expect((await tenant.get(DOMAIN_SERVICES_FEED_PATH)).status).toBe(401);
@@ -290,6 +307,11 @@ describeStores('the feed', (newSite) => {
       const asAgent = { client_id: AGENT.clientId, client_secret: AGENT.secret };
       const grant = { grant_type: 'client_credentials' };
       expect((await tenant.token({ ...grant, ...asAgent, scope: DOMAIN_SERVICES_SCOPE })).status).toBe(400);
+      for (const client_id of ['reports', READER.clientId]) {
+        const scope = client_id === 'reports' ? DOMAIN_SERVICES_SCOPE : PROVISIONING_SCOPE;
+        const form = { ...grant, client_id, client_secret: READER.secret, scope };
+        expect((await tenant.token(form)).status).toBe(400);
+      }
     });
 
     it('whose tokens open nothing else', async () => {

@@ -85,7 +85,13 @@ export const storedOf = async ({ database }: TenantStore, anchor: string) =>
 export const READER = { clientId: 'managed-domain', secret: 'of the managed domain alone' } as const;
 /** For startTestTenant(). */
 export const withReader = {
-  config: { domainServices: { clients: [{ clientId: READER.clientId, clientSecret: { env: 'READER_SECRET' } }] } },
+  config: {
+    domainServices: { clients: [{ clientId: READER.clientId, clientSecret: { env: 'READER_SECRET' } }] },
+    applications: [
+      { clientId: 'app' },
+      { clientId: 'reports', clientSecret: { env: 'READER_SECRET' }, permissions: ['User.Read.All'] },
+    ],
+  },
   env: { READER_SECRET: READER.secret },
 };
 
