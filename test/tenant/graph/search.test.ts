@@ -1,6 +1,7 @@
 /** `$search`, and `or` in `$filter`, through Microsoft's own client, over more users than are looked at in one go. */
 
 import { beforeAll, expect, it } from 'vitest';
+import { countFound } from '#src/tenant/graph/users/user-search.js';
 import { describeGraph, type GraphTenant, MAKERS, provision, refusal } from './graph-tenant.js';
 
 const MANY = 4500;
@@ -97,6 +98,27 @@ function suite(theTenant: () => GraphTenant) {
       statusCode: 400,
       message: expect.stringContaining('12 alternatives'),
     });
+  });
+
+  it('leaves others their turn, and goes one after another, up to a length of the line', async () => {
+    const { database } = tenant.store;
+    let turns = 0;
+    let next = setImmediate(function turn() {
+      turns++;
+      next = setImmediate(turn);
+    });
+    const query = { conditions: [], words: ['filler'] };
+    expect(await countFound(database, [query])).toBe(MANY);
+    clearImmediate(next);
+    expect(turns).toBeGreaterThanOrEqual(2);
+
+    const several = await Promise.allSettled(Array.from({ length: 50 }, () => countFound(database, [query])));
+    const refused = several.filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(9);
+    for (const { reason } of refused as PromiseRejectedResult[]) {
+      expect(reason).toMatchObject({ status: 429, headers: { 'retry-after': '5' } });
+    }
+    expect(await countFound(database, [query])).toBe(MANY);
   });
 
   it('finds what many rows are to be walked through for, page by page', async () => {

@@ -1,7 +1,8 @@
 /** `$search` among users: names that begin with a text, along users_upn; words of displayName, row by row. */
 
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { TenantDatabase } from '../../store/database.js';
-import { unsupportedQuery } from '../error.js';
+import { GraphError, unsupportedQuery } from '../error.js';
 import { type Condition, MAX_ALTERNATIVES } from '../odata/filter.js';
 import { type Search, type SearchTerm, wordsOf } from '../odata/search.js';
 import type { Position } from '../odata/skip-tokens.js';
@@ -12,6 +13,16 @@ export const SEARCHED = ['displayName', 'userPrincipalName'] as const;
 
 /** Rows that are looked at in one go: others have their turn between two of them. */
 const CHUNK = 2000;
+/** Of searches row by row, which go one after another: a million users take seconds. */
+const MOST_WAITING = 40;
+/** Seconds. */
+const RETRY_AFTER = '5';
+
+interface Line {
+  last: Promise<unknown>;
+  length: number;
+}
+const lines = new WeakMap<TenantDatabase, Line>();
 
 /** One alternative of filter and search together. */
 export interface UserQuery {
@@ -56,11 +67,14 @@ export async function findUsers(
   if (words.length === 0) {
     return database.run((queries) => selectPage(queries, conditions, { order, start, limit }).execute());
   }
-  const ids: number[] = [];
-  for await (const id of walk(database, { conditions, words }, order, start)) {
-    ids.push(id);
-    if (ids.length === limit) break;
-  }
+  const ids = await inTurn(database, async () => {
+    const found: number[] = [];
+    for await (const id of walk(database, { conditions, words }, order, start)) {
+      found.push(id);
+      if (found.length === limit) break;
+    }
+    return found;
+  });
   if (ids.length === 0) return [];
   const rows = await database.run((queries) => selectUsers(queries).where('users.id', 'in', ids).execute());
   const places = new Map(ids.map((id, place) => [id, place]));
@@ -70,8 +84,23 @@ export async function findUsers(
 /** Of all that fit one of the queries. */
 export async function countFound(database: TenantDatabase, searches: readonly UserQuery[]): Promise<number> {
   const ids = new Set<number>();
-  for (const search of searches) for await (const id of walk(database, search, 'id', undefined)) ids.add(id);
+  await inTurn(database, async () => {
+    for (const search of searches) for await (const id of walk(database, search, 'id', undefined)) ids.add(id);
+  });
   return ids.size;
+}
+
+/** Sign-in has the rest of the processor, whoever searches as much as the limits of requests let by. @throws GraphError 429 */
+async function inTurn<T>(database: TenantDatabase, work: () => Promise<T>): Promise<T> {
+  const line = lines.get(database) ?? { last: Promise.resolve(), length: 0 };
+  lines.set(database, line);
+  if (line.length > MOST_WAITING) {
+    throw new GraphError(429, 'TooManyRequests', 'Too many searches at once.', { 'retry-after': RETRY_AFTER });
+  }
+  line.length++;
+  const done = line.last.then(work).finally(() => line.length--);
+  line.last = done.catch(() => undefined);
+  return done;
 }
 
 async function* walk(
@@ -94,6 +123,8 @@ async function* walk(
     for (const { id, display_name: name } of rows) if (name !== null && hasWords(name, words)) yield id;
     const last = rows.at(-1);
     if (last === undefined || rows.length < CHUNK) return;
+    // SQLite answers within the turn: the event loop would not come to anything else.
+    await breathe();
     from = order === 'id' ? last.id : last.upn_key;
   }
 }
