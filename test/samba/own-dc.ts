@@ -128,8 +128,14 @@ export class OwnDc {
   async replicateFrom(other: OwnDc): Promise<void> {
     const { host, adminUser, adminPassword, baseDn } = this.#facts;
     const login = ['-s', join(this.directory, 'smb.conf'), '-U', `${adminUser}%${adminPassword}`];
-    await run('samba-tool', ['drs', 'kcc', host, ...login]);
-    await run('samba-tool', ['drs', 'replicate', host, other.facts.dnsHostName, baseDn, ...login]);
+    const pull = () => run('samba-tool', ['drs', 'replicate', host, other.facts.dnsHostName, baseDn, ...login]);
+    try {
+      // Who has joined the domain by the other one knows it since then, and its KCC may refuse to be asked.
+      await pull();
+    } catch {
+      await run('samba-tool', ['drs', 'kcc', host, ...login]);
+      await pull();
+    }
   }
 
   modify(ldif: string): void {
