@@ -29,6 +29,11 @@ export interface BatchResult {
 
 const FIRST_RETRY_MS = 30_000;
 const LONGEST_RETRY_MS = 3_600_000;
+const DISPLACED = {
+  code: 'managed-domain-displaced',
+  reason: 'another user has by now the userPrincipalName or account name that this one had',
+  retryAfterMs: FIRST_RETRY_MS,
+};
 
 interface Prepared {
   readonly change: ManagedChange;
@@ -55,6 +60,14 @@ export async function applyBatch(changes: readonly FeedChange[], options: BatchO
   }
   const result = { seen: [] as string[], gone: [] as string[], done: [] as string[], failed: [] as Failure[] };
   for (const [i, outcome] of outcomes.entries()) settle(prepared[i]!, outcome, result, options);
+  for (const [i, outcome] of outcomes.entries()) {
+    if ('error' in outcome) continue;
+    // Who comes behind it in the batch is what it should be by then.
+    const behind = new Set(prepared.slice(i + 1).map(({ change }) => idOf(change)));
+    for (const objectId of outcome.displaced ?? []) {
+      if (!behind.has(objectId)) result.failed.push({ objectId, ...DISPLACED });
+    }
+  }
   return result;
 }
 

@@ -29,7 +29,8 @@ const isAllowed = (name: string): boolean =>
   name.length <= MAX_SAM &&
   name.search(FORBIDDEN) === -1 &&
   !/^[. ]+$/.test(name) &&
-  !/[. ]$|^ /.test(name);
+  // $ ends a computer's name.
+  !/[. $]$|^ /.test(name);
 
 /** The first that nobody else has is the account's; an account that has one of them keeps it. */
 export function samAccountNames(mailNickname: string, objectId: string): string[] {

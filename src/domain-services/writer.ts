@@ -46,8 +46,13 @@ export interface AppliedChange {
   readonly password?: 'written' | 'unchanged' | 'older';
   /** Why the password was not written, while the account is as it should be: `keys-malformed`, `keys-unusable`. */
   readonly passwordError?: { readonly code: string; readonly message: string };
-  /** `sid-left-out`: the SID of the first domain cannot become sIDHistory here (built-in, or of this very domain). */
+  /**
+   * `sid-left-out`: the SID of the first domain cannot become sIDHistory here (built-in, of this very domain, or another
+   * account's).
+   */
   readonly notes: readonly string[];
+  /** objectIds of accounts that this program made, whose userPrincipalName or sAMAccountName is this one's by now. */
+  readonly displaced?: readonly string[] | undefined;
 }
 
 /** Why one change was not taken; the others of its batch were. */

@@ -314,6 +314,56 @@ describeDc('the writer into a Samba domain', () => {
     expect(refused).toMatchObject({ error: { code: 'names-taken', message: expect.stringContaining('krbtgt') } });
   });
 
+  it('has two people swap their userPrincipalNames, whoever comes first', async () => {
+    const named = (name: string, local: string) => userOf(name, { userPrincipalName: `${local}@swap.test` });
+    await apply(change(named('swap-a', 'a')), change(named('swap-b', 'b')));
+    const outcomes = await apply(change(named('swap-a', 'b')), change(named('swap-b', 'a')));
+    expect(outcomes).toMatchObject([{ result: 'updated', displaced: [objectId('swap-b')] }, { result: 'updated' }]);
+    const names = await Promise.all(
+      ['swap-a', 'swap-b'].map((name) => there.find(`(sAMAccountName=m.${name})`, 'userPrincipalName')),
+    );
+    expect(names.map(([entry]) => entry!.userPrincipalName)).toEqual([['b@swap.test'], ['a@swap.test']]);
+    // Of an account that another made nothing is taken.
+    const dn = `CN=Own,CN=Users,${managed.facts.baseDn}`;
+    managed.modify(
+      `dn: ${dn}\nchangetype: add\nobjectClass: user\nsAMAccountName: own\nuserPrincipalName: own@swap.test\n\n`,
+    );
+    const [refused] = await apply(change(named('swap-a', 'own')));
+    expect(refused).toMatchObject({ error: { code: 'ldb', message: expect.stringContaining('own@swap.test') } });
+    expect((await there.find('(sAMAccountName=own)', 'userPrincipalName'))[0]).toMatchObject({
+      userPrincipalName: ['own@swap.test'],
+    });
+  });
+
+  it("gives the name before the domain's own to whoever has it as userPrincipalName", async () => {
+    const { dnsDomain } = managed.facts;
+    const kim = (name: string, domain: string) =>
+      userOf(name, { samAccountNames: ['kim', `kim-${name}`], userPrincipalName: `kim@${domain}` });
+    expect(await applied(change(kim('other', 'elsewhere.test')))).toMatchObject({ samAccountName: 'kim' });
+    expect(await applied(change(kim('real', dnsDomain)))).toMatchObject({
+      result: 'created',
+      samAccountName: 'kim',
+      displaced: [objectId('other')],
+    });
+    expect(await applied(change(kim('other', 'elsewhere.test')))).toMatchObject({ samAccountName: 'kim-other' });
+    // Implied by a userPrincipalName alone.
+    await applied(change(userOf('lee', { userPrincipalName: `lee@${dnsDomain}` })));
+    const third = userOf('third', { samAccountNames: ['lee', 'lee-third'] });
+    expect(await applied(change(third))).toMatchObject({ result: 'created', samAccountName: 'lee-third' });
+    // A domain controller's name without its $ is one that a KDC may take for it.
+    const likeDc = userOf('like-dc', { samAccountNames: ['mdc1', 'm.like-dc'] });
+    expect(await applied(change(likeDc))).toMatchObject({ samAccountName: 'm.like-dc' });
+  });
+
+  it('gives no SID to two accounts', async () => {
+    const securityIdentifier = 'S-1-5-21-111-222-333-5555';
+    const [one, two] = ['one-sid', 'two-sids'].map((name) => userOf(name, { securityIdentifier }));
+    expect(await applied(change(one!))).toMatchObject({ notes: [] });
+    expect(await applied(change(one!))).toMatchObject({ result: 'unchanged', notes: [] });
+    expect(await applied(change(two!))).toMatchObject({ result: 'created', notes: ['sid-left-out'] });
+    expect(await applied(change(two!))).toMatchObject({ result: 'unchanged', notes: ['sid-left-out'] });
+  });
+
   it('takes no SID of this domain, of its built-in groups, or that is none, for sIDHistory', async () => {
     const { domainSid } = managed.facts;
     const sids = [

@@ -47,6 +47,7 @@ const outcome = z.union([
     password: z.enum(['written', 'unchanged', 'older']).optional(),
     passwordError: failure.optional(),
     notes: z.array(z.string()).default([]),
+    displaced: z.array(z.string()).optional(),
   }),
 ]);
 const applied = z.object({ answers: z.array(outcome) });

@@ -31,7 +31,10 @@ MAX_KEYS = 64 * 1024
 # unicodePwd and supplementalCredentials are stored as they come, after checks of their shape.
 BYPASS = f"local_oid:{dsdb.DSDB_CONTROL_BYPASS_PASSWORD_HASH_OID}:1"
 # MS-ADTS 2.2.16, userAccountControl
-ACCOUNTDISABLE, NORMAL_ACCOUNT, DONT_EXPIRE_PASSWORD = 0x2, 0x200, 0x10000
+ACCOUNTDISABLE, NORMAL_ACCOUNT, SERVER_TRUST_ACCOUNT, DONT_EXPIRE_PASSWORD = 0x2, 0x200, 0x2000, 0x10000
+CONTROL = "userAccountControl"
+# MS-ADTS 3.1.1.3.4.4: LDAP_MATCHING_RULE_BIT_AND
+ALL_BITS = "1.2.840.113556.1.4.803"
 # RFC 3961, 3962
 DES_CBC_CRC, DES_CBC_MD5, AES128, AES256 = 1, 3, 17, 18
 KEY_LENGTHS = {DES_CBC_CRC: 8, DES_CBC_MD5: 8, AES128: 16, AES256: 32}
@@ -315,11 +318,41 @@ class Domain:
         entry = None if guid is None else self.at(guid)
         return entry if entry is not None and self.identity(entry) == identity else None
 
-    def holder(self, name):
-        """Whoever has a sAMAccountName, in the whole domain."""
-        expression = f"(sAMAccountName={ldb.binary_encode(name)})"
-        found = self.sam.search(self.head, ldb.SCOPE_SUBTREE, expression, attrs=[ANCHOR, MARK, "objectGUID"])
+    def first(self, expression):
+        attrs = [ANCHOR, MARK, "objectGUID", "sAMAccountName"]
+        found = self.sam.search(self.head, ldb.SCOPE_SUBTREE, expression, attrs=attrs)
         return found[0] if len(found) else None
+
+    def holder(self, name):
+        """Whoever has a sAMAccountName, in the whole domain: also with a domain controller's $ behind it, which a KDC
+        looks for in second place, and as what stands before the domain's name in a userPrincipalName."""
+        name = ldb.binary_encode(name)
+        return (self.first(f"(sAMAccountName={name})")
+                or self.first(f"(&(sAMAccountName={name}$)({CONTROL}:{ALL_BITS}:={SERVER_TRUST_ACCOUNT}))")
+                or self.first(f"(userPrincipalName={name}@{self.sam.domain_dns_name()})"))
+
+    def make_room(self, change, identity):
+        """Takes a userPrincipalName from another account that this program made: the tenant, where nobody has the same,
+        says whose it is. Returns whose names were taken; what they are now comes with a change of theirs."""
+        displaced = []
+        wanted = change["userPrincipalName"]
+        other = self.first(f"(userPrincipalName={ldb.binary_encode(wanted)})")
+        if other is not None and self.identity(other) not in (None, identity):
+            message = ldb.Message(other.dn)
+            message["userPrincipalName"] = ldb.MessageElement([], ldb.FLAG_MOD_DELETE, "userPrincipalName")
+            self.sam.modify(message)
+            displaced.append(self.identity(other))
+        name, _, domain = wanted.rpartition("@")
+        if name and domain.lower() == self.sam.domain_dns_name().lower():
+            # Means the account of this name as well as the one with this userPrincipalName: they must be the same.
+            other = self.first(f"(sAMAccountName={ldb.binary_encode(name)})")
+            if other is not None and self.identity(other) not in (None, identity):
+                message = ldb.Message(other.dn)
+                made_up = name_with_digits(str(other["sAMAccountName"][0]), self.identity(other))
+                message["sAMAccountName"] = ldb.MessageElement(made_up, ldb.FLAG_MOD_REPLACE, "sAMAccountName")
+                self.sam.modify(message)
+                displaced.append(self.identity(other))
+        return displaced
 
     # one change
 
@@ -329,14 +362,16 @@ class Domain:
             return self.delete(identity, made)
         entry = self.find(identity, made)
         result = "unchanged"
+        notes, displaced = [], []
         if entry is None:
-            self.create(change, made)
+            self.create(change, made, notes, displaced)
             entry = self.find(identity, made)
             result = "created"
-        elif self.update(entry, change):
+        elif self.update(entry, change, notes, displaced):
             result = "updated"
         answer = {"result": result, "samAccountName": str(entry["sAMAccountName"][0])}
-        notes = change_notes(change, self.sid)
+        if displaced:
+            answer["displaced"] = displaced
         if result == "updated":
             answer["samAccountName"] = str(self.find(identity, made)["sAMAccountName"][0])
         if secrets is not None:
@@ -349,8 +384,9 @@ class Domain:
             answer["notes"] = notes
         return answer
 
-    def create(self, change, made):
+    def create(self, change, made, notes, displaced):
         identity = change["id"]
+        displaced += self.make_room(change, identity)
         name = None
         for candidate in change["samAccountNames"]:
             holder = self.holder(candidate)
@@ -360,7 +396,7 @@ class Domain:
             if self.identity(holder) == identity:
                 # Of a run of the program that knows of it no more.
                 made[identity] = str(misc.GUID(value(holder, "objectGUID")))
-                self.update(self.find(identity, made), change)
+                self.update(self.find(identity, made), change, notes, displaced)
                 return
         if name is None:
             raise Refused("names-taken", f"every account name is taken: {', '.join(change['samAccountNames'])}")
@@ -377,9 +413,9 @@ class Domain:
         for attribute in TEXTS:
             if change.get(attribute):
                 entry[attribute] = change[attribute]
-        sid = usable_sid(change, self.sid)
+        sid = self.new_sid(change, [], notes)
         if sid is not None:
-            entry["sIDHistory"] = ndr_pack(sid)
+            entry["sIDHistory"] = sid
         self.sam.add(entry)
         self.descriptors.dacl_prepend_aces(str(dn), CANNOT_CHANGE_PASSWORD)
         found = self.sam.search(dn, ldb.SCOPE_BASE, attrs=["objectGUID"])
@@ -400,7 +436,19 @@ class Domain:
                 return dn
         raise Refused("names-taken", f"every common name is taken: {', '.join(names)}")
 
-    def update(self, entry, change):
+    def new_sid(self, change, history, notes):
+        """What is to go into sIDHistory, or None. Two accounts with one SID would have each other's rights."""
+        if not change.get("sid"):
+            return None
+        sid = usable_sid(change, self.sid)
+        if sid is not None and ndr_pack(sid) in history:
+            return None
+        if sid is None or self.first(f"(|(objectSid={sid})(sIDHistory={sid}))") is not None:
+            notes.append("sid-left-out")
+            return None
+        return ndr_pack(sid)
+
+    def update(self, entry, change, notes, displaced):
         message = ldb.Message(entry.dn)
 
         def replace(attribute, wanted):
@@ -410,9 +458,13 @@ class Domain:
             wanted, stored = change.get(attribute), value(entry, attribute)
             if (wanted or None) != (None if stored is None else stored.decode("utf-8")):
                 replace(attribute, wanted or [])
+        if "userPrincipalName" in message:
+            displaced += self.make_room(change, change["id"])
         current = str(entry["sAMAccountName"][0])
         if current.lower() not in (name.lower() for name in change["samAccountNames"]):
-            name = next((each for each in change["samAccountNames"] if self.holder(each) is None), None)
+            own = (None, value(entry, "objectGUID"))
+            free = lambda holder: (None if holder is None else value(holder, "objectGUID")) in own
+            name = next((each for each in change["samAccountNames"] if free(self.holder(each))), None)
             if name is None:
                 raise Refused("names-taken", f"every account name is taken: {', '.join(change['samAccountNames'])}")
             replace("sAMAccountName", name)
@@ -420,11 +472,9 @@ class Domain:
         wanted_control = control & ~(ACCOUNTDISABLE | DONT_EXPIRE_PASSWORD) | control_bits(change)
         if wanted_control != control:
             replace("userAccountControl", str(wanted_control))
-        sid = usable_sid(change, self.sid)
+        sid = self.new_sid(change, [bytes(each) for each in entry.get("sIDHistory", [])], notes)
         if sid is not None:
-            history = [bytes(each) for each in entry.get("sIDHistory", [])]
-            if ndr_pack(sid) not in history:
-                message["sIDHistory"] = ldb.MessageElement(ndr_pack(sid), ldb.FLAG_MOD_ADD, "sIDHistory")
+            message["sIDHistory"] = ldb.MessageElement(sid, ldb.FLAG_MOD_ADD, "sIDHistory")
         if len(message) > 0:
             self.sam.modify(message)
         return self.rename(entry, change) or len(message) > 0
@@ -533,8 +583,9 @@ def usable_sid(change, own):
     return sid
 
 
-def change_notes(change, own):
-    return ["sid-left-out"] if change.get("sid") and usable_sid(change, own) is None else []
+def name_with_digits(name, identity):
+    """As names.ts makes one of a name that another has."""
+    return f"{name[:13].rstrip('. ')}-{hashlib.sha256(identity.encode()).hexdigest()[:6]}"
 
 
 # --- frames
