@@ -117,6 +117,8 @@ export class Synchronizer {
     const page = await this.#ask({ cookie, waitSeconds: wait, signal });
     const counts = noCounts();
     const changes = this.#valid(page.value);
+    // Where there is nothing to write, it is found out all the same that the domain is gone, or was put back from a backup.
+    if (changes.length === 0) await this.#atDomain(() => this.#options.writer.apply([]));
     await this.#applyAll(changes, counts, page.cookie);
     if (!page.more) {
       if (store.sync.readingAll) await this.#endAll(allowDeletions, counts);
@@ -238,7 +240,12 @@ export class Synchronizer {
   async #endAll(allowDeletions: boolean, counts: Counts): Promise<void> {
     const { store, writer, deletionThreshold, log, now } = this.#options;
     if (this.#heldDeletions !== undefined && !allowDeletions) return;
-    const { users } = await this.#atDomain(() => writer.open());
+    const { users, invocationId } = await this.#atDomain(() => writer.open());
+    if (invocationId !== this.#domain?.invocationId) {
+      // Put back from a backup a moment ago: the next page opens it as such.
+      await this.close();
+      return;
+    }
     const gone = users.filter((objectId) => !store.wasSeen(objectId));
     if (!allowDeletions && (gone.length > deletionThreshold || gone.length * 2 > users.length)) {
       this.#heldDeletions = { gone: gone.length, all: users.length };

@@ -87,7 +87,7 @@ export interface ManagedDomainWriter {
   open(): Promise<ManagedDomain>;
   /**
    * Applies the changes in their order; one outcome for each. What is said to be done is on the domain controller's disk.
-   * To apply a change again changes nothing more. @throws PhsyncError `managed-domain-…` where the domain controller does
+   * To apply a change again changes nothing more; to apply none finds out whether the domain controller works. @throws PhsyncError `managed-domain-…` where the domain controller does
    * not work as a whole, or is another one than was opened: some of the changes may be done then; open and apply them again.
    */
   apply(changes: readonly ManagedChange[], options?: ApplyOptions): Promise<readonly Outcome[]>;

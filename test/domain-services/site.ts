@@ -53,6 +53,8 @@ export class SimulatedDomain implements ManagedDomainWriter {
   readonly failures: { at: 'open' | 'before' | 'after'; code: string }[] = [];
   /** Per user, for as long as it stands here. */
   readonly refused = new Map<string, { code: string; message: string }>();
+  /** By userPrincipalName: whom the next change of this user takes the name from. */
+  readonly displaces = new Map<string, string>();
   opened = 0;
   #isOpen = false;
 
@@ -104,7 +106,11 @@ export class SimulatedDomain implements ManagedDomainWriter {
     const same = known?.upn === account.upn && known.enabled === account.enabled;
     const result = known === undefined ? 'created' : same ? 'unchanged' : 'updated';
     const [samAccountName] = user.samAccountNames;
-    if (secrets === undefined) return { result, samAccountName: samAccountName!, notes: [] };
+    const other = this.displaces.get(account.upn);
+    this.displaces.delete(account.upn);
+    const displaced = other === undefined ? undefined : [other];
+    for (const id of displaced ?? []) Object.assign(this.accounts.get(id)!, { upn: '' });
+    if (secrets === undefined) return { result, samAccountName: samAccountName!, notes: [], displaced };
     // What another run would find: copies, since the caller wipes its own.
     const [ntHash, keys] = [secrets.ntHash.toString('hex'), secrets.kerberosKeys?.toString('hex')];
     let password: 'written' | 'unchanged' | 'older' = 'written';
@@ -112,7 +118,7 @@ export class SimulatedDomain implements ManagedDomainWriter {
     else if (account.ntHash === ntHash && account.kerberosKeys === keys) password = 'unchanged';
     else
       Object.assign(account, { ntHash, kerberosKeys: keys, changedAt: secrets.changedAt, writes: account.writes + 1 });
-    return { result, samAccountName: samAccountName!, password, notes: [] };
+    return { result, samAccountName: samAccountName!, password, notes: [], displaced };
   }
 
   async close(): Promise<void> {

@@ -154,6 +154,22 @@ describe('the synchronizer', () => {
     expect(site.store.retryCount).toBe(0);
   });
 
+  it('looks again at whom another user has taken a name from', async () => {
+    await site.provision(['a', 'b']);
+    const synchronizer = await site.run();
+    await once(synchronizer);
+    const [b] = [...site.domain.accounts].flatMap(([id, account]) => (account.upn === upn('b') ? [id] : []));
+    site.domain.displaces.set(upn('a'), b!);
+    await site.send('a', '2026-05-01T00:00:00Z', site.seal(KEYS));
+    await once(synchronizer);
+    expect(site.domain.byUpn(upn('b'))).toBeUndefined();
+    expect(site.store.waiting(2)).toMatchObject([{ objectId: b, code: 'managed-domain-displaced' }]);
+    site.now += 600_000;
+    await synchronizer.retry(signal);
+    expect(site.domain.byUpn(upn('b'))).toBeDefined();
+    expect(site.store.retryCount).toBe(0);
+  });
+
   it('tries the newest of whom the domain refuses, never what came before it', async () => {
     await site.provision(['a']);
     const [first, second] = [site.seal(KEYS), site.seal(OTHER_KEYS)];
@@ -218,6 +234,22 @@ describe('the synchronizer', () => {
     expect(await once(await site.run())).toMatchObject({ unchanged: 2, passwordsWritten: 1 });
     expectPassword('a', a, KEYS);
     expect(site.events('domain-changed')).toHaveLength(1);
+  });
+
+  it('finds out that the domain was put back from a backup where the tenant has nothing new', async () => {
+    await site.provision(['a']);
+    const synchronizer = await site.run();
+    await once(synchronizer);
+    const backup = structuredClone(site.domain.accounts);
+    const a = site.seal(KEYS);
+    await site.send('a', '2026-05-01T00:00:00Z', a);
+    await once(synchronizer);
+    site.domain.accounts = backup;
+    site.domain.invocationId = 'second life';
+    site.domain.failures.push({ at: 'before', code: 'database-replaced' });
+    await expect(once(synchronizer)).rejects.toMatchObject({ code: 'managed-domain-database-replaced' });
+    expect(await once(synchronizer)).toMatchObject({ passwordsWritten: 1 });
+    expectPassword('a', a, KEYS);
   });
 
   it('leaves a later password of the domain, and tells of it', async () => {

@@ -319,10 +319,13 @@ describeDc('the writer into a Samba domain', () => {
     await apply(change(named('swap-a', 'a')), change(named('swap-b', 'b')));
     const outcomes = await apply(change(named('swap-a', 'b')), change(named('swap-b', 'a')));
     expect(outcomes).toMatchObject([{ result: 'updated', displaced: [objectId('swap-b')] }, { result: 'updated' }]);
-    const names = await Promise.all(
-      ['swap-a', 'swap-b'].map((name) => there.find(`(sAMAccountName=m.${name})`, 'userPrincipalName')),
-    );
-    expect(names.map(([entry]) => entry!.userPrincipalName)).toEqual([['b@swap.test'], ['a@swap.test']]);
+    for (const [name, upn] of [
+      ['swap-a', 'b@swap.test'],
+      ['swap-b', 'a@swap.test'],
+    ]) {
+      const [entry] = await there.find(`(sAMAccountName=m.${name})`, 'userPrincipalName');
+      expect(entry!.userPrincipalName).toEqual([upn]);
+    }
     // Of an account that another made nothing is taken.
     const dn = `CN=Own,CN=Users,${managed.facts.baseDn}`;
     managed.modify(

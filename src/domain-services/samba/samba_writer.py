@@ -553,6 +553,9 @@ class Domain:
         return answers
 
     def apply_all(self, pairs, dry_run):
+        if not pairs:
+            self.check()
+            return []
         try:
             return self.transaction(pairs, dry_run)
         except Exception as error:
