@@ -24,12 +24,12 @@ export const noCounts = (): Counts => ({
   failed: 0,
 });
 
-/** Both ends of the program's way. */
-export type Side = 'tenant' | 'domain';
+/** Both ends of the program's way, and what opens the blobs between them. */
+export type Side = 'tenant' | 'domain' | 'keys';
 
 export interface Observer {
   counted(counts: Readonly<Counts>): void;
-  /** An end has answered. */
+  /** It has answered. */
   worked(side: Side): void;
   failed(side: Side, code: string, message: string): void;
 }

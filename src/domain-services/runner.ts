@@ -118,6 +118,11 @@ function tell(error: unknown, failures: number, wait: number, log: Logger): void
     return;
   }
   const { code, message } = error;
-  const event = code.startsWith('managed-domain-') ? 'domain-away' : code === 'feed-disabled' ? code : 'tenant-away';
-  log.warn({ event, code, failures, waitMs }, `${message}; nothing is lost, and it is tried again`);
+  log.warn({ event: eventOf(code), code, failures, waitMs }, `${message}; nothing is lost, and it is tried again`);
+}
+
+function eventOf(code: string): string {
+  if (code.startsWith('managed-domain-')) return 'domain-away';
+  if (code === 'domain-services-key-unavailable') return 'key-away';
+  return code === 'feed-disabled' || code === 'domain-services-wrong-domain' ? code : 'tenant-away';
 }

@@ -225,8 +225,12 @@ export class Synchronizer {
     try {
       const done = await work();
       observer.worked('domain');
+      observer.worked('keys');
       return done;
     } catch (error) {
+      if (error instanceof PhsyncError && error.code === 'domain-services-key-unavailable') {
+        observer.failed('keys', error.code, error.message);
+      }
       if (error instanceof PhsyncError && error.code.startsWith('managed-domain-')) {
         observer.failed('domain', error.code, error.message);
         this.#domain = undefined;

@@ -58,6 +58,9 @@ it('is ready once tenant and domain have answered, and not while one of them fai
     'domain: the domain controller cannot be written to: disk full (managed-domain-ldb)',
   ]);
   monitor.worked('domain');
+  monitor.failed('keys', 'domain-services-key-unavailable', 'the token is gone');
+  expect(await failing()).toEqual(['keys: the token is gone (domain-services-key-unavailable)']);
+  monitor.worked('keys');
   // The domain is asked when there is something for it; the tenant all the time.
   now += 6 * 60_000;
   expect(await failing()).toEqual(['tenant: answered 6 min ago, and not since']);

@@ -4,7 +4,7 @@ import { constants, publicEncrypt, randomBytes, timingSafeEqual } from 'node:cry
 import type { PKCS11 } from 'pkcs11js';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { CertificateOfKey, PrivateKey } from './key.js';
-import { closeModule, openModule, pkcs11 } from './pkcs11-module.js';
+import { busyWith, closeModule, openModule, pkcs11, restartModule } from './pkcs11-module.js';
 
 export interface Pkcs11Place {
   /** The token's library, e.g. `/usr/lib/softhsm/libsofthsm2.so`. */
@@ -58,6 +58,10 @@ class Pkcs11Key implements PrivateKey {
   readonly #name: string;
   #api: PKCS11 | undefined;
   #session: Session | undefined;
+  /** The last try failed: the module is begun anew for the next one. */
+  #isStale = false;
+  /** A token locks itself after a few wrong PINs: one refusal is enough. */
+  #refusedPin: PhsyncError | undefined;
   /** One operation at a time: an active decryption belongs to its session. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -115,22 +119,30 @@ class Pkcs11Key implements PrivateKey {
   #unavailable(error: unknown): PhsyncError {
     if (error instanceof PhsyncError) return error;
     const { module, token } = this.#place;
-    return new PhsyncError(
-      'domain-services-key-unavailable',
-      `${this.#name}: the key in the token ${token} cannot be used: ${reason(error)}`,
+    const why = reason(error);
+    const isPin = why.startsWith('CKR_PIN_');
+    const made = new PhsyncError(
+      isPin ? 'config-key' : 'domain-services-key-unavailable',
+      `${this.#name}: the key in the token ${token} cannot be used: ${why}`,
       { cause: error, facts: { module, token } },
     );
+    if (isPin) this.#refusedPin = made;
+    return made;
   }
 
   /** An open session whose key was proven. */
   async #ready(): Promise<Session> {
     if (this.#session !== undefined) return this.#session;
+    if (this.#refusedPin !== undefined) throw this.#refusedPin;
     try {
+      if (this.#isStale) restartModule(this.#place.module);
+      this.#isStale = false;
       this.#session = this.#openSession();
       await this.#prove(this.#session);
       return this.#session;
     } catch (error) {
       this.#endSession();
+      this.#isStale = true;
       throw this.#unavailable(error);
     }
   }
@@ -188,7 +200,7 @@ class Pkcs11Key implements PrivateKey {
     // As long as the modulus: tokens ask for that much room.
     const room = Buffer.alloc(encryptedKey.length);
     try {
-      return Buffer.from(await api.C_DecryptAsync(handle, encryptedKey, room));
+      return Buffer.from(await busyWith(this.#place.module, () => api.C_DecryptAsync(handle, encryptedKey, room)));
     } finally {
       room.fill(0);
     }

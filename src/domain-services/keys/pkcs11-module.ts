@@ -33,6 +33,8 @@ export function pkcs11(): Pkcs11 {
 interface OpenModule {
   readonly api: Pkcs11js.PKCS11;
   users: number;
+  /** Operations in libuv's threads. */
+  busy: number;
 }
 
 const modules = new Map<string, OpenModule>();
@@ -48,14 +50,45 @@ export function openModule(path: string): Pkcs11js.PKCS11 {
   const api = new PKCS11();
   api.load(path);
   try {
-    // Decryptions run in the threads of libuv.
     api.C_Initialize({ flags: CKF_OS_LOCKING_OK });
   } catch (error) {
     api.close();
     throw error;
   }
-  modules.set(path, { api, users: 1 });
+  modules.set(path, { api, users: 1, busy: 0 });
   return api;
+}
+
+/** Work in a thread of libuv, during which the module is not begun anew. */
+export async function busyWith<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const known = modules.get(path);
+  if (known === undefined) return work();
+  known.busy += 1;
+  try {
+    return await work();
+  } finally {
+    known.busy -= 1;
+  }
+}
+
+/**
+ * Begins it anew, for libraries that never find a token again which was away; every session in it ends. @throws what
+ * pkcs11js throws
+ */
+export function restartModule(path: string): void {
+  const known = modules.get(path);
+  if (known === undefined || known.busy > 0) return;
+  finalize(known.api);
+  known.api.C_Initialize({ flags: pkcs11().CKF_OS_LOCKING_OK });
+}
+
+function finalize(api: Pkcs11js.PKCS11): void {
+  try {
+    api.C_Finalize();
+  } catch (error) {
+    // Where it could not be begun anew.
+    if (!String(error).includes('CKR_CRYPTOKI_NOT_INITIALIZED')) throw error;
+  }
 }
 
 export function closeModule(path: string): void {
@@ -65,7 +98,7 @@ export function closeModule(path: string): void {
   if (known.users > 0) return;
   modules.delete(path);
   try {
-    known.api.C_Finalize();
+    finalize(known.api);
   } finally {
     known.api.close();
   }

@@ -47,7 +47,7 @@ export class Metrics implements Observer {
     });
     this.#calls = new Counter({
       name: `${prefix}_calls_total`,
-      help: 'Pages asked of the tenant and batches given to the domain, by outcome (success, or the code of the error).',
+      help: 'Pages asked of the tenant, batches given to the domain, and batches opened with the keys, by outcome (success, or the code of the error).',
       labelNames: ['side', 'outcome'],
       registers,
     });

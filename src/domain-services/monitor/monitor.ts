@@ -38,7 +38,7 @@ export class Monitor implements Observer {
   readonly #options: MonitorOptions;
   readonly #metrics: Metrics;
   readonly #started: number;
-  readonly #heard: Record<Side, Heard> = { tenant: {}, domain: {} };
+  readonly #heard: Record<Side, Heard> = { tenant: {}, domain: {}, keys: {} };
   #synchronizer: Synchronizer | undefined;
   #server: MonitorServer | undefined;
   #probe: { at: number; failure: string | undefined } | undefined;
@@ -107,7 +107,13 @@ export class Monitor implements Observer {
   }
 
   #readiness(): Page {
-    const checks: Check[] = [this.#side('tenant'), this.#side('domain'), this.#state(), this.#deletions()];
+    const checks: Check[] = [
+      this.#side('tenant'),
+      this.#side('domain'),
+      this.#side('keys'),
+      this.#state(),
+      this.#deletions(),
+    ];
     const ok = checks.every((check) => check.ok);
     return jsonPage(ok ? 200 : 503, { status: ok ? 'ok' : 'failing', checks });
   }
@@ -116,13 +122,18 @@ export class Monitor implements Observer {
     const { now, config } = this.#options;
     const { workedAt, failure } = this.#heard[name];
     if (failure !== undefined) return { name, ok: false, detail: `${failure.message} (${failure.code})` };
-    if (workedAt === undefined) return { name, ok: false, detail: 'was not asked yet' };
+    if (workedAt === undefined) {
+      // Keys were proven when they were opened.
+      return name === 'keys'
+        ? { name, ok: true, detail: 'are open' }
+        : { name, ok: false, detail: 'was not asked yet' };
+    }
     // The domain is asked when there is something for it.
     const age = now() - workedAt;
     if (name === 'tenant' && age > config.readyMinutes * 60_000) {
       return { name, ok: false, detail: `answered ${Math.round(age / 60_000)} min ago, and not since` };
     }
-    return { name, ok: true, detail: 'answers' };
+    return { name, ok: true, detail: name === 'keys' ? 'are open' : 'answers' };
   }
 
   #state(): Check {

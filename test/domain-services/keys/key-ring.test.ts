@@ -1,9 +1,10 @@
 /** Private keys from encrypted files and from a PKCS #11 token, against blobs that OpenSSL and the published vector sealed. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PKCS11 } from 'pkcs11js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KeyConfig } from '#src/domain-services/config.js';
 import { openKeyRing } from '#src/domain-services/keys/key-ring.js';
@@ -197,21 +198,52 @@ describe.skipIf(!softhsm && process.env.CI !== 'true')(
   () => {
     suite((made) => inToken(made));
 
+    it('opens session and log-on anew where the token has ended them, and says so where the token is gone', async () => {
+      const ring = await openKeyRing([inToken(first), inToken(second)]);
+      try {
+        // The module is one for the whole process: this ends the sessions of everybody in it, as a restart of the token does.
+        const module = new PKCS11();
+        module.load(token.module);
+        const endSessions = () => {
+          for (const slot of module.C_GetSlotList(true)) module.C_CloseAllSessions(slot);
+        };
+        endSessions();
+        for (const made of [first, second]) {
+          expect(Buffer.from(await openAdAuthInfo(sealed(made), ring.unwrap)).toString()).toBe(TEXT);
+        }
+        endSessions();
+        const tokens = join(directory, 'tokens');
+        renameSync(tokens, `${tokens}.away`);
+        try {
+          await expect(openAdAuthInfo(sealed(first), ring.unwrap)).rejects.toMatchObject({
+            code: 'domain-services-key-unavailable',
+          });
+        } finally {
+          renameSync(`${tokens}.away`, tokens);
+        }
+        expect(Buffer.from(await openAdAuthInfo(sealed(first), ring.unwrap)).toString()).toBe(TEXT);
+      } finally {
+        await ring.close();
+      }
+    });
+
     it('says what is wrong with token, PIN or key', async () => {
       const wrong = join(directory, 'wrong-pin');
       writeFileSync(wrong, '000000');
       const other = makeCertificate(directory, 'other', PASSPHRASE);
-      const cases: [KeyConfig, RegExp][] = [
-        [inToken(first, { token: 'another' }), /there is no token with the label another/],
-        [inToken(first, { pin: wrong }), /CKR_PIN_INCORRECT/],
-        [inToken(other), /it has no private key for the certificate with the thumbprint [0-9a-f]{40}/],
+      const away = 'domain-services-key-unavailable';
+      const cases: [KeyConfig, string, RegExp][] = [
+        [inToken(first, { token: 'another' }), away, /there is no token with the label another/],
+        // An exit code of 2, after which systemd does not try again until the token is locked.
+        [inToken(first, { pin: wrong }), 'config-key', /CKR_PIN_INCORRECT/],
+        [inToken(other), away, /it has no private key for the certificate with the thumbprint [0-9a-f]{40}/],
       ];
-      for (const [config, text] of cases) {
+      for (const [config, code, text] of cases) {
         const error = await openKeyRing([config]).then(
           () => undefined,
           (refused: Error) => refused,
         );
-        expect(error).toMatchObject({ code: 'domain-services-key-unavailable', message: expect.stringMatching(text) });
+        expect(error).toMatchObject({ code, message: expect.stringMatching(text) });
         expect(error!.message).not.toMatch(/000000|471100/);
       }
       const module = {
