@@ -11,7 +11,7 @@ import { type Counts, nobody, noCounts } from './observer.js';
 import type { RunnerOptions } from './runner.js';
 import { SambaWriter } from './samba/samba-writer.js';
 import { openStateStore, type StateStore } from './state/store.js';
-import { Synchronizer } from './synchronizer.js';
+import { checkDomain, Synchronizer } from './synchronizer.js';
 import type { ManagedDomainWriter } from './writer.js';
 
 export interface CreateOptions {
@@ -115,6 +115,7 @@ export async function rehearse(
     let cookie: string | undefined;
     for (let more = true; more && !signal.aborted; ) {
       const page = await feed.page({ cookie, signal });
+      checkDomain(page.domain, domain);
       const options = { writer, unwrap: ring.unwrap, attempts: () => 0, counts, log, dryRun: true };
       const { failed, seen } = await applyBatch(page.value, options);
       for (const id of seen) left.delete(id);

@@ -75,9 +75,10 @@ export async function runOnce(options: RunnerOptions, request: RunRequest): Prom
 /** Until the signal aborts; failures are told, waited out and tried again. */
 export async function runForever(options: RunnerOptions, request: RunRequest): Promise<void> {
   const { synchronizer, log, waitSeconds, random = Math.random, sleep = sleepUntil } = options;
-  const { signal, full = false, allowDeletions = false } = request;
+  const { signal, full = false } = request;
   let failures = 0;
   let isFull = full;
+  let allowDeletions = request.allowDeletions ?? false;
   while (!signal.aborted) {
     try {
       await synchronizer.open();
@@ -87,6 +88,8 @@ export async function runForever(options: RunnerOptions, request: RunRequest): P
       // After a failure it shall soon be known whether it works again.
       const wait = failures > 0 ? 0 : waitSeconds;
       const { more } = await synchronizer.page({ waitSeconds: wait, signal, allowDeletions });
+      // Of what the reading at hand has shown, once.
+      if (!more) allowDeletions = false;
       if (failures > 0) log.info({ event: 'works-again', failures }, 'it works again');
       failures = 0;
       if (!more && waitSeconds === 0) await sleep(IDLE_MS, signal);

@@ -52,6 +52,16 @@ const DUE_AT_ONCE = 500;
 const REREAD_MS = 10 * 60_000;
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** @throws PhsyncError `domain-services-wrong-domain` */
+export function checkDomain({ name }: FeedPage['domain'], { dnsDomain }: ManagedDomain): void {
+  if (name.toLowerCase() === dnsDomain.toLowerCase()) return;
+  throw new PhsyncError(
+    'domain-services-wrong-domain',
+    `the tenant's Domain Services is for ${name}, and this is a domain controller of ${dnsDomain}`,
+    { facts: { tenant: name, domain: dnsDomain } },
+  );
+}
+
 export class Synchronizer {
   readonly #options: SynchronizerOptions;
   #domain: ManagedDomain | undefined;
@@ -166,14 +176,7 @@ export class Synchronizer {
 
   /** @throws PhsyncError `domain-services-wrong-domain` */
   #take(of: FeedPage['domain']): void {
-    const { dnsDomain } = this.#domain!;
-    if (of.name.toLowerCase() !== dnsDomain.toLowerCase()) {
-      throw new PhsyncError(
-        'domain-services-wrong-domain',
-        `the tenant's Domain Services is for ${of.name}, and this is a domain controller of ${dnsDomain}`,
-        { facts: { tenant: of.name, domain: dnsDomain } },
-      );
-    }
+    checkDomain(of, this.#domain!);
     if (JSON.stringify(of) !== JSON.stringify(this.#settings)) {
       this.#options.log.info({ event: 'security-settings', ...of.securitySettings }, 'security settings of the tenant');
     }
