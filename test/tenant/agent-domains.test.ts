@@ -166,6 +166,29 @@ describeStores('agents[].domains', (newSite) => {
     expect(json.access_token).toBeDefined();
   });
 
+  it('sets no password of a user of the cloud alone, whichever domain it may act for', async () => {
+    const objectId = '01234567-89ab-4cde-8f01-23456789abcd';
+    await tenant.store.database.run((queries) =>
+      queries
+        .insertInto('users')
+        .values({
+          object_id: objectId,
+          upn_key: 'chief@phs.test',
+          user_principal_name: 'Chief@phs.test',
+          account_enabled: 1,
+          created_at: Date.now(),
+          updated_at: Date.now(),
+        })
+        .execute(),
+    );
+    for (const client of [all, phs]) {
+      for (const key of [{ cloudAnchor: `User_${objectId}` }, { sourceAnchor: '', cloudAnchor: `User_${objectId}` }]) {
+        expect((await credential(client, key)).result).toBe(CredentialResult.anchorNotFound);
+      }
+    }
+    expect((await tenant.store.findSignInUser('chief@phs.test'))!.credential).toBeUndefined();
+  });
+
   it("gets no other domain's password to write back", async () => {
     await setFeatures(tenant.store, DirSyncFeature.PasswordHashSync | DirSyncFeature.PasswordWriteBack);
     const token = await tokenOf('agent-phs');

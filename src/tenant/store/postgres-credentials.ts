@@ -5,6 +5,7 @@ import type { Access, Query, Statement } from './postgres-database.js';
 import { isCollision } from './postgres-errors.js';
 import { aloneStatement, BATCH_LOCK, MAX_TRIES } from './postgres-users.js';
 import type { CredentialChange, CredentialOptions, CredentialOutcome, WindowsOutcome } from './store.js';
+import { SYNCHRONIZED } from './user-row.js';
 import { applyWindows, hasWindows, lockService } from './windows-credentials.js';
 
 type Key = 'source_anchor' | 'object_id';
@@ -23,7 +24,7 @@ const text = (key: Key, policy: keyof typeof policyChanges, { value, where } = p
     SELECT u.id, u.source_anchor, v.*
     FROM batch, unnest($3::text[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[])
       WITH ORDINALITY AS v (key, salt, iterations, hash, change_date, force_change, n)
-    JOIN users u ON u.${key} = v.key AND u.deleted_at IS NULL),
+    JOIN users u ON u.${key} = v.key AND u.deleted_at IS NULL AND u.${SYNCHRONIZED}),
   stored AS (
     INSERT INTO credentials AS c
       (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)

@@ -25,6 +25,7 @@ import {
   newObjectId,
   SIGN_IN,
   type SignInRow,
+  SYNCHRONIZED,
   toColumn,
   toSignInUser,
   USER_PRINCIPAL_NAME,
@@ -68,7 +69,7 @@ const unlessOlderSql = `
   RETURNING user_id`;
 const credentialSql = (column: string) => `
   INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)
-  SELECT id, ?, ?, ?, ?, ?, 0, ?, ? FROM users WHERE ${column} = ? AND deleted_at IS NULL
+  SELECT id, ?, ?, ?, ?, ?, 0, ?, ? FROM users WHERE ${column} = ? AND deleted_at IS NULL AND ${SYNCHRONIZED}
   ${unlessOlderSql}`;
 
 const historySql = `
@@ -79,7 +80,7 @@ const { disableExpiration: disable, enableExpiration: enable } = policyChanges;
 const disableExpirationSql = `UPDATE users SET password_policies = ${disable.value} WHERE id = ? AND ${disable.where}`;
 const enableExpirationSql = (column: string) => `
   UPDATE users SET password_policies = ${enable.value}
-  WHERE ${column} = ? AND deleted_at IS NULL AND ${enable.where}
+  WHERE ${column} = ? AND deleted_at IS NULL AND ${SYNCHRONIZED} AND ${enable.where}
     AND EXISTS (SELECT 1 FROM credentials WHERE user_id = users.id AND change_date < ?)`;
 
 /** Real batches need two; each takes as long as there are users who were refused. */
@@ -144,7 +145,9 @@ export class SqliteStore implements TenantStore {
     this.#enableByAnchor = prepare(enableExpirationSql('source_anchor'));
     this.#enableByObjectId = prepare(enableExpirationSql('object_id'));
     this.#userByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ? AND deleted_at IS NULL').pluck();
-    this.#userByObjectId = prepare('SELECT 1 FROM users WHERE object_id = ? AND deleted_at IS NULL').pluck();
+    this.#userByObjectId = prepare(
+      `SELECT 1 FROM users WHERE object_id = ? AND deleted_at IS NULL AND ${SYNCHRONIZED}`,
+    ).pluck();
     this.#anyByAnchor = prepare('SELECT 1 FROM users WHERE source_anchor = ?').pluck();
     this.#signIn = this.database.lookUp(SIGN_IN);
     // No name begins with NUL.

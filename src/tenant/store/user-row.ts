@@ -25,6 +25,12 @@ export const attributeColumns = [
 /** Their places there. */
 export const [USER_PRINCIPAL_NAME, ACCOUNT_ENABLED] = [0, 5];
 
+/**
+ * SQL of `users`: who came from on premises. Agents name users by their object ids, too; a password on premises is none of
+ * a user of the cloud alone, who may be the one that the directory there is to have no power over.
+ */
+export const SYNCHRONIZED = 'source_anchor IS NOT NULL';
+
 export function toColumn(value: UserAttributes[keyof UserAttributes]): string | number | Uint8Array | null {
   if (value === undefined || value === null) return null;
   if (typeof value === 'boolean') return value ? 1 : 0;

@@ -6,6 +6,7 @@
 import type Database from 'better-sqlite3';
 import type { Query, Statement } from './postgres-database.js';
 import type { CredentialChange, CredentialOptions, WindowsOutcome } from './store.js';
+import { SYNCHRONIZED } from './user-row.js';
 
 // A password that was set in the cloud since changes nothing here: the managed domain goes on with the one on premises.
 // One that was written back has the domain controller's pwdLastSet, with fractions of a second; the synchronized change
@@ -32,7 +33,9 @@ export class SqliteWindowsCredentials {
     this.#enabled = prepare('SELECT enabled FROM domain_services');
     this.#certificate = prepare('SELECT 1 FROM domain_services_certificates WHERE thumbprint = ?');
     this.#userByAnchor = prepare('SELECT id FROM users WHERE source_anchor = ? AND deleted_at IS NULL');
-    this.#userByObjectId = prepare('SELECT id FROM users WHERE object_id = ? AND deleted_at IS NULL');
+    this.#userByObjectId = prepare(
+      `SELECT id FROM users WHERE object_id = ? AND deleted_at IS NULL AND ${SYNCHRONIZED}`,
+    );
     this.#store = prepare(`
       INSERT INTO windows_credentials (${columns})
       SELECT v.id, ?, v.change_date, ?, ?, ? FROM (SELECT ? AS id, ? AS change_date) v
@@ -74,7 +77,7 @@ const storeText = (key: 'source_anchor' | 'object_id') => `
     SELECT u.id, v.*, EXISTS (SELECT 1 FROM domain_services_certificates k WHERE k.thumbprint = v.thumbprint) AS sealed
     FROM unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[])
       WITH ORDINALITY AS v (key, change_date, thumbprint, legacy, supplemental, n)
-    LEFT JOIN users u ON u.${key} = v.key AND u.deleted_at IS NULL),
+    LEFT JOIN users u ON u.${key} = v.key AND u.deleted_at IS NULL AND u.${SYNCHRONIZED}),
   stored AS (
     INSERT INTO windows_credentials (${columns})
     SELECT v.id, v.thumbprint, v.change_date, $1::bigint, v.legacy, v.supplemental
