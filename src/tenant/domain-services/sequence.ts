@@ -40,8 +40,10 @@ async function numberSome(queries: Queries, dialect: TenantDatabase['dialect'], 
   const notes = await queries
     .deleteFrom('domain_services_pending')
     .where('id', 'in', (query) => query.selectFrom('domain_services_pending').select('id').orderBy('id').limit(NOTES))
-    .returning('object_id')
+    .returning(['id', 'object_id'])
     .execute();
+  // Returned in any order: who gives up a name comes before whoever takes it.
+  notes.sort((a, b) => a.id - b.id);
   const users = [...new Set(notes.map(({ object_id }) => object_id))];
   if (users.length > 0) {
     await queries

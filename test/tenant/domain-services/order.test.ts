@@ -181,6 +181,18 @@ describeStores('the order of changes', (newSite) => {
       expect(late1.map((change) => (change as FeedUser).mailNickname)).toEqual(['n30', 'n1', 'n30']);
     }));
 
+  it('tells of changes in the order in which they were made', () =>
+    withTwoStores(async (one) => {
+      const all = names(0, 20);
+      await upsert(one, all, 'before');
+      const reader = new Reader(one);
+      await reader.read();
+      const order = [...all.slice(10), ...all.slice(0, 10).reverse()];
+      for (const anchor of order) await one.database.run((queries) => rename(queries, anchor, 'after'));
+      const told = await reader.read();
+      expect(told.map((change) => ('deleted' in change ? '' : change.mailNickname))).toEqual(order);
+    }));
+
   it('leaves nothing out and never goes back, with writers and readers at once', { timeout: 60_000 }, () =>
     withTwoStores(async (one, second, { kind }) => {
       // Two of SQLite in one process would wait for each other with the thread that both need.
