@@ -70,7 +70,7 @@ export class Synchronizer {
   readonly #held = new Map<string, FeedChange>();
   /** undefined: the queue of an earlier run, of which nothing is held, was not gone through yet. */
   #rereadAt: number | undefined;
-  #heldDeletions: HeldDeletions | undefined;
+  #heldDeletions: (HeldDeletions & { readonly ids: readonly string[] }) | undefined;
 
   constructor(options: SynchronizerOptions) {
     this.#options = options;
@@ -86,7 +86,9 @@ export class Synchronizer {
   }
 
   get heldDeletions(): HeldDeletions | undefined {
-    return this.#heldDeletions;
+    if (this.#heldDeletions === undefined) return undefined;
+    const { gone, all } = this.#heldDeletions;
+    return { gone, all };
   }
 
   /** Opens the domain where it is not open. @throws PhsyncError `managed-domain-…` */
@@ -246,7 +248,8 @@ export class Synchronizer {
   /** The whole feed was read: whom it does not have, the domain shall not have. */
   async #endAll(allowDeletions: boolean, counts: Counts): Promise<void> {
     const { store, writer, deletionThreshold, log, now } = this.#options;
-    if (this.#heldDeletions !== undefined && !allowDeletions) return;
+    // Until all of them are back: the others may be on their way.
+    if (!allowDeletions && this.#heldDeletions?.ids.some((objectId) => !store.wasSeen(objectId))) return;
     const { users, invocationId } = await this.#atDomain(() => writer.open());
     if (invocationId !== this.#domain?.invocationId) {
       // Put back from a backup a moment ago: the next page opens it as such.
@@ -255,7 +258,7 @@ export class Synchronizer {
     }
     const gone = users.filter((objectId) => !store.wasSeen(objectId));
     if (!allowDeletions && (gone.length > deletionThreshold || gone.length * 2 > users.length)) {
-      this.#heldDeletions = { gone: gone.length, all: users.length };
+      this.#heldDeletions = { gone: gone.length, all: users.length, ids: gone };
       log.error(
         { event: 'deletions-held', gone: gone.length, users: users.length, deletionThreshold },
         `the tenant does not have ${gone.length} of the ${users.length} users of the managed domain: they are left as they are; ` +

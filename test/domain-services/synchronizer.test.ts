@@ -222,6 +222,27 @@ describe('the synchronizer', () => {
     expect(await once(await site.run())).toMatchObject({ deleted: 0 });
   });
 
+  it('holds nothing back any more once those who were gone are back in the tenant', async () => {
+    const all = ['a', 'b', 'c', 'd'];
+    await site.provision(all);
+    const synchronizer = await site.run();
+    await once(synchronizer);
+    await site.service.disable(ADMIN);
+    await site.remove('a', 'b', 'c');
+    await site.service.enable({}, ADMIN);
+    await once(synchronizer);
+    expect(synchronizer.heldDeletions).toEqual({ gone: 3, all: 4 });
+    // The others may be on their way.
+    await site.provision(['a', 'b']);
+    await once(synchronizer);
+    expect(synchronizer.heldDeletions).toEqual({ gone: 3, all: 4 });
+    await site.provision(['c']);
+    await once(synchronizer);
+    expect(synchronizer.heldDeletions).toBeUndefined();
+    expect(site.events('all-read')).toHaveLength(2);
+    expect([...site.domain.accounts.values()].map((each) => each.upn).sort()).toEqual(all.map(upn));
+  });
+
   it('writes all anew into a domain that was put back from a backup, and says so', async () => {
     await site.provision(['a', 'b']);
     const a = site.seal(KEYS);
