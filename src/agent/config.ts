@@ -2,7 +2,9 @@
 
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
+import { refused } from '../config/refused.js';
 import type { ConfigSchemas } from '../config/schemas.js';
+import { tenantConnectionSchema } from '../config/tenant-connection.js';
 import { directorySchema, host } from './config/directory.js';
 import { domainServicesSchema } from './config/domain-services.js';
 import { scopeSchema } from './config/scope.js';
@@ -12,49 +14,17 @@ const FIXED_INTERVAL =
   'the agent looks for changed passwords every two minutes, and this cannot be configured: leave the key out';
 const INTERVAL_KEYS = ['interval', 'intervalSeconds', 'syncInterval', 'schedule', 'scheduler'] as const;
 
-const UNVERIFIED =
-  'the tenant is spoken to over TLS with its certificate checked, and this cannot be turned off: for a certificate ' +
-  'authority of your own set tenant.ca';
-const UNVERIFIED_KEYS = ['insecure', 'verify', 'rejectUnauthorized', 'skipTlsVerify', 'tlsVerify'] as const;
-
-/** Keys that people look for, each refused with the reason why there is none. */
-function refused<Key extends string>(keys: readonly Key[], why: string) {
-  const never = z.never(why).optional();
-  return Object.fromEntries(keys.map((key) => [key, never])) as Record<Key, typeof never>;
-}
-
 const loopback = host.regex(
   /^(127\.\d+\.\d+\.\d+|::1|localhost)$/,
   'expected a loopback address: nobody logs on there',
 );
 
-function tenantSchema({ path, secret }: ConfigSchemas) {
-  return z.strictObject({
-    ...refused(UNVERIFIED_KEYS, UNVERIFIED),
-    url: z
-      .url({ protocol: /^https$/, error: 'expected an https URL' })
-      .describe("The tenant's provisioning service, e.g. https://tenant.example/provisioningservice.svc."),
-    ca: path.describe("Certificate authorities of your own, as PEM; the system's otherwise.").optional(),
-    auth: z
-      .strictObject({
-        clientId: z.string().min(1).max(256).describe('The name that the tenant knows this agent by.'),
-        clientSecret: secret.describe('The secret that goes with it.'),
-      })
-      .describe('OAuth 2.0 client credentials of this agent.'),
-    proxy: z
-      .strictObject({
-        url: z
-          .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
-          .refine((url) => new URL(url).username === '', 'name user and password in keys of their own')
-          .describe('Where the proxy is, e.g. http://proxy.contoso.com:3128.'),
-        user: z.string().min(1).max(256).describe('Who asks the proxy, where it wants to know.').optional(),
-        password: secret.describe("The proxy user's password.").optional(),
-      })
-      .refine(({ user, password }) => (user === undefined) === (password === undefined), {
-        message: 'expected both user and password, or neither',
-      })
-      .describe('An HTTP proxy that CONNECTs to the tenant; none without it, whatever HTTPS_PROXY says.')
-      .optional(),
+const tenantSchema = (schemas: ConfigSchemas) =>
+  tenantConnectionSchema(schemas, {
+    url: "The tenant's provisioning service, e.g. https://tenant.example/provisioningservice.svc.",
+    clientId: 'The name that the tenant knows this agent by.',
+    auth: 'OAuth 2.0 client credentials of this agent.',
+  }).extend({
     healFeature: z
       .boolean()
       .describe(
@@ -63,7 +33,6 @@ function tenantSchema({ path, secret }: ConfigSchemas) {
       )
       .optional(),
   });
-}
 
 export function agentConfigSchema(schemas: ConfigSchemas) {
   const keys = z.strictObject({

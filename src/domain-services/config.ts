@@ -3,47 +3,18 @@
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
 import type { ConfigSchemas } from '../config/schemas.js';
+import { tenantConnectionSchema } from '../config/tenant-connection.js';
 
 const loopback = z
   .string()
   .regex(/^(127\.\d+\.\d+\.\d+|::1|localhost)$/, 'expected a loopback address: nobody logs on there');
 
-const UNVERIFIED =
-  'the tenant is spoken to over TLS with its certificate checked, and this cannot be turned off: for a certificate ' +
-  'authority of your own set tenant.ca';
-const unverified = z.never(UNVERIFIED).optional();
-
-function tenantSchema({ path, secret }: ConfigSchemas) {
-  return z.strictObject({
-    insecure: unverified,
-    verify: unverified,
-    rejectUnauthorized: unverified,
-    url: z
-      .url({ protocol: /^https$/, error: 'expected an https URL' })
-      .describe("The tenant, e.g. https://tenant.example; an agent's URL of it does as well."),
-    ca: path.describe("Certificate authorities of your own, as PEM; the system's otherwise.").optional(),
-    auth: z
-      .strictObject({
-        clientId: z.string().min(1).max(256).describe('The name that the tenant knows this program by.'),
-        clientSecret: secret.describe('The secret that goes with it.'),
-      })
-      .describe("OAuth 2.0 client credentials: of domainServices.clients in the tenant's configuration."),
-    proxy: z
-      .strictObject({
-        url: z
-          .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
-          .refine((url) => new URL(url).username === '', 'name user and password in keys of their own')
-          .describe('Where the proxy is, e.g. http://proxy.contoso.com:3128.'),
-        user: z.string().min(1).max(256).describe('Who asks the proxy, where it wants to know.').optional(),
-        password: secret.describe("The proxy user's password.").optional(),
-      })
-      .refine(({ user, password }) => (user === undefined) === (password === undefined), {
-        message: 'expected both user and password, or neither',
-      })
-      .describe('An HTTP proxy that CONNECTs to the tenant; none without it, whatever HTTPS_PROXY says.')
-      .optional(),
+const tenantSchema = (schemas: ConfigSchemas) =>
+  tenantConnectionSchema(schemas, {
+    url: "The tenant, e.g. https://tenant.example; an agent's URL of it does as well.",
+    clientId: 'The name that the tenant knows this program by.',
+    auth: "OAuth 2.0 client credentials: of domainServices.clients in the tenant's configuration.",
   });
-}
 
 function keySchema({ path, secret }: ConfigSchemas) {
   return z.strictObject({
