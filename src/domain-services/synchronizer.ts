@@ -124,20 +124,23 @@ export class Synchronizer {
     const { store, now } = this.#options;
     await this.open();
     const { cookie } = store.sync;
-    // The first answer is to say whether the tenant is there.
-    const wait = cookie === undefined || this.#settings === undefined ? 0 : waitSeconds;
+    // The first answer is to say whether the tenant is there, and the last one of all that there is nothing behind it.
+    const isAll = store.sync.readingAll && this.#heldDeletions === undefined;
+    const wait = isAll || this.#settings === undefined ? 0 : waitSeconds;
     const page = await this.#ask({ cookie, waitSeconds: wait, signal });
     const counts = noCounts();
     const changes = this.#valid(page.value);
     // Where there is nothing to write, it is found out all the same that the domain is gone, or was put back from a backup.
     if (changes.length === 0) await this.#atDomain(() => this.#options.writer.apply([]));
     await this.#applyAll(changes, counts, page.cookie);
-    if (!page.more) {
+    // Who came back while all was read stands behind it, among the changes.
+    const more = page.more || (isAll && changes.length > 0);
+    if (!more) {
       if (store.sync.readingAll) await this.#endAll(allowDeletions, counts);
       store.completed(now());
     }
     this.#options.observer.counted(counts);
-    return { more: page.more, counts };
+    return { more, counts };
   }
 
   /** Those whose time for another try has come. @throws PhsyncError */

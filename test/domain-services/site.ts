@@ -55,6 +55,8 @@ export class SimulatedDomain implements ManagedDomainWriter {
   readonly refused = new Map<string, { code: string; message: string }>();
   /** By userPrincipalName: whom the next change of this user takes the name from. */
   readonly displaces = new Map<string, string>();
+  /** Once, before the next changes. */
+  meanwhile: (() => Promise<unknown>) | undefined;
   opened = 0;
   #isOpen = false;
 
@@ -82,6 +84,9 @@ export class SimulatedDomain implements ManagedDomainWriter {
   async apply(changes: readonly ManagedChange[]): Promise<readonly Outcome[]> {
     if (!this.#isOpen) throw new PhsyncError('managed-domain-closed', 'the managed domain is not open');
     this.#fail('before');
+    const { meanwhile } = this;
+    this.meanwhile = undefined;
+    await meanwhile?.();
     const outcomes = changes.map((change) => this.#one(change));
     this.#fail('after');
     return outcomes;

@@ -222,6 +222,18 @@ describe('the synchronizer', () => {
     expect(await once(await site.run())).toMatchObject({ deleted: 0 });
   });
 
+  it('deletes nobody who comes back while all is read', async () => {
+    await site.provision(['a', 'b', 'c', 'd']);
+    await once(await site.run());
+    await site.service.disable(ADMIN);
+    await site.remove('a');
+    await site.service.enable({}, ADMIN);
+    site.domain.meanwhile = () => site.provision(['a']);
+    expect(await once(await site.run())).toMatchObject({ deleted: 0, created: 0 });
+    expect(site.domain.accounts.size).toBe(4);
+    expect(site.events('all-read')).toHaveLength(2);
+  });
+
   it('holds nothing back any more once those who were gone are back in the tenant', async () => {
     const all = ['a', 'b', 'c', 'd'];
     await site.provision(all);
