@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseKerbStoredCredentialNew } from '#src/protocol/samr/kerb-stored-credential-new.js';
@@ -240,10 +240,12 @@ describeDc('Domain Services, from one domain into another', () => {
     const agent = await site.running(
       ['agent', '--config', site.agentConfig({ dc: first }), '--full'],
       /"msg":"cycle (done|failed)/,
-      { ...env, PHSYNC_BACKEND: 'native' },
+      { ...env, PHSYNC_BACKEND: 'native', PHSYNC_TEST_PLANTED: PLANTED },
     );
     try {
-      expect(scanner.scanProcess(agent.pid).findings).toEqual([]);
+      const { findings } = scanner.scanProcess(agent.pid);
+      expect(findings.filter(({ name }) => name === 'planted')).not.toEqual([]);
+      expect(findings.filter(({ name }) => name !== 'planted')).toEqual([]);
     } finally {
       await agent.stop();
     }
@@ -283,6 +285,31 @@ describeDc('Domain Services, from one domain into another', () => {
       await expect.poll(() => ask('aes256', changed, password), { timeout: 60_000 }).toBe('in');
       people[0] = { ...changed, password };
       expect(await answers([people[0], stays], right)).toEqual(each('in', 2));
+    },
+  );
+
+  it(
+    'waits for a domain controller that is gone for a while, and loses nothing of what came meanwhile',
+    LONG,
+    async () => {
+      const [changed, stays] = people.slice(2, 4) as [Person, Person];
+      await managed.stop();
+      const [database, away] = ['private', 'private.away'].map((name) => join(managed.directory, name));
+      renameSync(database!, away!);
+      const before = site.log('domain-services.log').length;
+      // Twice: the later one is what must stand at the end.
+      for (const password of ['While-it-was-gone-1', 'While-it-was-gone-2']) {
+        first.setPasswords([{ ...changed, password }]);
+        people[2] = { ...changed, password };
+        await agentOnce();
+      }
+      await expect
+        .poll(() => site.log('domain-services.log').slice(before), { timeout: 60_000 })
+        .toMatch(/database-gone|managed-domain-/);
+      renameSync(away!, database!);
+      await managed.restart();
+      await expect.poll(() => ask('aes256', people[2]!, people[2]!.password), { timeout: 90_000 }).toBe('in');
+      expect(await answers([people[2]!, stays], right)).toEqual(each('in', 2));
     },
   );
 
