@@ -35,6 +35,7 @@ async function run(options: Options): Promise<void> {
   const log = createLog(config.logLevel);
   const stop = stopSignal({
     deadline: { ms: STOP_MS, giveUp: () => log.warn('what was under way took too long and is given up') },
+    ...(once ? {} : { onReload: () => tellOfReload(log) }),
   });
   try {
     if (dryRun) return await dry(config, log, stop.signal, json);
@@ -59,6 +60,14 @@ async function run(options: Options): Promise<void> {
   } finally {
     stop.dispose();
   }
+}
+
+/** SIGHUP in the running service, which must not end it: its unit would not start it again. */
+function tellOfReload(log: ReturnType<typeof createLog>): void {
+  log.warn(
+    { event: 'reload-ignored' },
+    'SIGHUP changes nothing here: configuration and keys are read at the start, so restart the service to have them read',
+  );
 }
 
 interface Ending {

@@ -121,11 +121,21 @@ function tell(error: unknown, failures: number, wait: number, log: Logger): void
     return;
   }
   const { code, message } = error;
-  log.warn({ event: eventOf(code), code, failures, waitMs }, `${message}; nothing is lost, and it is tried again`);
+  const event = eventOf(code);
+  const facts = { event, code, failures, waitMs };
+  if (NEEDS_PEOPLE.has(event)) {
+    log.error(facts, `${message}; nothing is lost, and it is tried again, but somebody has to put it right`);
+  } else log.warn(facts, `${message}; nothing is lost, and it is tried again`);
 }
+
+/** What does not pass by itself. */
+const NEEDS_PEOPLE: ReadonlySet<string> = new Set(['tenant-refused', 'key-refused', 'domain-services-wrong-domain']);
 
 function eventOf(code: string): string {
   if (code.startsWith('managed-domain-')) return 'domain-away';
   if (code === 'domain-services-key-unavailable') return 'key-away';
+  // A PIN that the token refused, when it was to be opened anew.
+  if (code === 'config-key') return 'key-refused';
+  if (code === 'token-refused' || code === 'feed-refused') return 'tenant-refused';
   return code === 'feed-disabled' || code === 'domain-services-wrong-domain' ? code : 'tenant-away';
 }

@@ -50,6 +50,8 @@ const MAX_HELD = 2000;
 const DUE_AT_ONCE = 500;
 /** The whole feed is read for those who wait and are not held at most so often. */
 const REREAD_MS = 10 * 60_000;
+/** A key that cannot be used now, or whose PIN was refused when its token was to be opened anew. */
+const KEY_FAILURES: ReadonlySet<string> = new Set(['domain-services-key-unavailable', 'config-key']);
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** @throws PhsyncError `domain-services-wrong-domain` */
@@ -236,7 +238,7 @@ export class Synchronizer {
       observer.worked('keys');
       return done;
     } catch (error) {
-      if (error instanceof PhsyncError && error.code === 'domain-services-key-unavailable') {
+      if (error instanceof PhsyncError && KEY_FAILURES.has(error.code)) {
         observer.failed('keys', error.code, error.message);
       }
       if (error instanceof PhsyncError && error.code.startsWith('managed-domain-')) {

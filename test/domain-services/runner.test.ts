@@ -61,6 +61,19 @@ it('waits as long as it was asked to, and says which end is away', async () => {
   expect(lines.map(({ event }) => event).slice(0, 3)).toEqual(['tenant-away', 'domain-away', 'feed-disabled']);
 });
 
+it.each([
+  ['token-refused', 'tenant-refused'],
+  ['feed-refused', 'tenant-refused'],
+  ['config-key', 'key-refused'],
+  ['domain-services-wrong-domain', 'domain-services-wrong-domain'],
+])('says of %s as an error that somebody has to put it right, and tries it again', async (code, event) => {
+  const { waits, lines } = await run([failure(code), failure(code), 'page']);
+  expect(waits).toEqual([1000, 2000]);
+  expect(lines.slice(0, 2)).toMatchObject(
+    Array(2).fill({ event, code, level: 50, msg: expect.stringMatching(/tried again, but somebody/) }),
+  );
+});
+
 it('begins anew where the cookie is worth nothing, and waits where that does not end', async () => {
   const { begun, waits } = await run([...Array(5).fill(failure('feed-restart', { reason: 'cookie_unknown' })), 'page']);
   expect(begun).toBe(3);
