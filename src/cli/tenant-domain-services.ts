@@ -35,10 +35,10 @@ export interface DomainServicesOptions {
 /** Which options an action takes, beside --config and --json; those with `!` it must have. */
 const taken: Readonly<Record<DomainServicesAction, readonly string[]>> = {
   show: [],
-  enable: ['domain', 'certificate', 'setting'],
+  enable: ['domain', 'certificate', 'setting', 'force'],
   disable: [],
   set: ['setting!'],
-  'add-certificate': ['certificate!'],
+  'add-certificate': ['certificate!', 'force'],
   'remove-certificate': ['thumbprint!', 'force'],
 };
 const usage: Readonly<Record<string, string>> = {
@@ -110,7 +110,7 @@ async function read(
       return async (service) => ({ view: await service.show() });
     case 'enable':
       return async (service, act) => ({
-        view: await service.enable({ domainName, certificate, settings }, act),
+        view: await service.enable({ domainName, certificate, settings, force }, act),
         text: ENABLED,
       });
     case 'disable':
@@ -129,7 +129,7 @@ async function read(
           : { view };
       };
     case 'add-certificate':
-      return async (service, act) => ({ view: await service.addCertificate(certificate!, act) });
+      return async (service, act) => ({ view: await service.addCertificate(certificate!, act, { force }) });
     case 'remove-certificate': {
       const thumbprint = parseThumbprint(text);
       if (thumbprint === undefined) {

@@ -223,7 +223,10 @@ export function command(): Command {
     .option('--certificate <file>', "with domain-services enable, add-certificate: the managed domain's, PEM or DER")
     .option('--setting <name=value...>', 'with domain-services enable, set: SyncNtlmPasswords=Disabled and the like')
     .option('--thumbprint <hex>', "with domain-services remove-certificate: the certificate's")
-    .option('--force', 'with domain-services remove-certificate: even where stored credentials are sealed to it')
+    .option(
+      '--force',
+      'with domain-services enable, add-certificate: even one that is not valid now; remove-certificate: even where stored credentials are sealed to it',
+    )
     .option(
       '--json',
       'print one JSON document when ready: url, ca, tenantId, provisioningUrl, tokenUrl, pid; or when done',

@@ -1,11 +1,14 @@
 /** Certificates (RFC 5280) of the managed domain's keys, which agents seal credentials to: read and checked before they are kept. */
 
 import { X509Certificate } from 'node:crypto';
+import { PhsyncError } from '../../hasher/errors.js';
 import { recipientOf } from '../../provisioning/ad-auth-info.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 /** Days before the end from which it is warned of. */
 export const WARN_DAYS = 30;
+/** As agents have it: a certificate that was made just now, by a clock that is ahead. */
+const CLOCK_SKEW = 5 * 60 * 1000;
 /** PEM of 8192 bits with a few names has 3 KiB. */
 export const MAX_CERTIFICATE = 64 * 1024;
 
@@ -15,6 +18,7 @@ export interface SecretCertificate {
   readonly der: Buffer;
   /** Of the modulus. */
   readonly keyBytes: number;
+  readonly notBefore: Date;
   readonly notAfter: Date;
   readonly subject: string;
 }
@@ -22,14 +26,30 @@ export interface SecretCertificate {
 /** PEM or DER, the first where there are several. @throws PhsyncError `ad-auth-info-certificate` */
 export function readCertificate(bytes: Uint8Array): SecretCertificate {
   const { publicKey, thumbprint } = recipientOf(bytes);
-  const { raw, subject, validTo } = new X509Certificate(bytes);
+  const { raw, subject, validFrom, validTo } = new X509Certificate(bytes);
   return {
     thumbprint,
     der: raw,
     keyBytes: Math.ceil((publicKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8),
+    notBefore: new Date(validFrom),
     notAfter: new Date(validTo),
     subject: subject.replaceAll('\n', ', '),
   };
+}
+
+/** @throws PhsyncError `ad-auth-info-certificate` for one whose time is not now: agents seal to none such, and send nothing. */
+export function checkTime({ notBefore, notAfter }: SecretCertificate, now: Date): void {
+  const wrong =
+    now.getTime() < notBefore.getTime() - CLOCK_SKEW
+      ? `is not valid before ${notBefore.toISOString()}`
+      : now > notAfter
+        ? `has ended on ${notAfter.toISOString()}`
+        : undefined;
+  if (wrong === undefined) return;
+  throw new PhsyncError(
+    'ad-auth-info-certificate',
+    `the certificate ${wrong}: agents would send no keys for anybody; give one that is valid now, or add it all the same with force`,
+  );
 }
 
 /** As it is shown and typed: upper-case hexadecimal. */

@@ -6,7 +6,7 @@ import type { SecuritySettings } from '../../provisioning/domain-services-feed.j
 import type { AuditEntry, AuditLog } from '../audit/types.js';
 import { notesBegin, notesEnd, runAll } from '../store/change-notes.js';
 import type { Queries, TenantDatabase } from '../store/database.js';
-import { expiryWarning, readCertificate, type SecretCertificate, thumbprintText } from './certificate.js';
+import { checkTime, expiryWarning, readCertificate, type SecretCertificate, thumbprintText } from './certificate.js';
 import {
   type CertificateRow,
   countSealed,
@@ -52,6 +52,8 @@ export interface EnableRequest {
   readonly domainName?: string | undefined;
   /** PEM or DER. Without one, the newest of those that are there. */
   readonly certificate?: Uint8Array | undefined;
+  /** The certificate is taken though it has ended, or is not valid yet. */
+  readonly force?: boolean | undefined;
   readonly settings?: SettingChanges | undefined;
 }
 
@@ -81,8 +83,11 @@ export class DomainServices {
   }
 
   /** @throws PhsyncError `ad-auth-info-certificate`, `domain-services-name`, `-no-certificate`, `-renamed` */
-  async enable({ domainName, certificate, settings = {} }: EnableRequest, act: Act): Promise<DomainServicesView> {
-    const given = certificate && readCertificate(certificate);
+  async enable(
+    { domainName, certificate, force = false, settings = {} }: EnableRequest,
+    act: Act,
+  ): Promise<DomainServicesView> {
+    const given = certificate && this.#readCertificate(certificate, force);
     const name = domainName === undefined ? undefined : readDomainName(domainName);
     return this.#change(act, 'Enable Domain Services', async (queries, former) => {
       if (former === undefined && name === undefined) {
@@ -154,9 +159,16 @@ export class DomainServices {
     });
   }
 
-  /** The newest from then on; one that was there already, too. @throws PhsyncError `ad-auth-info-certificate`, `domain-services-off` */
-  addCertificate(bytes: Uint8Array, act: Act): Promise<DomainServicesView> {
-    const certificate = readCertificate(bytes);
+  /**
+   * The newest from then on; one that was there already, too. `force`: even one that is not valid now.
+   * @throws PhsyncError `ad-auth-info-certificate`, `domain-services-off`
+   */
+  async addCertificate(
+    bytes: Uint8Array,
+    act: Act,
+    { force = false }: { readonly force?: boolean } = {},
+  ): Promise<DomainServicesView> {
+    const certificate = this.#readCertificate(bytes, force);
     return this.#change(act, 'Add Domain Services certificate', async (queries, former) => {
       if (former === undefined) throw off();
       await this.#put(queries, certificate);
@@ -201,6 +213,12 @@ export class DomainServices {
 
   #now(): number {
     return this.#options.now().getTime();
+  }
+
+  #readCertificate(bytes: Uint8Array, force: boolean): SecretCertificate {
+    const certificate = readCertificate(bytes);
+    if (!force) checkTime(certificate, this.#options.now());
+    return certificate;
   }
 
   #put(queries: Queries, { thumbprint, der, keyBytes, notAfter }: SecretCertificate): Promise<void> {

@@ -19,6 +19,8 @@ beforeAll(async () => {
   certificate = await createCertificate(2048);
   const file = (name: string, text: string | Buffer) => writeFileSync(join(directory.path, name), text);
   file('certificate.der', certificate.der);
+  const ended = await createCertificate(2048, { from: Date.now() - 7_200_000, to: Date.now() - 3_600_000 });
+  file('ended.der', ended.der);
   file('tenant.yaml', 'stateDir: .\nlisten: { port: 0 }\ndomains: [{ name: phs.test }]\n');
 });
 afterAll(() => directory.remove());
@@ -45,6 +47,13 @@ it('enables, shows, sets and disables, beside a tenant', { timeout: 30_000 }, as
     expect(enabled.stdout).toContain(`certificate ${thumbprint}, the newest`);
     expect(enabled.stdout).toMatch(/ {2}syncNtlmPasswords Disabled\n(.*\n)*? {2}kerberosArmoring Enabled\n/);
     expect(enabled.stdout).toMatch(/^Warning: .* in 0 days: add a new one\.$/m);
+    const ended = phsync('add-certificate', '--certificate', 'ended.der');
+    expect(ended).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('agents would send no keys for anybody'),
+    });
+    expect(phsync('show').stdout).toBe(phsync('enable').stdout.replace(/^From .*\n/, ''));
+    expect(phsync('add-certificate', '--certificate', 'ended.der', '--force')).toMatchObject({ status: 0 });
     expect(JSON.parse(phsync('disable', '--json').stdout)).toMatchObject({ enabled: false, deleted: 0 });
     expect(phsync('disable')).toMatchObject({ status: 3, stderr: expect.stringContaining('not enabled') });
     const acts = await store.database.run((queries) =>
@@ -52,6 +61,8 @@ it('enables, shows, sets and disables, beside a tenant', { timeout: 30_000 }, as
     );
     expect(acts.map(({ actor_kind, actor_id }) => `${actor_kind} ${actor_id}`)).toEqual([
       'system phsync tenant domain-services enable',
+      'system phsync tenant domain-services enable',
+      'system phsync tenant domain-services add-certificate',
       'system phsync tenant domain-services disable',
     ]);
   } finally {
@@ -63,7 +74,10 @@ it.each([
   [['set'], "required option '--setting <name=value>' not specified"],
   [['set', '--setting', 'NtlmV1=Perhaps'], '--setting: expected NAME=Enabled or NAME=Disabled'],
   [['remove-certificate', '--thumbprint', 'xy'], '--thumbprint: expected 40 hexadecimal digits'],
-  [['disable', '--force'], "option '--force' belongs to phsync tenant domain-services remove-certificate"],
+  [
+    ['disable', '--force'],
+    "option '--force' belongs to phsync tenant domain-services enable and add-certificate and remove-certificate",
+  ],
   [['enable', '--certificate', 'nowhere.pem'], 'cannot read nowhere.pem'],
   [[], 'what of Domain Services? Expected one of show, enable'],
 ])('says what is wrong with %j', (args, words) => {

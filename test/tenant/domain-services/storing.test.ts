@@ -223,6 +223,33 @@ describeStores('Windows credentials', (newSite) => {
       ]);
     });
 
+    it('are sealed to a certificate of today: another one is not taken but by force', async () => {
+      const HOUR = 3_600_000;
+      const now = Date.now();
+      const [ended, early] = await Promise.all([
+        createCertificate(2048, { from: now - 2 * HOUR, to: now - HOUR }),
+        createCertificate(2048, { from: now + HOUR, to: now + 2 * HOUR }),
+      ]);
+      const code = 'ad-auth-info-certificate';
+      for (const [{ der }, words] of [
+        [ended, 'has ended on'],
+        [early, 'is not valid before'],
+      ] as const) {
+        const refused = { code, message: expect.stringContaining(words) };
+        await expect(service.addCertificate(der, ADMIN)).rejects.toMatchObject(refused);
+        await expect(service.enable({ certificate: der }, ADMIN)).rejects.toMatchObject(refused);
+      }
+      expect((await service.show())!.certificates).toMatchObject([{ thumbprint: hex(thumbprint(first)) }]);
+      // By a clock that is ahead.
+      const soon = await createCertificate(2048, { from: now + 60_000 });
+      expect((await service.addCertificate(soon.der, ADMIN)).certificates).toHaveLength(2);
+      const forced = await service.addCertificate(ended.der, ADMIN, { force: true });
+      expect(forced.certificates[0]).toMatchObject({ thumbprint: hex(thumbprint(ended)), isNewest: true });
+      expect(forced.warnings).toEqual([expect.stringContaining('has ended on')]);
+      const again = await service.enable({ certificate: early.der, force: true }, ADMIN);
+      expect(again.certificates[0]).toMatchObject({ thumbprint: hex(thumbprint(early)) });
+    });
+
     it('sealed to a former certificate are taken while that is listed', async () => {
       await service.addCertificate(second.der, ADMIN);
       expect(await send(item('a', '2026-01-01', sealed(first.der)))).toEqual([DONE]);

@@ -10,12 +10,14 @@ let first: TestCertificate;
 let second: TestCertificate;
 let small: TestCertificate;
 let elliptic: TestCertificate;
+let ended: TestCertificate;
 beforeAll(async () => {
-  [first, second, small, elliptic] = await Promise.all([
+  [first, second, small, elliptic, ended] = await Promise.all([
     createCertificate(2048),
     createCertificate(2048),
     createCertificate(1024),
     createCertificate('P-256'),
+    createCertificate(2048, { from: Date.now() - 7_200_000, to: Date.now() - 3_600_000 }),
   ]);
 });
 
@@ -37,6 +39,8 @@ describeGraph('the managed domain', (tenant) => {
     expect((await put(ONE, {})).message).toContain('have no certificate yet');
     expect((await withCertificate(base64(small))).message).toContain('RSA key of 2048 to 16384 bits');
     expect((await withCertificate(base64(elliptic))).message).toContain('not ec');
+    const old = await withCertificate(base64(ended));
+    expect(old).toMatchObject({ statusCode: 400, message: expect.stringContaining('the certificate has ended on') });
     expect((await withCertificate('AAAA')).message).toContain('X.509 expected');
     expect((await put(`${SERVICES}/aadds`, {})).message).toContain('expected a DNS name');
     expect((await put(ONE, { domainName: 'other.phs.test' })).message).toContain('not the name in the address');
@@ -115,6 +119,12 @@ describeGraph('the managed domain', (tenant) => {
       { thumbprint: thumbprint(second), isNewest: true },
       { thumbprint: thumbprint(first), isNewest: false },
     ]);
+    const late = await refusal(
+      admin()
+        .api(`${ONE}/addCertificate`)
+        .post({ certificate: base64(ended) }),
+    );
+    expect(late).toMatchObject({ statusCode: 400, message: expect.stringContaining('the certificate has ended on') });
     const removal = (body: object) => admin().api(`${ONE}/removeCertificate`).post(body);
     expect((await refusal(removal({ thumbprint: 'xyz' }))).statusCode).toBe(400);
     expect((await refusal(removal({ thumbprint: '00'.repeat(20) }))).statusCode).toBe(404);

@@ -64,7 +64,7 @@ const newResource = z
 const changes = z
   .object({ properties: z.object({ domainSecuritySettings: settings }) })
   .meta({ id: 'domainServicesChanges' });
-const added = z.strictObject({ certificate }).meta({ id: 'addCertificate' });
+const added = z.strictObject({ certificate, force: z.boolean().default(false) }).meta({ id: 'addCertificate' });
 const removed = z
   .strictObject({ thumbprint: z.string().max(128), force: z.boolean().default(false) })
   .meta({ id: 'removeCertificate' });
@@ -150,14 +150,15 @@ export const domainServicesRoutes = [
     path: `${ONE}/addCertificate`,
     operationId: 'domainServices.addCertificate',
     tag: 'domainServices',
-    summary: 'Adds the certificate that agents seal to from their next cycle on; those before stay listed.',
+    summary:
+      'Adds the certificate that agents seal to from their next cycle on; those before stay listed. One that is not valid now by force only.',
     permissions: write,
     body: added,
     reply: replyOfOne,
     async handle(call) {
       await enabled(call);
-      const view = await attempt(serviceOf(call).addCertificate(bytesOf(call.body.certificate), actOf(call)));
-      return one(call, view);
+      const { certificate: given, force } = call.body;
+      return one(call, await attempt(serviceOf(call).addCertificate(bytesOf(given), actOf(call), { force })));
     },
   }),
   route<z.output<typeof removed>>({
