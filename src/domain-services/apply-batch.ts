@@ -39,6 +39,8 @@ interface Prepared {
   readonly change: ManagedChange;
   /** Why the change goes without the secrets that it has. */
   readonly unopened: { readonly code: string; readonly message: string } | undefined;
+  /** Of the password, in the first domain. */
+  readonly changeDate?: string | undefined;
 }
 
 /**
@@ -76,7 +78,8 @@ async function prepare(change: FeedChange, unwrap: Unwrap): Promise<Prepared> {
     return { change: { kind: 'deleted', objectId: change.id.toLowerCase() }, unopened: undefined };
   const user = desiredUser(change);
   try {
-    return { change: { kind: 'user', user, secrets: await openSecrets(change, unwrap) }, unopened: undefined };
+    const secrets = await openSecrets(change, unwrap);
+    return { change: { kind: 'user', user, secrets }, unopened: undefined, changeDate: change.credentials?.changeDate };
   } catch (error) {
     if (!(error instanceof PhsyncError) || !error.code.startsWith('ad-auth-info-')) throw error;
     const { code, message } = error;
@@ -87,7 +90,7 @@ async function prepare(change: FeedChange, unwrap: Unwrap): Promise<Prepared> {
 const idOf = (change: ManagedChange): string => (change.kind === 'user' ? change.user.objectId : change.objectId);
 
 function settle(
-  { change, unopened }: Prepared,
+  { change, unopened, changeDate }: Prepared,
   outcome: Outcome,
   result: { seen: string[]; gone: string[]; done: string[]; failed: Failure[] },
   options: BatchOptions,
@@ -104,7 +107,8 @@ function settle(
     return;
   }
   count(outcome, counts);
-  tell(objectId, outcome, options);
+  if (options.dryRun) rehearsed(objectId, outcome, changeDate, options.log);
+  else tell(objectId, outcome, changeDate, options.log);
   const problem = unopened ?? passwordProblem(outcome);
   if (problem === undefined) result.done.push(objectId);
   else {
@@ -125,13 +129,29 @@ function count({ result, password }: AppliedChange, counts: Counts): void {
   if (password !== undefined) counts[PASSWORDS[password]] += 1;
 }
 
+/** What was not done, and would be. */
+function rehearsed(
+  objectId: string,
+  { result, samAccountName, changed, password }: AppliedChange,
+  changeDate: string | undefined,
+  log: Logger,
+): void {
+  const facts = { objectId, samAccountName };
+  if (result === 'created') log.info({ event: 'would-create', ...facts }, 'a user would be made');
+  if (result === 'updated') log.info({ event: 'would-change', ...facts, changed }, 'a user would be changed');
+  if (password === 'written') log.info({ event: 'would-write-password', ...facts, changeDate }, 'it would be written');
+}
+
 function tell(
   objectId: string,
-  { result, samAccountName, password, notes }: AppliedChange,
-  { log }: BatchOptions,
+  { result, samAccountName, changed, password, notes }: AppliedChange,
+  changeDate: string | undefined,
+  log: Logger,
 ): void {
   const facts = { objectId, samAccountName };
   if (result === 'created') log.info({ event: 'user-created', ...facts }, 'a user was made');
+  if (result === 'updated') log.info({ event: 'user-changed', ...facts, changed }, 'a user was changed');
+  if (password === 'written') log.info({ event: 'password-written', ...facts, changeDate }, 'a password was written');
   if (result === 'deleted') log.info({ event: 'user-deleted', objectId }, 'a user was deleted');
   if (password === 'older') {
     log.warn({ event: 'older-password', ...facts }, 'the domain has a later password than the tenant: it stays');

@@ -42,6 +42,11 @@ export type ManagedChange =
 export interface AppliedChange {
   readonly result: 'created' | 'updated' | 'unchanged' | 'deleted' | 'absent';
   readonly samAccountName?: string;
+  /**
+   * Of one that is updated: attributes by their LDAP names, and `enabled`, `disabled`, `passwordNeverExpires` or
+   * `passwordExpires` in place of userAccountControl.
+   */
+  readonly changed?: readonly string[] | undefined;
   /** undefined: the change came without secrets. `older`: the domain has a later password, which stays. */
   readonly password?: 'written' | 'unchanged' | 'older';
   /** Why the password was not written, while the account is as it should be: `keys-malformed`, `keys-unusable`. */

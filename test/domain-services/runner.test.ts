@@ -9,23 +9,25 @@ import { PhsyncError } from '#src/hasher/errors.js';
 
 const failure = (code: string, facts = {}) => new PhsyncError(code, `it says ${code}`, { facts });
 
-/** A simulated synchronizer: each page ends as the list says, then the loop is stopped. */
-async function run(pages: readonly (Error | 'page')[]) {
+/** A simulated synchronizer: each page ends as the list says (`last`: nothing is behind it), then the loop is stopped. */
+async function run(pages: readonly (Error | 'page' | 'last')[], request: { allowDeletions?: boolean } = {}) {
   const stop = new AbortController();
   const lines: Record<string, unknown>[] = [];
   const sink = new Writable({ write: (line, _, done) => done(void lines.push(JSON.parse(String(line)))) });
   const waits: number[] = [];
+  const allowed: boolean[] = [];
   let begun = 0;
   let at = 0;
   const synchronizer = {
     open: async () => {},
     retry: async () => ({}),
     beginAll: () => void (begun += 1),
-    page: async () => {
+    page: async ({ allowDeletions }: { allowDeletions: boolean }) => {
+      allowed.push(allowDeletions);
       const next = pages[at++];
       if (at === pages.length) stop.abort();
       if (next instanceof Error) throw next;
-      return { more: true, counts: {} };
+      return { more: next === 'page', counts: {} };
     },
   } as unknown as Synchronizer;
   await runForever(
@@ -36,9 +38,9 @@ async function run(pages: readonly (Error | 'page')[]) {
       random: () => 1,
       sleep: async (ms) => void waits.push(ms),
     },
-    { signal: stop.signal },
+    { signal: stop.signal, ...request },
   );
-  return { waits, lines, begun };
+  return { waits, lines, begun, allowed };
 }
 
 it('waits twice as long after each failure, a minute at most, and not at all once it works', async () => {
@@ -78,6 +80,14 @@ it('begins anew where the cookie is worth nothing, and waits where that does not
   const { begun, waits } = await run([...Array(5).fill(failure('feed-restart', { reason: 'cookie_unknown' })), 'page']);
   expect(begun).toBe(3);
   expect(waits).toEqual([8000, 16_000]);
+});
+
+it('allows deletions until the feed was read to its end once, and not afterwards', async () => {
+  const { allowed } = await run(['page', failure('feed-unreachable'), 'page', 'last', 'page', 'last'], {
+    allowDeletions: true,
+  });
+  expect(allowed).toEqual([true, true, true, true, false, false]);
+  expect((await run(['page', 'last'])).allowed).toEqual([false, false]);
 });
 
 it('goes on after what nobody expected', async () => {

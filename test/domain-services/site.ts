@@ -110,12 +110,18 @@ export class SimulatedDomain implements ManagedDomainWriter {
     this.accounts.set(user.objectId, account);
     const same = known?.upn === account.upn && known.enabled === account.enabled;
     const result = known === undefined ? 'created' : same ? 'unchanged' : 'updated';
+    const bit = account.enabled ? 'enabled' : 'disabled';
+    const differences = [
+      ...(known?.upn === account.upn ? [] : ['userPrincipalName']),
+      ...(known?.enabled === account.enabled ? [] : [bit]),
+    ];
+    const changed = result === 'updated' ? differences : undefined;
     const [samAccountName] = user.samAccountNames;
     const other = this.displaces.get(account.upn);
     this.displaces.delete(account.upn);
     const displaced = other === undefined ? undefined : [other];
     for (const id of displaced ?? []) Object.assign(this.accounts.get(id)!, { upn: '' });
-    if (secrets === undefined) return { result, samAccountName: samAccountName!, notes: [], displaced };
+    if (secrets === undefined) return { result, samAccountName: samAccountName!, changed, notes: [], displaced };
     // What another run would find: copies, since the caller wipes its own.
     const [ntHash, keys] = [secrets.ntHash.toString('hex'), secrets.kerberosKeys?.toString('hex')];
     let password: 'written' | 'unchanged' | 'older' = 'written';
@@ -123,7 +129,7 @@ export class SimulatedDomain implements ManagedDomainWriter {
     else if (account.ntHash === ntHash && account.kerberosKeys === keys) password = 'unchanged';
     else
       Object.assign(account, { ntHash, kerberosKeys: keys, changedAt: secrets.changedAt, writes: account.writes + 1 });
-    return { result, samAccountName: samAccountName!, password, notes: [], displaced };
+    return { result, samAccountName: samAccountName!, changed, password, notes: [], displaced };
   }
 
   async close(): Promise<void> {

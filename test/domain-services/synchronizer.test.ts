@@ -65,6 +65,12 @@ describe('the synchronizer', () => {
     expectPassword('a', changed, OTHER_KEYS);
     expect(site.domain.byUpn(upn('b'))).toMatchObject({ enabled: false, writes: 1 });
     expect(site.domain.byUpn(upn('c'))).toBeUndefined();
+    const named = { objectId: expect.stringMatching(/^[0-9a-f-]{36}$/), samAccountName: expect.any(String), level: 30 };
+    expect(site.events('user-created')).toMatchObject([named, named, named]);
+    expect(site.events('password-written')).toMatchObject(
+      [1, 1, 2].map((day) => ({ ...named, changeDate: expect.stringContaining(`2026-05-0${day}T00:00:00`) })),
+    );
+    expect(site.events('user-changed')).toMatchObject([{ ...named, changed: ['disabled'] }]);
     // All anew: it is as it should be.
     expect(await once(await site.run(), { full: true })).toMatchObject({ unchanged: 2, passwordsUnchanged: 2 });
   });
@@ -310,22 +316,26 @@ describe('the synchronizer', () => {
   });
 
   it('keeps neither secrets nor sealed ones on disk or in the log, ids and reasons alone', async () => {
-    await site.provision(['a', 'b']);
-    const [a, b] = [site.seal(KEYS), site.seal(KEYS)];
+    await site.provision(['a', 'b', 'c']);
+    const [a, b, c] = [site.seal(KEYS), site.seal(KEYS), site.seal(KEYS)];
     b.legacy[340]! ^= 1;
+    await site.send('c', '2026-05-01T00:00:00Z', c);
     await site.send('a', '2026-05-01T00:00:00Z', a);
     await site.send('b', '2026-05-01T00:00:00Z', b);
     site.domain.refused.set(upn('a'), { code: 'ldb', message: 'Constraint violation' });
     await once(await site.run());
     expect(site.store.retryCount).toBe(2);
+    expect(site.events('password-written')).toHaveLength(1);
     const files = readdirSync(site.stateDir).map((name) => readFileSync(join(site.stateDir, name)) as Uint8Array);
     const everything = Buffer.concat([...files, Buffer.from(site.log.join(''))]);
     const needles: Uint8Array[] = [
       Buffer.from(a.ntHash, 'hex'),
       Buffer.from(a.ntHash),
+      Buffer.from(c.ntHash, 'hex'),
+      Buffer.from(c.ntHash),
       Buffer.from(KEYS.subarray(200, 232)),
     ];
-    for (const blob of [a.legacy, a.supplemental!, b.legacy]) {
+    for (const blob of [a.legacy, a.supplemental!, b.legacy, c.legacy, c.supplemental!]) {
       needles.push(blob.subarray(330, 350), Buffer.from(blob.toString('base64').slice(400, 440)));
     }
     for (const needle of needles) expect(everything.includes(Buffer.from(needle))).toBe(false);

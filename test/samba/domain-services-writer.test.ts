@@ -275,7 +275,12 @@ describeDc('the writer into a Samba domain', () => {
       surname: 'Neu',
       securityIdentifier: undefined,
     });
-    expect(await applied(change(changed))).toMatchObject({ result: 'updated', samAccountName: 'm.changed' });
+    expect(await applied(change(changed))).toEqual({
+      result: 'updated',
+      samAccountName: 'm.changed',
+      changed: expect.arrayContaining(['userPrincipalName', 'displayName', 'givenName', 'sn', 'sAMAccountName', 'cn']),
+      notes: [],
+    });
     const [entry] = await there.find(filter, ...names, 'cn');
     expect(entry).toMatchObject({
       cn: ['Umbenannt, "Person" <ö> +;#=\\'],

@@ -17,7 +17,7 @@ import type { Hasher } from '#src/hasher/types.js';
 import { keepKerberosKeys } from '#src/protocol/samr/keep-kerberos-keys.js';
 import { makeToken } from '../domain-services/keys/certificates.js';
 import { DOMAIN, Site } from '../domain-services/site.js';
-import { READER } from '../tenant/domain-services/site.js';
+import { ADMIN, READER } from '../tenant/domain-services/site.js';
 import { testHasher } from '../tenant/harness.js';
 import { type DcUser, describeDc, facts, setPasswords, users } from './dc.js';
 import { LogOn } from './log-on.js';
@@ -89,7 +89,8 @@ async function onceWith(config: string, ...args: string[]) {
     (error) => error as { code: number; stdout: string; stderr: string },
   );
   logs.push(ended.stderr);
-  return { code: 'code' in ended ? ended.code : 0, ...JSON.parse(ended.stdout || '{}') };
+  const events = ended.stderr.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line).event] : []));
+  return { code: 'code' in ended ? ended.code : 0, events, ...JSON.parse(ended.stdout || '{}') };
 }
 
 /** `phsync domain-services` as a service. */
@@ -164,12 +165,11 @@ describeDc('phsync domain-services', () => {
 
   it('tells what it would do, then does it, then has nothing to do', async () => {
     const config = configuration('state');
-    expect(await onceWith(config, '--dry-run')).toMatchObject({
-      code: 0,
-      dryRun: true,
-      created: PEOPLE,
-      passwordsWritten: PEOPLE,
-    });
+    const rehearsal = await onceWith(config, '--dry-run');
+    expect(rehearsal).toMatchObject({ code: 0, dryRun: true, created: PEOPLE, passwordsWritten: PEOPLE });
+    // Nothing is said to be done.
+    const said = rehearsal.events.filter((event: string) => /user|password|create/.test(event));
+    expect(said).toEqual(Array(PEOPLE).fill(['would-create', 'would-write-password']).flat());
     expect(await there.find('(objectClass=organizationalUnit)', 'ou')).not.toContainEqual(
       expect.objectContaining({ ou: ['AADDC Users'] }),
     );
@@ -186,6 +186,24 @@ describeDc('phsync domain-services', () => {
       passwordsUnchanged: PEOPLE,
       passwordsWritten: 0,
     });
+  });
+
+  it('rehearses nothing in another domain than the tenant means', async () => {
+    const other = await Site.start(hasher);
+    try {
+      await other.service.disable(ADMIN);
+      await other.service.enable({ domainName: 'elsewhere.test' }, ADMIN);
+      await other.provision(['somebody']);
+      const auth = { clientId: READER.clientId, clientSecret: { file: './secret' } };
+      const config = configuration('elsewhere', { tenant: { url: other.tenant.url, ca: other.tenant.caPath, auth } });
+      expect(await onceWith(config, '--dry-run')).toMatchObject({
+        code: 3,
+        events: [],
+        error: { code: 'domain-services-wrong-domain' },
+      });
+    } finally {
+      await other.close();
+    }
   });
 
   it.skipIf(!softhsm && process.env.CI !== 'true')('does it with a key that stays in its token', async () => {

@@ -44,6 +44,7 @@ const outcome = z.union([
   z.object({
     result: z.enum(['created', 'updated', 'unchanged', 'deleted', 'absent']),
     samAccountName: z.string().optional(),
+    changed: z.array(z.string()).optional(),
     password: z.enum(['written', 'unchanged', 'older']).optional(),
     passwordError: failure.optional(),
     notes: z.array(z.string()).default([]),

@@ -367,12 +367,13 @@ class Domain:
             self.create(change, made, notes, displaced)
             entry = self.find(identity, made)
             result = "created"
-        elif self.update(entry, change, notes, displaced):
+        elif changed := self.update(entry, change, notes, displaced):
             result = "updated"
         answer = {"result": result, "samAccountName": str(entry["sAMAccountName"][0])}
         if displaced:
             answer["displaced"] = displaced
         if result == "updated":
+            answer["changed"] = changed
             answer["samAccountName"] = str(self.find(identity, made)["sAMAccountName"][0])
         if secrets is not None:
             try:
@@ -449,6 +450,7 @@ class Domain:
         return ndr_pack(sid)
 
     def update(self, entry, change, notes, displaced):
+        """Returns what had to be changed: attributes, and enabled, disabled, passwordNeverExpires or passwordExpires."""
         message = ldb.Message(entry.dn)
 
         def replace(attribute, wanted):
@@ -470,14 +472,21 @@ class Domain:
             replace("sAMAccountName", name)
         control = int(str(entry["userAccountControl"][0]))
         wanted_control = control & ~(ACCOUNTDISABLE | DONT_EXPIRE_PASSWORD) | control_bits(change)
+        bits = []
         if wanted_control != control:
             replace("userAccountControl", str(wanted_control))
+            differs = wanted_control ^ control
+            if differs & ACCOUNTDISABLE:
+                bits.append("enabled" if change["enabled"] else "disabled")
+            if differs & DONT_EXPIRE_PASSWORD:
+                bits.append("passwordNeverExpires" if change["neverExpires"] else "passwordExpires")
         sid = self.new_sid(change, [bytes(each) for each in entry.get("sIDHistory", [])], notes)
         if sid is not None:
             message["sIDHistory"] = ldb.MessageElement(sid, ldb.FLAG_MOD_ADD, "sIDHistory")
         if len(message) > 0:
             self.sam.modify(message)
-        return self.rename(entry, change) or len(message) > 0
+        changed = [name for name in message.keys() if name not in ("dn", CONTROL)] + bits
+        return changed + (["cn"] if self.rename(entry, change) else [])
 
     def rename(self, entry, change):
         names = change["commonNames"]
