@@ -7,7 +7,7 @@ import { PhsyncError } from '../hasher/errors.js';
 import { createAuditLog } from '../tenant/audit/audit-log.js';
 import { loadTenantConfig } from '../tenant/config.js';
 import { parseThumbprint } from '../tenant/domain-services/certificate.js';
-import { type Act, DomainServices, type DomainServicesView } from '../tenant/domain-services/service.js';
+import { type Act, DomainServices, type DomainServicesView, namesText } from '../tenant/domain-services/service.js';
 import { parseSetting, type SettingChanges } from '../tenant/domain-services/settings.js';
 import { openExistingStore } from './existing-store.js';
 import { counted, printJson } from './output.js';
@@ -121,12 +121,10 @@ async function read(
       };
     case 'set':
       return async (service, act) => {
-        const before = await service.show();
+        const before = (await service.show())?.securitySettings.syncNtlmPasswords;
         const view = await service.set(settings, act);
-        const was = before?.securitySettings.syncNtlmPasswords;
-        return was === 'Enabled' && view.securitySettings.syncNtlmPasswords === 'Disabled'
-          ? { view, text: NTLM_OFF }
-          : { view };
+        const after = view.securitySettings.syncNtlmPasswords;
+        return after === before ? { view } : { view, text: after === 'Disabled' ? NTLM_OFF : NTLM_ON };
       };
     case 'add-certificate':
       return async (service, act) => ({ view: await service.addCertificate(certificate!, act, { force }) });
@@ -151,19 +149,28 @@ async function readBytes(file: string): Promise<Buffer> {
 const NEVER = 'Domain Services are not enabled in this tenant, and never were.\n';
 const ENABLED =
   'From their next cycle on, agents send NT hashes and Kerberos keys, sealed to the newest certificate below.\n';
-const NTLM_OFF =
-  'Agents seal random NT hashes from their next cycle on. Those that are stored stay until the password changes or the\n' +
-  'agent synchronizes all: phsync agent --config agent.yaml --once --full\n';
+const ALL_AT_ONCE =
+  'Those that are stored stay until the password changes or the\nagent synchronizes all: phsync agent --config agent.yaml --once --full\n';
+const NTLM_OFF = `Agents seal random NT hashes from their next cycle on. ${ALL_AT_ONCE}`;
+const NTLM_ON = `Agents seal the NT hashes again from their next cycle on. ${ALL_AT_ONCE}`;
 
-function textOf({ enabled, domainName, securitySettings, certificates, users, warnings }: DomainServicesView): string {
+function textOf(view: DomainServicesView): string {
+  const { enabled, domainName, securitySettings, certificates, warnings } = view;
   const lines = [
-    `Domain Services for ${domainName}: ${enabled ? 'enabled' : 'disabled'}, credentials of ${counted(users, 'user')} stored`,
-    ...certificates.flatMap(({ thumbprint, subject, keyBits, notAfter, isNewest, users: sealed }) => [
-      `  certificate ${thumbprint}${isNewest ? ', the newest' : ''}`,
-      `    ${subject}, RSA ${keyBits}, until ${notAfter.toISOString().slice(0, 10)}, ${counted(sealed, 'user')}`,
-    ]),
+    `Domain Services for ${domainName}: ${enabled ? 'enabled' : 'disabled'}, credentials of ${heldText(view)} stored`,
+    ...certificates.flatMap((certificate) => {
+      const { thumbprint, subject, keyBits, notAfter, isNewest, users, userPrincipalNames: names } = certificate;
+      return [
+        `  certificate ${thumbprint}${isNewest ? ', the newest' : ''}`,
+        `    ${subject}, RSA ${keyBits}, until ${notAfter.toISOString().slice(0, 10)}, ${heldText(certificate)}`,
+        ...(names.length > 0 ? [`    ${namesText(users, names)}`] : []),
+      ];
+    }),
     ...Object.entries(securitySettings).map(([name, value]) => `  ${name} ${value}`),
     ...warnings.map((warning) => `Warning: ${warning}.`),
   ];
   return `${lines.join('\n')}\n`;
 }
+
+const heldText = ({ users, deletedUsers }: { readonly users: number; readonly deletedUsers: number }): string =>
+  counted(users, 'user') + (deletedUsers === 0 ? '' : ` (and of ${counted(deletedUsers, 'deleted user')})`);

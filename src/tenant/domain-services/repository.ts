@@ -21,14 +21,61 @@ export function readCertificates(queries: Queries): Promise<CertificateRow[]> {
   return queries.selectFrom('domain_services_certificates').selectAll().orderBy('added_at', 'desc').execute();
 }
 
-/** Users by the certificate that their credentials are sealed to, in hexadecimal. */
-export async function countSealed(queries: Queries): Promise<ReadonlyMap<string, number>> {
+/** Users whose credentials are sealed to a certificate. */
+export interface SealedUsers {
+  readonly users: number;
+  /** Who may still be restored, and has these credentials then. */
+  readonly deletedUsers: number;
+}
+
+export const nobodySealed: SealedUsers = { users: 0, deletedUsers: 0 };
+
+/** By the certificate's thumbprint in hexadecimal. */
+export async function countSealed(queries: Queries): Promise<ReadonlyMap<string, SealedUsers>> {
   const rows = await queries
     .selectFrom('windows_credentials')
-    .select(['thumbprint', ({ fn }) => fn.countAll<number>().as('users')])
+    .innerJoin('users', 'users.id', 'windows_credentials.user_id')
+    .select([
+      'thumbprint',
+      ({ fn }) => fn.countAll<number>().as('all'),
+      ({ fn }) => fn.count<number>('deleted_at').as('deleted'),
+    ])
     .groupBy('thumbprint')
     .execute();
-  return new Map(rows.map(({ thumbprint, users }) => [Buffer.from(thumbprint).toString('hex'), users]));
+  return new Map(
+    rows.map(({ thumbprint, all, deleted }) => [
+      Buffer.from(thumbprint).toString('hex'),
+      { users: all - deleted, deletedUsers: deleted },
+    ]),
+  );
+}
+
+/** userPrincipalNames of the first few users who exist and whose credentials are sealed to the certificate. */
+export async function nameSealed(queries: Queries, thumbprint: Uint8Array, limit: number): Promise<readonly string[]> {
+  const rows = await queries
+    .selectFrom('windows_credentials')
+    .innerJoin('users', 'users.id', 'windows_credentials.user_id')
+    .select('user_principal_name')
+    .where('thumbprint', '=', thumbprint)
+    .where('deleted_at', 'is', null)
+    .orderBy('upn_key')
+    .limit(limit)
+    .execute();
+  return rows.map(({ user_principal_name: name }) => name);
+}
+
+/** Of the DNS domains whose users are synchronized, and those of user principal names: what `name` is. */
+export async function ownDomain(queries: Queries, name: string): Promise<'synchronized' | 'of names' | undefined> {
+  const source = await queries
+    .selectFrom('users')
+    .select('id')
+    .where(({ fn }) => fn<string>('lower', ['dns_domain_name']), '=', name)
+    .where('deleted_at', 'is', null)
+    .limit(1)
+    .executeTakeFirst();
+  if (source !== undefined) return 'synchronized';
+  const own = await queries.selectFrom('domains').select('name').where('name', '=', name).executeTakeFirst();
+  return own && 'of names';
 }
 
 /** In place of the one that has this thumbprint; in any case it is the newest then. */

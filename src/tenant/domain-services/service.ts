@@ -10,9 +10,13 @@ import { checkTime, expiryWarning, readCertificate, type SecretCertificate, thum
 import {
   type CertificateRow,
   countSealed,
+  nameSealed,
+  nobodySealed,
+  ownDomain,
   putCertificate,
   readCertificates,
   readService,
+  type SealedUsers,
   type ServiceRow,
 } from './repository.js';
 import { readDomainName, type SettingChanges, settingsOf, withChanges } from './settings.js';
@@ -25,9 +29,16 @@ export interface CertificateView {
   readonly added: Date;
   /** Agents are given this one. */
   readonly isNewest: boolean;
-  /** Users whose stored credentials are sealed to it. */
+  /** Users whose stored credentials are sealed to it; deleted ones are counted apart. */
   readonly users: number;
+  /** Deleted, but may be restored. */
+  readonly deletedUsers: number;
+  /** userPrincipalNames of the first ten of `users`; none for the newest. */
+  readonly userPrincipalNames: readonly string[];
 }
+
+/** As many users are named who hold a certificate. */
+const NAMED = 10;
 
 export interface DomainServicesView {
   readonly enabled: boolean;
@@ -35,9 +46,10 @@ export interface DomainServicesView {
   readonly securitySettings: SecuritySettings;
   /** The newest first. */
   readonly certificates: readonly CertificateView[];
-  /** Users of whom Windows credentials are stored. */
+  /** Users of whom Windows credentials are stored, without deleted ones. */
   readonly users: number;
-  /** Certificates that end. */
+  readonly deletedUsers: number;
+  /** A certificate that ends, a managed domain that has the name of another one. */
   readonly warnings: readonly string[];
 }
 
@@ -82,7 +94,7 @@ export class DomainServices {
     return this.#options.database.run((queries) => this.#view(queries));
   }
 
-  /** @throws PhsyncError `ad-auth-info-certificate`, `domain-services-name`, `-no-certificate`, `-renamed` */
+  /** @throws PhsyncError `ad-auth-info-certificate`, `domain-services-name`, `-own-domain`, `-no-certificate`, `-renamed` */
   async enable(
     { domainName, certificate, force = false, settings = {} }: EnableRequest,
     act: Act,
@@ -99,6 +111,7 @@ export class DomainServices {
           `Domain Services are enabled for ${former.domain_name}: disable them first, which deletes what is stored for that domain`,
         );
       }
+      if (former?.enabled !== 1) await checkName(queries, (name ?? former?.domain_name)!);
       if (given !== undefined) await this.#put(queries, given);
       const [newest] = await readCertificates(queries);
       if (newest === undefined) {
@@ -198,16 +211,19 @@ export class DomainServices {
           `${text} is the only certificate, and Domain Services are enabled: add another one first, or disable them`,
         );
       }
-      const users = (await countSealed(queries)).get(text.toLowerCase()) ?? 0;
+      const held = (await countSealed(queries)).get(text.toLowerCase()) ?? nobodySealed;
+      const { users, deletedUsers } = held;
       if (users > 0 && !force) {
+        const names = namesText(users, await nameSealed(queries, wanted.thumbprint, NAMED));
+        const deleted = deletedUsers === 0 ? '' : `, and of ${deletedUsers} deleted, who do not count`;
         throw new PhsyncError(
           'domain-services-certificate-needed',
-          `the stored credentials of ${users} users are sealed to ${text}: they follow with their next password or a full synchronization; removed all the same with force`,
-          { facts: { users } },
+          `the stored credentials of ${usersText(users)} are sealed to ${text} (${names}${deleted}): they follow with their next password or a full synchronization; removed all the same with force`,
+          { facts: { users, deletedUsers } },
         );
       }
       await queries.deleteFrom('domain_services_certificates').where('thumbprint', '=', wanted.thumbprint).execute();
-      return { certificate: { old: text }, users, force };
+      return { certificate: { old: text }, users, deletedUsers, force };
     });
   }
 
@@ -255,31 +271,64 @@ export class DomainServices {
     const row = await readService(queries);
     if (row === undefined) return undefined;
     const sealed = await countSealed(queries);
-    const certificates = (await readCertificates(queries)).map((certificate, i) =>
-      viewOf(certificate, i === 0, sealed),
-    );
+    const certificates: CertificateView[] = [];
+    for (const [i, certificate] of (await readCertificates(queries)).entries()) {
+      const held = sealed.get(Buffer.from(certificate.thumbprint).toString('hex')) ?? nobodySealed;
+      const names = i === 0 || held.users === 0 ? [] : await nameSealed(queries, certificate.thumbprint, NAMED);
+      certificates.push(viewOf(certificate, i === 0, held, names));
+    }
+    const all = [...sealed.values()];
+    const warnings = certificates
+      .slice(0, 1)
+      .flatMap(({ notAfter }) => expiryWarning(notAfter, this.#options.now()) ?? []);
+    if ((await ownDomain(queries, row.domain_name)) !== undefined) {
+      warnings.push(
+        `${row.domain_name} is a domain of this tenant's users, too: the managed domain is a domain of its own, with a name of its own`,
+      );
+    }
     return {
       enabled: row.enabled === 1,
       domainName: row.domain_name,
       securitySettings: settingsOf(row.security_settings),
       certificates,
-      users: [...sealed.values()].reduce((sum, users) => sum + users, 0),
-      warnings: certificates.slice(0, 1).flatMap(({ notAfter }) => expiryWarning(notAfter, this.#options.now()) ?? []),
+      users: all.reduce((sum, { users }) => sum + users, 0),
+      deletedUsers: all.reduce((sum, { deletedUsers }) => sum + deletedUsers, 0),
+      warnings,
     };
   }
 }
 
-function viewOf(row: CertificateRow, isNewest: boolean, sealed: ReadonlyMap<string, number>): CertificateView {
-  const thumbprint = thumbprintText(row.thumbprint);
+/** @throws PhsyncError `domain-services-own-domain`: passwords would be written back into the domain that they come from. */
+async function checkName(queries: Queries, name: string): Promise<void> {
+  if ((await ownDomain(queries, name)) !== 'synchronized') return;
+  throw new PhsyncError(
+    'domain-services-own-domain',
+    `users are synchronized from ${name}: the managed domain is another one, with a name and domain controllers of its own, such as aadds.${name}`,
+  );
+}
+
+const usersText = (users: number) => `${users} user${users === 1 ? '' : 's'}`;
+
+/** `ada@contoso.com, bob@contoso.com and 3 more`. */
+export const namesText = (users: number, names: readonly string[]): string =>
+  users > names.length ? `${names.join(', ')} and ${users - names.length} more` : names.join(', ');
+
+function viewOf(
+  row: CertificateRow,
+  isNewest: boolean,
+  held: SealedUsers,
+  userPrincipalNames: readonly string[],
+): CertificateView {
   const { subject } = readCertificate(row.certificate);
   return {
-    thumbprint,
+    thumbprint: thumbprintText(row.thumbprint),
     subject,
     keyBits: row.key_bytes * 8,
     notAfter: new Date(row.not_after),
     added: new Date(row.added_at),
     isNewest,
-    users: sealed.get(thumbprint.toLowerCase()) ?? 0,
+    ...held,
+    userPrincipalNames,
   };
 }
 

@@ -34,7 +34,7 @@ function phsync(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-it('enables, shows, sets and disables, beside a tenant', { timeout: 30_000 }, async () => {
+it('enables, shows, sets and disables, beside a tenant', { timeout: 60_000 }, async () => {
   expect(phsync('show')).toMatchObject({ status: 3, stderr: expect.stringContaining('no tenant has run') });
   const store = openSqlite(directory.path);
   try {
@@ -47,6 +47,10 @@ it('enables, shows, sets and disables, beside a tenant', { timeout: 30_000 }, as
     expect(enabled.stdout).toContain(`certificate ${thumbprint}, the newest`);
     expect(enabled.stdout).toMatch(/ {2}syncNtlmPasswords Disabled\n(.*\n)*? {2}kerberosArmoring Enabled\n/);
     expect(enabled.stdout).toMatch(/^Warning: .* in 0 days: add a new one\.$/m);
+    const ntlm = (value: string) => phsync('set', '--setting', `SyncNtlmPasswords=${value}`).stdout;
+    expect(ntlm('Disabled')).toMatch(/^Domain Services for/);
+    expect(ntlm('Enabled')).toMatch(/^Agents seal the NT hashes again .*\nagent .*: phsync agent .* --once --full\n/);
+    expect(ntlm('Disabled')).toMatch(/^Agents seal random NT hashes .*\nagent .*: phsync agent .* --once --full\n/);
     const ended = phsync('add-certificate', '--certificate', 'ended.der');
     expect(ended).toMatchObject({
       status: 3,
@@ -61,6 +65,7 @@ it('enables, shows, sets and disables, beside a tenant', { timeout: 30_000 }, as
     );
     expect(acts.map(({ actor_kind, actor_id }) => `${actor_kind} ${actor_id}`)).toEqual([
       'system phsync tenant domain-services enable',
+      ...Array.from({ length: 3 }, () => 'system phsync tenant domain-services set'),
       'system phsync tenant domain-services enable',
       'system phsync tenant domain-services add-certificate',
       'system phsync tenant domain-services disable',

@@ -266,6 +266,51 @@ describeStores('Windows credentials', (newSite) => {
       await expect(last).rejects.toMatchObject({ code: 'domain-services-last-certificate' });
     });
 
+    it('hold a former certificate by users who exist, and these are named: the first ten', async () => {
+      const names = Array.from({ length: 12 }, (_, i) => `n${String(i).padStart(2, '0')}`);
+      await provision(client, names);
+      await send(item('a', '2026-01-01', sealed(first.der)));
+      await send(...names.map((name) => item(name, '2026-01-01', sealed(first.der))));
+      await service.addCertificate(second.der, ADMIN);
+      const remove = () => service.removeCertificate(thumbprint(first), { force: false }, ADMIN);
+      const ofNames = names.slice(0, 9).map((name) => `${name}@phs.test`);
+      await expect(remove()).rejects.toMatchObject({
+        message: expect.stringContaining(`of 13 users are sealed to ${hex(thumbprint(first))} (a@phs.test, n00@`),
+        facts: { users: 13, deletedUsers: 0 },
+      });
+      await expect(remove()).rejects.toThrow(/n08@phs\.test and 3 more\): they follow/);
+      const former = async () => (await service.show())!.certificates[1];
+      expect(await former()).toMatchObject({ users: 13, deletedUsers: 0 });
+      expect((await former())!.userPrincipalNames).toEqual(['a@phs.test', ...ofNames]);
+
+      // Whoever is deleted keeps what is sealed, in case of a restore, and holds nothing.
+      const gone = [...names.slice(1), 'a'];
+      await client.provisionAzureADSyncObjects(
+        gone.map((anchor) => ({
+          ...{ syncObjectType: 'User', syncOperation: 'Delete' },
+          propertyValues: new Map([['SourceAnchor', anchor]]),
+        })),
+      );
+      expect(await service.show()).toMatchObject({ users: 1, deletedUsers: 12 });
+      expect(await former()).toMatchObject({ users: 1, deletedUsers: 12, userPrincipalNames: ['n00@phs.test'] });
+      await expect(remove()).rejects.toThrow(/of 1 user are sealed .*\(n00@phs\.test, and of 12 deleted, who do not/);
+      await send(item('n00', '2026-01-02', sealed(second.der)));
+      expect((await remove()).certificates).toHaveLength(1);
+      expect(await storedOf(tenant.store, 'n01')).toMatchObject({ thumbprint: thumbprint(first) });
+    });
+
+    it('are not for a domain that users come from, and a domain of their names is warned of', async () => {
+      expect((await service.show())!.warnings).not.toContainEqual(expect.stringContaining('a domain of this tenant'));
+      await service.disable(ADMIN);
+      const named = await service.enable({ domainName: 'phs.test' }, ADMIN);
+      expect(named.warnings).toContainEqual(expect.stringMatching(/^phs\.test is a domain of this tenant's users/));
+      await service.disable(ADMIN);
+      await provision(client, ['d'], { dnsDomainName: 'Ad.Phs.test' });
+      const own = { code: 'domain-services-own-domain', message: expect.stringContaining('such as aadds.ad.phs.test') };
+      await expect(service.enable({ domainName: 'AD.phs.test' }, ADMIN)).rejects.toMatchObject(own);
+      expect(await service.enable({ domainName: 'aadds.phs.test' }, ADMIN)).toMatchObject({ enabled: true });
+    });
+
     it('have a certificate whose end is told in the log of a tenant that starts', async () => {
       expect(tenant.logText()).not.toContain('certificate of Domain Services');
       const again = await startTestTenant({ ...site.tenant, hasher });

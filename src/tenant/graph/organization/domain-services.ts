@@ -29,6 +29,8 @@ const certificateSchema = z.object({
   addedDateTime: time,
   isNewest: z.boolean(),
   users: z.int(),
+  deletedUsers: z.int(),
+  userPrincipalNames: z.array(text),
 });
 const resourceSchema = z
   .object({
@@ -42,6 +44,7 @@ const resourceSchema = z
       domainSecuritySettings: securitySettingsSchema,
       secretEncryptionCertificates: z.array(certificateSchema),
       users: z.int(),
+      deletedUsers: z.int(),
       warnings: z.array(text),
     }),
   })
@@ -201,6 +204,7 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, code: string]>
   'ad-auth-info-certificate': [400, 'Request_BadRequest'],
   'domain-services-name': [400, 'Request_BadRequest'],
   'domain-services-no-certificate': [400, 'Request_BadRequest'],
+  'domain-services-own-domain': [400, 'Request_BadRequest'],
   'domain-services-renamed': [409, 'Conflict'],
   'domain-services-certificate-needed': [409, 'Conflict'],
   'domain-services-last-certificate': [409, 'Conflict'],
@@ -226,7 +230,7 @@ const one = (call: GraphCall<unknown>, view: DomainServicesView): GraphReply => 
 });
 
 function toJson({ services }: GraphCall<unknown>, view: DomainServicesView): z.output<typeof resourceSchema> {
-  const { domainName, securitySettings, certificates, users, warnings } = view;
+  const { domainName, securitySettings, certificates, users, deletedUsers, warnings } = view;
   return {
     id: `${PATH}/${domainName}`,
     name: domainName,
@@ -236,12 +240,14 @@ function toJson({ services }: GraphCall<unknown>, view: DomainServicesView): z.o
       domainName,
       provisioningState: 'Succeeded',
       domainSecuritySettings: securitySettings,
-      secretEncryptionCertificates: certificates.map(({ notAfter, added: at, ...rest }) => ({
+      secretEncryptionCertificates: certificates.map(({ notAfter, added: at, userPrincipalNames, ...rest }) => ({
         ...rest,
+        userPrincipalNames: [...userPrincipalNames],
         notAfter: notAfter.toISOString(),
         addedDateTime: at.toISOString(),
       })),
       users,
+      deletedUsers,
       warnings: [...warnings],
     },
   };
