@@ -49,7 +49,7 @@ export interface AppliedChange {
   readonly changed?: readonly string[] | undefined;
   /** undefined: the change came without secrets. `older`: the domain has a later password, which stays. */
   readonly password?: 'written' | 'unchanged' | 'older';
-  /** Why the password was not written, while the account is as it should be: `keys-malformed`, `keys-unusable`. */
+  /** Why the password was not written, while the account is as it should be: `keys-malformed`, `keys-unusable`, `keys-too-large`. */
   readonly passwordError?: { readonly code: string; readonly message: string };
   /**
    * `sid-left-out`: the SID of the first domain cannot become sIDHistory here (built-in, of this very domain, or another

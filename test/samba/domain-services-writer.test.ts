@@ -278,7 +278,10 @@ describeDc('the writer into a Samba domain', () => {
     expect(await applied(change(changed))).toEqual({
       result: 'updated',
       samAccountName: 'm.changed',
-      changed: expect.arrayContaining(['userPrincipalName', 'displayName', 'givenName', 'sn', 'sAMAccountName', 'cn']),
+      changed: [
+        ...['userPrincipalName', 'displayName', 'givenName', 'sn', 'sAMAccountName'],
+        ...['enabled', 'passwordNeverExpires', 'cn'],
+      ],
       notes: [],
     });
     const [entry] = await there.find(filter, ...names, 'cn');
@@ -293,6 +296,37 @@ describeDc('the writer into a Samba domain', () => {
     });
     expect(entry).not.toHaveProperty('givenName');
     expect(await applied(change(changed))).toMatchObject({ result: 'unchanged' });
+  });
+
+  it('refuses what is too large for the helper, of one user alone', async () => {
+    const huge = randomBytes(64 * 1024 + 1);
+    const secrets = { ntHash: randomBytes(16), kerberosKeys: undefined, changedAt: 133_000_000_000_000_000n };
+    const outcomes = await apply(
+      change(userOf('large-name', { displayName: 'x'.repeat(300_000) }), secrets),
+      change(userOf('large-keys'), { ...secrets, kerberosKeys: huge }),
+      change(userOf('no-keys'), { ...secrets, kerberosKeys: Buffer.alloc(0) }),
+      change(userOf('small'), secrets),
+    );
+    expect(outcomes).toEqual([
+      { error: { code: 'too-large', message: expect.stringMatching(/^the account has 3\d{5} bytes/) } },
+      expect.objectContaining({
+        result: 'created',
+        passwordError: expect.objectContaining({ code: 'keys-too-large' }),
+      }),
+      expect.objectContaining({
+        result: 'created',
+        passwordError: expect.objectContaining({ code: 'keys-too-large' }),
+      }),
+      expect.objectContaining({ result: 'created', samAccountName: nameHere('small'), password: 'written' }),
+    ]);
+    expect(outcomes[1]).not.toHaveProperty('password');
+    const keys = await there.secrets([nameHere('large-keys'), nameHere('small')]);
+    expect(keys.get(nameHere('small'))!.ntHash).toBe(secrets.ntHash.toString('hex'));
+    expect(keys.get(nameHere('large-keys'))?.ntHash ?? null).not.toBe(secrets.ntHash.toString('hex'));
+    // Nothing at all that can be sent.
+    expect(await apply(change(userOf('large-name', { displayName: 'x'.repeat(300_000) })))).toMatchObject([
+      { error: { code: 'too-large' } },
+    ]);
   });
 
   it('says of a disabled account that it is disabled, with the right password', async () => {

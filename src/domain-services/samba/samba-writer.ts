@@ -4,12 +4,14 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { PhsyncError } from '../../hasher/errors.js';
 import type {
+  AppliedChange,
   ApplyOptions,
   ManagedChange,
   ManagedDomain,
   ManagedDomainWriter,
   ManagedSecrets,
   Outcome,
+  RefusedChange,
 } from '../writer.js';
 import { HelperProcess } from './helper-process.js';
 
@@ -28,6 +30,8 @@ export interface SambaWriterOptions {
 const NT_HASH_BYTES = 16;
 /** As in samba_writer.py. */
 const MAX_KEYS = 64 * 1024;
+/** Of a change as JSON. No account of a directory is so large, and a batch of 100 stays below what the helper takes. */
+const MAX_CHANGE = 256 * 1024;
 
 const failure = z.object({ code: z.string(), message: z.string() });
 const opened = z.object({
@@ -72,19 +76,19 @@ export class SambaWriter implements ManagedDomainWriter {
   }
 
   async apply(changes: readonly ManagedChange[], { dryRun = false }: ApplyOptions = {}): Promise<readonly Outcome[]> {
-    const secrets = changes.flatMap((change) => {
-      const { ntHash, kerberosKeys } = secretsOf(change) ?? {};
-      if (ntHash === undefined) return [];
-      if (ntHash.length !== NT_HASH_BYTES) throw new RangeError(`an NT hash has 16 bytes, not ${ntHash.length}`);
-      if (kerberosKeys === undefined) return [ntHash];
-      if (kerberosKeys.length === 0 || kerberosKeys.length > MAX_KEYS) {
-        throw new RangeError(`Kerberos keys of ${kerberosKeys.length} bytes, at most ${MAX_KEYS}`);
-      }
-      return [ntHash, kerberosKeys];
+    const parts = changes.map(partOf);
+    const sent = parts.filter((part) => 'document' in part);
+    const documents = sent.map(({ document }) => document);
+    const secrets = sent.flatMap((part) => part.secrets);
+    const { answers } = await this.#ask({ op: 'apply', dryRun, changes: documents }, secrets, applied);
+    if (answers.length !== sent.length) throw this.#odd(`${answers.length} outcomes of ${sent.length} changes`);
+    let at = 0;
+    return parts.map((part): Outcome => {
+      if ('error' in part) return part;
+      const answer = answers[at++]! as Outcome;
+      const { passwordError } = part;
+      return passwordError === undefined || 'error' in answer ? answer : { ...answer, passwordError };
     });
-    const { answers } = await this.#ask({ op: 'apply', dryRun, changes: changes.map(described) }, secrets, applied);
-    if (answers.length !== changes.length) throw this.#odd(`${answers.length} outcomes of ${changes.length} changes`);
-    return answers as readonly Outcome[];
   }
 
   async close(): Promise<void> {
@@ -111,8 +115,37 @@ export class SambaWriter implements ManagedDomainWriter {
   }
 }
 
-const secretsOf = (change: ManagedChange): ManagedSecrets | undefined =>
-  change.kind === 'user' ? change.secrets : undefined;
+interface Sent {
+  readonly document: object;
+  readonly secrets: readonly Uint8Array[];
+  /** Why the change goes without the secrets that it has. */
+  readonly passwordError: AppliedChange['passwordError'];
+}
+
+/** What goes to the helper; what is too large for it is refused alone, and keeps no other from its place. */
+function partOf(change: ManagedChange): Sent | RefusedChange {
+  const passwordError = change.kind === 'user' ? keysError(change.secrets) : undefined;
+  const isWithout = change.kind === 'user' && passwordError !== undefined;
+  const document = described(isWithout ? { ...change, secrets: undefined } : change);
+  const size = Buffer.byteLength(JSON.stringify(document));
+  if (size > MAX_CHANGE) {
+    return {
+      error: { code: 'too-large', message: `the account has ${size} bytes of attributes, at most ${MAX_CHANGE}` },
+    };
+  }
+  if (change.kind !== 'user' || change.secrets === undefined || isWithout) {
+    return { document, secrets: [], passwordError };
+  }
+  const { ntHash, kerberosKeys } = change.secrets;
+  if (ntHash.length !== NT_HASH_BYTES) throw new RangeError(`an NT hash has 16 bytes, not ${ntHash.length}`);
+  return { document, secrets: kerberosKeys === undefined ? [ntHash] : [ntHash, kerberosKeys], passwordError };
+}
+
+function keysError(secrets: ManagedSecrets | undefined): AppliedChange['passwordError'] {
+  const length = secrets?.kerberosKeys?.length;
+  if (length === undefined || (length > 0 && length <= MAX_KEYS)) return undefined;
+  return { code: 'keys-too-large', message: `the Kerberos keys have ${length} bytes; expected 1 to ${MAX_KEYS}` };
+}
 
 /** A change as samba_writer.py reads it. */
 function described(change: ManagedChange): object {
