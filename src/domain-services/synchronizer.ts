@@ -134,7 +134,7 @@ export class Synchronizer {
     const changes = this.#valid(page.value);
     // Where there is nothing to write, it is found out all the same that the domain is gone, or was put back from a backup.
     if (changes.length === 0) await this.#atDomain(() => this.#options.writer.apply([]));
-    await this.#applyAll(changes, counts, page.cookie);
+    await this.#applyAll(changes, counts, { cookie: page.cookie });
     // Who came back while all was read stands behind it, among the changes.
     const more = page.more || (isAll && changes.length > 0);
     if (!more) {
@@ -152,7 +152,7 @@ export class Synchronizer {
     const counts = noCounts();
     const due = store.due(now(), DUE_AT_ONCE);
     const held = due.flatMap(({ objectId }) => this.#held.get(objectId) ?? []);
-    await this.#applyAll(held, counts, undefined);
+    await this.#applyAll(held, counts, { isRetry: true });
     const isFirst = this.#rereadAt === undefined;
     const isTime = isFirst || now() - this.#rereadAt! >= REREAD_MS;
     if (isFirst ? store.retryCount > 0 : isTime && held.length < due.length) await this.#reread(signal, counts);
@@ -202,12 +202,16 @@ export class Synchronizer {
   }
 
   /** Batch by batch; the cookie moves with the last one. */
-  async #applyAll(changes: readonly FeedChange[], counts: Counts, cookie: string | undefined): Promise<void> {
+  async #applyAll(
+    changes: readonly FeedChange[],
+    counts: Counts,
+    { cookie, isRetry = false }: { readonly cookie?: string | undefined; readonly isRetry?: boolean } = {},
+  ): Promise<void> {
     const { store, now } = this.#options;
     for (let at = 0; at < changes.length; at += BATCH) {
       const batch = changes.slice(at, at + BATCH);
       const isLast = at + BATCH >= changes.length;
-      const result = await this.#apply(batch, counts);
+      const result = await this.#apply(batch, counts, isRetry);
       store.settle({ ...result, cookie: isLast ? cookie : undefined, now: now() });
     }
     if (changes.length === 0 && cookie !== undefined) {
@@ -215,7 +219,7 @@ export class Synchronizer {
     }
   }
 
-  async #apply(batch: readonly FeedChange[], counts: Counts): Promise<BatchResult> {
+  async #apply(batch: readonly FeedChange[], counts: Counts, isRetry: boolean): Promise<BatchResult> {
     const { writer, unwrap, store, log } = this.#options;
     const attempts = (objectId: string) => store.attempts(objectId);
     const result = await this.#atDomain(() => applyBatch(batch, { writer, unwrap, attempts, counts, log }));
@@ -225,7 +229,11 @@ export class Synchronizer {
       this.#held.delete(id);
       if (failed.has(id) && this.#held.size < MAX_HELD) this.#held.set(id, change);
     }
-    for (const failure of result.failed) log.warn(...describeFailure(failure));
+    for (const failure of result.failed) {
+      const before = isRetry ? store.reason(failure.objectId) : undefined;
+      const isKnown = before?.code === failure.code && before.reason === failure.reason;
+      log[isKnown ? 'debug' : 'warn'](...describeFailure(failure));
+    }
     return result;
   }
 
@@ -273,7 +281,7 @@ export class Synchronizer {
     }
     this.#heldDeletions = undefined;
     const deletions = gone.map((id) => ({ id, deleted: true as const }));
-    await this.#applyAll(deletions, counts, undefined);
+    await this.#applyAll(deletions, counts);
     store.endAll(now());
     log.info({ event: 'all-read', users: users.length - gone.length, deleted: gone.length }, 'the whole feed was read');
   }
@@ -288,7 +296,8 @@ export class Synchronizer {
       const page = await this.#ask({ cookie, signal });
       const wanted = this.#valid(page.value).filter(({ id }) => store.isWaiting(id.toLowerCase()));
       for (const { id } of wanted) seen.add(id.toLowerCase());
-      await this.#applyAll(wanted, counts, undefined);
+      // A program that has begun anew says once what is the matter.
+      await this.#applyAll(wanted, counts, { isRetry: this.#rereadAt !== undefined });
       ({ cookie, more } = page);
     }
     // Who is not in the tenant any more: the feed itself tells of that, in its turn.

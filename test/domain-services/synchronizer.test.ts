@@ -153,6 +153,15 @@ describe('the synchronizer', () => {
       expect(await synchronizer.retry(signal)).toMatchObject({ failed: 1 });
     }
     expect(waits).toEqual([30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
+    // Told of when it begins, and when the reason is another one.
+    const warnings = () => site.events('user-not-written').flatMap(({ level, msg }) => (level === 40 ? [msg] : []));
+    expect(warnings()).toEqual([expect.stringMatching(/^Constraint violation; it is tried again/)]);
+    site.domain.refused.set(upn('a'), { code: 'ldb', message: 'No such object' });
+    site.now = site.store.waiting(1)[0]!.nextTry!;
+    await synchronizer.retry(signal);
+    expect(warnings()).toEqual([expect.anything(), expect.stringMatching(/^No such object; it is tried again/)]);
+    await once(await site.run());
+    expect(warnings()).toHaveLength(3);
     // Another start, which knows ids alone.
     site.domain.refused.clear();
     expect(await once(await site.run())).toMatchObject({ created: 1, passwordsWritten: 1 });

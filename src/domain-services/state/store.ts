@@ -203,6 +203,12 @@ export class StateStore {
     return (row.get(bytesOf(objectId)) as number | undefined) ?? 0;
   }
 
+  /** Why an object waits; undefined where it does not. */
+  reason(objectId: string): Pick<Failure, 'code' | 'reason'> | undefined {
+    const row = this.#db.prepare('SELECT code, reason FROM retry WHERE object_id = ?');
+    return row.get(bytesOf(objectId)) as Pick<Failure, 'code' | 'reason'> | undefined;
+  }
+
   /** Who waits for another try, the longest first. */
   waiting(limit: number): Waiting[] {
     const rows = this.#db
