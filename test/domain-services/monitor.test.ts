@@ -1,6 +1,6 @@
 /** The monitor's pages, as a supervisor and Prometheus see them. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -71,6 +71,16 @@ it('is ready once tenant and domain have answered, and not while one of them fai
   expect((await page('/healthz')).json).toMatchObject({ status: 'ok', version: '1.2.3', uptimeSeconds: 360 });
 });
 
+it('says what was found to work, and what is not asked', async () => {
+  const { json } = await page('/readyz');
+  const [domain] = json.checks.filter(({ name }: { name: string }) => name === 'domain');
+  expect(domain).toEqual({
+    name: 'domain',
+    ok: true,
+    detail: expect.stringMatching(/database answers .+KDC .+ not asked/),
+  });
+});
+
 it('tells who waits, and counts', async () => {
   const failure = { objectId: ID, code: 'ad-auth-info-wrong-key', reason: 'cannot be opened', retryAfterMs: undefined };
   store.settle({ cookie: 'c', seen: [ID], gone: [], done: [], failed: [failure], now });
@@ -90,6 +100,7 @@ it('tells who waits, and counts', async () => {
     'retry_queue_users 1',
     'retry_queue_oldest_age_seconds 90',
     'calls_total{side="domain",outcome="managed-domain-ldb"} 1',
+    `certificate_expiry_timestamp_seconds{thumbprint="ab"} ${Date.parse('2026-06-01T00:00:00Z') / 1000}`,
   ]) {
     expect(text).toContain(`\nphsync_domain_services_${line}\n`);
   }
@@ -98,4 +109,27 @@ it('tells who waits, and counts', async () => {
   expect((await page('/metrics')).text).toContain(
     `\nphsync_domain_services_last_success_timestamp_seconds ${now / 1000}\n`,
   );
+});
+
+it('has the metrics that its guide lists, with these types and labels', async () => {
+  const { text } = await page('/metrics');
+  const guide = readFileSync(new URL('../../src/domain-services/README.md', import.meta.url), 'utf8');
+  const listed = [...guide.matchAll(/^\| (phsync_\w+) \| (\w+) \| ([\w, ]*?) ?\| /gm)].map(([, name, type, labels]) => [
+    name,
+    type,
+    labels!.split(', ').filter(Boolean).sort().join(),
+  ]);
+  const labelsOf = (name: string) =>
+    new RegExp(`^${name}\\{(.*?)\\} `, 'm')
+      .exec(text)?.[1]
+      ?.replaceAll(/="[^"]*"/g, '')
+      .split(',')
+      .sort()
+      .join() ?? '';
+  const told = [...text.matchAll(/^# TYPE (phsync_\w+) (\w+)$/gm)].map(([, name, type]) => [
+    name,
+    type,
+    labelsOf(name!),
+  ]);
+  expect(listed.sort()).toEqual(told.sort());
 });

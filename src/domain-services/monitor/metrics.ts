@@ -1,10 +1,12 @@
 /** The program's numbers for Prometheus. */
 
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { OpenKey } from '../keys/key-ring.js';
 import type { Counts, Observer, Side } from '../observer.js';
 
 export interface MetricsOptions {
   readonly version: string;
+  readonly keys: readonly Pick<OpenKey, 'thumbprint' | 'notAfter'>[];
   /** Asked at each scrape; times in milliseconds since 1970. */
   readonly look: () => {
     readonly users: number;
@@ -25,7 +27,7 @@ export class Metrics implements Observer {
   readonly #failed: Counter;
   readonly #calls: Counter<'side' | 'outcome'>;
 
-  constructor({ version, look, now }: MetricsOptions) {
+  constructor({ version, keys, look, now }: MetricsOptions) {
     const registers = [this.#registry];
     const prefix = 'phsync_domain_services';
     this.#users = new Counter({
@@ -55,6 +57,13 @@ export class Metrics implements Observer {
       { version },
       1,
     );
+    const expiry = new Gauge({
+      name: `${prefix}_certificate_expiry_timestamp_seconds`,
+      help: 'Until when a certificate of the keys is valid.',
+      labelNames: ['thumbprint'],
+      registers,
+    });
+    for (const { thumbprint, notAfter } of keys) expiry.set({ thumbprint }, notAfter.getTime() / 1000);
     const gauge = (name: string, help: string, value: () => number | undefined) =>
       new Gauge({
         name: `${prefix}_${name}`,

@@ -30,6 +30,13 @@ interface Check {
   readonly detail: string;
 }
 
+/** What has worked, and no more than that. */
+const WORKS: Readonly<Record<Side, string>> = {
+  tenant: 'answers with the feed',
+  domain:
+    "the domain controller's database answers and took what there was for it; whether its KDC answers is not asked",
+  keys: 'are open',
+};
 /** So many of those who wait are listed. */
 const LISTED = 100;
 const PROBE_MS = 10_000;
@@ -44,7 +51,7 @@ export class Monitor implements Observer {
   #probe: { at: number; failure: string | undefined } | undefined;
 
   constructor(options: MonitorOptions) {
-    const { version, store, now } = options;
+    const { version, store, keys, now } = options;
     this.#options = options;
     this.#started = now();
     const look = () => ({
@@ -53,7 +60,7 @@ export class Monitor implements Observer {
       oldestFailure: store.oldestFailure,
       completedAt: store.sync.completedAt,
     });
-    this.#metrics = new Metrics({ version, look, now });
+    this.#metrics = new Metrics({ version, keys, look, now });
   }
 
   /** Begins to listen. @throws PhsyncError `monitor-listen` */
@@ -125,7 +132,7 @@ export class Monitor implements Observer {
     if (workedAt === undefined) {
       // Keys were proven when they were opened.
       return name === 'keys'
-        ? { name, ok: true, detail: 'are open' }
+        ? { name, ok: true, detail: WORKS.keys }
         : { name, ok: false, detail: 'was not asked yet' };
     }
     // The domain is asked when there is something for it.
@@ -133,7 +140,7 @@ export class Monitor implements Observer {
     if (name === 'tenant' && age > config.readyMinutes * 60_000) {
       return { name, ok: false, detail: `answered ${Math.round(age / 60_000)} min ago, and not since` };
     }
-    return { name, ok: true, detail: name === 'keys' ? 'are open' : 'answers' };
+    return { name, ok: true, detail: WORKS[name] };
   }
 
   #state(): Check {
