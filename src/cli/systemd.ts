@@ -8,6 +8,7 @@ import { loadDomainServicesConfig } from '../domain-services/config.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { loadTenantConfig } from '../tenant/config.js';
 import { withConfig } from './required-config.js';
+import { sambaPaths } from './systemd/samba-paths.js';
 import { agentService, domainServicesService, type Service, tenantService } from './systemd/service.js';
 import { systemdUnit } from './systemd/unit.js';
 
@@ -20,8 +21,13 @@ interface Options {
 
 function serviceOf(file: string, { tenant, domainServices }: Options): Promise<Service> {
   if (tenant) return loadTenantConfig(file).then(tenantService);
-  if (domainServices) return loadDomainServicesConfig(file).then(domainServicesService);
+  if (domainServices) return managedService(file);
   return loadAgentConfig(file).then(agentService);
+}
+
+async function managedService(file: string): Promise<Service> {
+  const config = await loadDomainServicesConfig(file);
+  return domainServicesService(config, await sambaPaths(config.managedDomain.smbConf));
 }
 
 async function systemd(options: Options): Promise<void> {

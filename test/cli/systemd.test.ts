@@ -1,12 +1,13 @@
 /** `phsync systemd`: the units, what systemd itself says of them, and agent and tenant within their sandbox. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { agentConfigSchema } from '#src/agent/config.js';
+import { readSambaPaths, sambaPaths } from '#src/cli/systemd/samba-paths.js';
 import { agentService, domainServicesService, tenantService } from '#src/cli/systemd/service.js';
 import { systemdUnit } from '#src/cli/systemd/unit.js';
 import { parseConfig } from '#src/config/load-config.js';
@@ -164,15 +165,18 @@ describe("the tenant's unit", () => {
   });
 });
 
-function managedUnit(key: string) {
+function managedUnit(key: string, { more = '', ca = '', smbConf = '' } = {}) {
   const file = '/etc/phsync-domain-services/domain-services.yaml';
   const text = `
-stateDir: /var/lib/phsync-domain-services
-tenant: { url: https://tenant.example, auth: { clientId: ds, clientSecret: { credential: client-secret } } }
+stateDir: ${more || '/var/lib/phsync-domain-services'}
+tenant: { url: https://tenant.example, ${ca} auth: { clientId: ds, clientSecret: { credential: client-secret } } }
 keys: [{ certificate: now.pem, privateKey: ${key} }]
 managedDomain: { type: samba }
 `;
-  const service = domainServicesService(parseConfig(text, file, domainServicesConfigSchema));
+  const service = domainServicesService(
+    parseConfig(text, file, domainServicesConfigSchema),
+    readSambaPaths(smbConf, '/smb.conf'),
+  );
   return systemdUnit({ file, service, user: 'root', program: ['/usr/bin/node', '/opt/phsync/main.js'] });
 }
 const KEY_FILE = '{ file: now.key, passphrase: { credential: passphrase } }';
@@ -188,6 +192,62 @@ describe('the unit of domain-services', () => {
     expect(text).toContain('\nLoadCredential=passphrase:/etc/phsync-domain-services/passphrase\n');
     expect(text).toContain('\n#   chmod 0600 /etc/phsync-domain-services/now.key\n');
     expect(text).not.toContain('useradd');
+  });
+
+  it("lets it write where the domain controller's own smb.conf has its database", () => {
+    const smbConf = `
+      [global]
+      # private dir = /srv/comment
+      Private Dir = /srv/dc one/private
+      state directory = /srv/dc/state/
+      lock dir = /var/lib/samba/lock
+      cache directory = /srv/dc\\
+/cache
+      log file = /srv/dc/log/log.%m
+      server role = active directory domain controller
+    `;
+    const { text, warnings } = managedUnit(KEY_FILE, { smbConf });
+    expect(warnings).toEqual([]);
+    const [, paths] = /^ReadWritePaths=.* -\/usr\/local\/samba (.+)$/m.exec(text)!;
+    expect(paths).toBe('"-/srv/dc one/private" -/srv/dc/state -/srv/dc/cache -/srv/dc/log');
+    expect(text).toContain('\nPrivateTmp=yes\n');
+    expect(managedUnit(KEY_FILE, { smbConf: 'private dir = /tmp/dc/private' }).text).toContain('\nPrivateTmp=no\n');
+    expect(managedUnit(KEY_FILE, { smbConf: 'include = /etc/samba/%m.conf\nprivate dir = %P' }).warnings).toEqual([
+      expect.stringMatching(/^\/smb\.conf: include = \/etc\/samba\/%m\.conf: .+ReadWritePaths=/),
+      expect.stringMatching(/^\/smb\.conf: private dir = %P: .+ReadWritePaths=/),
+    ]);
+  });
+
+  it('says of an smb.conf that cannot be read what is to be done', async () => {
+    const { writes, warnings } = await sambaPaths('/nowhere/smb.conf');
+    expect([writes, warnings]).toEqual([[], [expect.stringMatching(/^\/nowhere\/smb\.conf .+ReadWritePaths=/)]]);
+  });
+
+  it('says of the CA and the state directory what is to be done, where it is not done', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'phsync-systemd-'));
+    try {
+      chmodSync(folder, 0o755);
+      const [path, state] = [join(folder, 'ca.pem'), join(folder, 'state')];
+      const about = () => managedUnit(KEY_FILE, { ca: `ca: ${path},`, more: state }).warnings;
+      const [ca, directory] = [
+        expect.stringContaining('(tenant.ca) must be readable'),
+        expect.stringContaining('make it'),
+      ];
+      const temporary = expect.stringContaining('PrivateTmp=no');
+      expect(about()).toEqual(expect.arrayContaining([ca, directory, temporary]));
+      writeFileSync(path, '');
+      chmodSync(path, 0o644);
+      expect(about()).not.toContainEqual(ca);
+      chmodSync(path, 0);
+      expect(about()).toContainEqual(ca);
+      mkdirSync(state, { mode: 0o755 });
+      expect(about()).toContainEqual(directory);
+      chmodSync(state, 0o700);
+      // Whose it is counts as well.
+      if (process.getuid?.() === 0) expect(about()).not.toContainEqual(directory);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('says what a token may want besides', () => {

@@ -4,6 +4,7 @@ import type { AgentConfig } from '../../agent/config.js';
 import type { SecretReference } from '../../config/schemas.js';
 import type { DomainServicesConfig } from '../../domain-services/config.js';
 import type { TenantConfig } from '../../tenant/config.js';
+import { SAMBA_WRITES, type SambaPaths } from './samba-paths.js';
 
 /** A file that is no secret, in whose directory its user may have no business. */
 export interface PublicFile {
@@ -106,10 +107,10 @@ export function tenantService({ stateDir, tls, listen, store, agents, applicatio
   };
 }
 
-/** Debian's; Samba's own builds have them below /usr/local/samba. */
-const SAMBA_WRITES = ['-/var/lib/samba', '-/var/cache/samba', '-/run/samba', '-/var/log/samba', '-/usr/local/samba'];
-
-export function domainServicesService({ stateDir, tenant, keys, managedDomain }: DomainServicesConfig): Service {
+export function domainServicesService(
+  { stateDir, tenant, keys, managedDomain }: DomainServicesConfig,
+  samba: SambaPaths = { writes: [], warnings: [] },
+): Service {
   const tokens = keys.flatMap(({ privateKey }) => ('pkcs11' in privateKey ? [privateKey.pkcs11] : []));
   const files = keys.flatMap(({ privateKey }) => ('file' in privateKey ? [privateKey.file] : []));
   const modules = [...new Set(tokens.map(({ module }) => module))];
@@ -139,12 +140,15 @@ export function domainServicesService({ stateDir, tenant, keys, managedDomain }:
     lowPort: false,
     asRoot: {
       why: "the domain controller's database is root's",
-      writes: SAMBA_WRITES,
-      warnings: modules.map(
-        (module) =>
-          `${module}: whatever the token's library writes or talks to (SoftHSM: its tokens; a device: /dev/…) must be let in: ` +
-          'ReadWritePaths=, DeviceAllow=, PrivateDevices=no in a drop-in',
-      ),
+      writes: [...SAMBA_WRITES, ...samba.writes],
+      warnings: [
+        ...samba.warnings,
+        ...modules.map(
+          (module) =>
+            `${module}: whatever the token's library writes or talks to (SoftHSM: its tokens; a device: /dev/…) must be let in: ` +
+            'ReadWritePaths=, DeviceAllow=, PrivateDevices=no in a drop-in',
+        ),
+      ],
     },
   };
 }

@@ -3,6 +3,7 @@
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { shellQuoted } from '../../agent/diagnosis/grant.js';
+import { isRootsOwn, rootCanRead } from './root-access.js';
 import type { Service } from './service.js';
 
 export interface UnitOptions {
@@ -34,10 +35,11 @@ const bare = (text: string): string => text.replaceAll('%', '%%');
 
 const isBelow = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
 
-/** Files that the service reads. */
+/** Files that the service reads, and directories of others that it writes to. */
 function filesOf({ file, service, program }: UnitOptions): string[] {
   const secrets = service.secrets.flatMap((each) => ('file' in each ? [each.file] : []));
-  return [file, ...program, service.certificate?.path, ...secrets, ...service.keys, ...service.files].filter(
+  const writes = service.asRoot?.writes.map((path) => path.replace(/^-/, '')) ?? [];
+  return [file, ...program, service.certificate?.path, ...secrets, ...service.keys, ...service.files, ...writes].filter(
     (path): path is string => path?.startsWith('/') === true,
   );
 }
@@ -83,7 +85,7 @@ function sandbox(options: UnitOptions, warnings: string[]): Line[] {
           'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',
           "Samba's library asks for the network's interfaces",
         ],
-    ...(asRoot === undefined ? [] : [[`ReadWritePaths=${asRoot.writes.join(' ')}`, asRoot.why] as const]),
+    ...(asRoot === undefined ? [] : [[`ReadWritePaths=${asRoot.writes.map(listed).join(' ')}`, asRoot.why] as const]),
     ['RestrictNamespaces=yes'],
     ['RestrictRealtime=yes'],
     ['RestrictSUIDSGID=yes'],
@@ -100,12 +102,14 @@ function sandbox(options: UnitOptions, warnings: string[]): Line[] {
 }
 
 /** Where the state is kept: below /var/lib systemd makes and owns it. */
-function state({ service: { stateDir }, user }: UnitOptions, warnings: string[]): Line[] {
+function state({ service: { stateDir, asRoot }, user }: UnitOptions, warnings: string[]): Line[] {
   const below = relative('/var/lib', stateDir);
   if (below !== '' && !below.startsWith('..')) {
     return [[`StateDirectory=${listed(below)}`], ['StateDirectoryMode=0700']];
   }
-  warnings.push(`${stateDir} is not below /var/lib: make it before the first start, mode 0700, owned by ${user}`);
+  if (asRoot === undefined || !isRootsOwn(stateDir)) {
+    warnings.push(`${stateDir} is not below /var/lib: make it before the first start, mode 0700, owned by ${user}`);
+  }
   return [[`ReadWritePaths=${listed(stateDir)}`]];
 }
 
@@ -141,7 +145,7 @@ function setUp(options: UnitOptions, warnings: string[]): string[] {
     ...(references.some((each) => 'env' in each) ? [join(folder, 'environment')] : []),
   ];
   const besides = certificate !== undefined && !isBeside(certificate.path);
-  if (besides) {
+  if (besides && !(service.asRoot !== undefined && rootCanRead(certificate.path))) {
     const { path, key, closed } = certificate;
     warnings.push(
       `${path} (${key}) must be readable for ${user}, and in a closed directory, such as ${closed}, it is ` +
