@@ -198,7 +198,7 @@ Who is locked out after too many wrong passwords can try again at once, while th
 
 Domain Services, a managed domain with the same passwords for Kerberos, NTLM and LDAP, also while the tenant runs:
 
-  phsync tenant domain-services enable --config tenant.yaml --domain aadds.phs.test --certificate managed-domain.pem
+  phsync tenant domain-services enable --config tenant.yaml --domain aadds.phs.test --certificate domain-services.pem
   phsync tenant domain-services show --config tenant.yaml
   phsync tenant domain-services set --config tenant.yaml --setting SyncNtlmPasswords=Disabled
   phsync tenant domain-services add-certificate --config tenant.yaml --certificate next.pem
