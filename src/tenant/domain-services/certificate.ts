@@ -68,5 +68,5 @@ export function expiryWarning(notAfter: Date, now: Date): string | undefined {
   const end = notAfter.toISOString().slice(0, 10);
   return days < 0
     ? `the certificate of Domain Services has ended on ${end}: add a new one`
-    : `the certificate of Domain Services ends on ${end}, in ${days} days: add a new one`;
+    : `the certificate of Domain Services ends on ${end}, in ${days} day${days === 1 ? '' : 's'}: add a new one`;
 }
