@@ -393,16 +393,23 @@ describePostgres(
         expect(await phsync(source, 'backup', '--out', out).ended).toMatchObject({ code: 0 });
         expect(await readdir(source.root)).not.toContain('tenant.backup.partial');
 
-        // The restore, too: nothing or all.
-        const target = await newPlace(kind);
-        const killed = phsync(target, 'restore', '--from', out);
-        await untilLoading(target);
-        killed.child.kill('SIGKILL');
-        expect((await killed.ended).signal).toBe('SIGKILL');
-        await untilAlone(target);
-        expect(await rowsIn(target)).toBe(0);
-        expect(await phsync(target, 'restore', '--from', out).ended).toMatchObject({ code: 0, stderr: '' });
-        expect(await rowsIn(target)).toBe(10_000);
+        // The restore, too: nothing or all. On a busy machine it may have come to its end before the signal does.
+        const killed = async (): Promise<{ target: Place; rows: number }> => {
+          const target = await newPlace(kind);
+          const restoring = phsync(target, 'restore', '--from', out);
+          await untilLoading(target);
+          restoring.child.kill('SIGKILL');
+          await restoring.ended;
+          await untilAlone(target);
+          const rows = (await rowsIn(target)) as number;
+          expect([0, 10_000]).toContain(rows);
+          return { target, rows };
+        };
+        let left = await killed();
+        for (let tries = 1; left.rows > 0 && tries < 5; tries++) left = await killed();
+        expect(left.rows).toBe(0);
+        expect(await phsync(left.target, 'restore', '--from', out).ended).toMatchObject({ code: 0, stderr: '' });
+        expect(await rowsIn(left.target)).toBe(10_000);
       });
 
       it('is refused where a tenant is, or runs', { timeout: 60_000 }, async () => {

@@ -37,7 +37,7 @@ describePostgres(
           attributes: { userPrincipalName: 'ann@phs.test', dnsDomainName: 'phs.test' },
         },
       ]);
-      await vi.waitFor(async () => expect(await listeners()).toBe(2), WAIT);
+      await vi.waitFor(async () => expect(await listeners()).toHaveLength(2), WAIT);
     });
     afterEach(async () => {
       killAgents();
@@ -58,11 +58,12 @@ describePostgres(
     }
     const polls = (at: TestTenant, count: number) =>
       vi.waitFor(async () => expect((await at.writeback.status()).polls).toBe(count), WAIT);
-    const listeners = async (): Promise<number> => {
+    /** The server's processes. */
+    const listeners = async (): Promise<number[]> => {
       const { rows } = await one.store.database.run((queries) =>
-        sql<{ n: number }>`SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`.execute(queries),
+        sql<{ pid: number }>`SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`.execute(queries),
       );
-      return rows[0]!.n;
+      return rows.map(({ pid }) => pid);
     };
 
     it('a request reaches the agent at the other one, and the answer the person', async () => {
@@ -119,10 +120,13 @@ describePostgres(
     });
 
     it('the connection between them comes back when it breaks', async () => {
-      await one.store.database.run((queries) =>
-        sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`.execute(queries),
-      );
-      await vi.waitFor(async () => expect(await listeners()).toBe(2), WAIT);
+      const broken = await listeners();
+      for (const pid of broken) {
+        await one.store.database.run((queries) => sql`SELECT pg_terminate_backend(${pid}::int)`.execute(queries));
+      }
+      // Those that are told to end may still be seen.
+      const fresh = async () => (await listeners()).filter((pid) => !broken.includes(pid));
+      await vi.waitFor(async () => expect(await fresh()).toHaveLength(2), WAIT);
       const agent = await WireAgent.make(two);
       const polled = agent.poll();
       await polls(two, 1);
