@@ -1,7 +1,7 @@
 /** ES256 signatures (RFC 7518 3.4): at once, or those of one turn of the event loop together in a thread. */
 
 import { type KeyObject, sign } from 'node:crypto';
-import { Gather } from '../store/gather.js';
+import { Gather } from '../gather.js';
 import { Thread } from '../thread.js';
 import type { SigningTask } from './signing-worker.js';
 

@@ -3,8 +3,8 @@
 import { type Insertable, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { PhsyncError } from '../../hasher/errors.js';
+import { Gather } from '../gather.js';
 import type { Queries, TenantDatabase } from './database.js';
-import { Gather } from './gather.js';
 import { type Find, joinedSql, type KeyPart, type LookUp, type Placed } from './look-up.js';
 import { migrationsOf } from './migrations.js';
 import { openError, translatedError } from './postgres-errors.js';

@@ -1,4 +1,4 @@
-/** Gathers single look-ups of the same turn of the event loop, so that many at once are one query. */
+/** Gathers single calls of the same turn of the event loop: look-ups into one query, signatures into one message to a thread. */
 
 export class Gather<Item, Result> {
   readonly #work: (items: readonly Item[]) => Promise<readonly Result[]>;
