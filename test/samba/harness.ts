@@ -30,6 +30,12 @@ export interface CommandRun {
   readonly stderr: string;
 }
 
+export interface StartedCommand {
+  readonly child: ChildProcess;
+  /** `code` is null where a signal ended it. */
+  readonly ended: Promise<CommandRun>;
+}
+
 export interface AgentRun extends CommandRun {
   /** `--json` document. */
   readonly done: boolean;
@@ -49,6 +55,8 @@ export interface RunningCommand {
 export interface DirectoryOptions {
   /** A domain controller of the test's own. */
   readonly dc?: { readonly facts: DcFacts; special(kind: string): DcUser };
+  /** A way to the tenant, where it is not the tenant's own URL. */
+  readonly tenantUrl?: string;
   readonly user?: string;
   readonly password?: string;
   readonly server?: string;
@@ -151,21 +159,32 @@ export class Site {
     return this.#tenant!;
   }
 
-  /** A command to its end. `before`: a program that runs it, with its options: `faketime`, `-f`, `+10m`. */
-  async run(
+  /** A command, from its start. `before` as in `run`. */
+  start(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
     before: readonly string[] = [],
-  ): Promise<CommandRun> {
+  ): StartedCommand {
     const child = this.#spawn(args, `${args[0]}.log`, env, before);
     let stdout = '';
     let stderr = '';
     child.stdout!.on('data', (bytes) => (stdout += bytes));
     child.stderr!.on('data', (bytes) => (stderr += bytes));
     const timer = setTimeout(() => child.kill('SIGKILL'), RUN_TIMEOUT);
-    const [code] = (await once(child, 'close')) as [number | null];
-    clearTimeout(timer);
-    return { code, stdout, stderr };
+    const ended = once(child, 'close').then(([code]) => {
+      clearTimeout(timer);
+      return { code: code as number | null, stdout, stderr };
+    });
+    return { child, ended };
+  }
+
+  /** A command to its end. `before`: a program that runs it, with its options: `faketime`, `-f`, `+10m`. */
+  run(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    before: readonly string[] = [],
+  ): Promise<CommandRun> {
+    return this.start(args, env, before).ended;
   }
 
   /** Writes agent.yaml for the domain controller; returns its path. */
@@ -182,7 +201,7 @@ export class Site {
       stringify({
         stateDir: './agent-state',
         tenant: {
-          url: `${this.#tenant!.url}/provisioningservice.svc`,
+          url: `${options.tenantUrl ?? this.#tenant!.url}/provisioningservice.svc`,
           ca: this.#tenant!.ca,
           auth: { clientId: 'agent-1', clientSecret: { env: 'PHSYNC_AGENT_SECRET' } },
         },
