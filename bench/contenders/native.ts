@@ -2,7 +2,8 @@
 
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { KernelChoice, NativeAddon } from '#src/hasher/types.js';
+import type { NativeAddon } from '#src/hasher/backend.js';
+import type { KernelChoice } from '#src/hasher/types.js';
 import { checkDigests, ITERATIONS, inputs } from '../inputs.js';
 import { type Contender, nothing } from './contender.js';
 

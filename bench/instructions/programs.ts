@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { NativeAddon } from '#src/hasher/types.js';
+import type { NativeAddon } from '#src/hasher/backend.js';
 
 export interface KernelLanes {
   readonly name: string;

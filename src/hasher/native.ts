@@ -1,7 +1,7 @@
 /** Loads the native addon, once a thread, and keeps the reason where that fails. */
 
+import type { NativeAddon } from './backend.js';
 import { homeRequire, packageHome } from './package-home.js';
-import type { NativeAddon } from './types.js';
 
 export interface Native {
   readonly addon: NativeAddon;

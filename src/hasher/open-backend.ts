@@ -1,9 +1,10 @@
 /** The synchronous backend of one thread, by choice of kernel. */
 
+import type { Backend } from './backend.js';
 import { PhsyncError } from './errors.js';
 import { fallback } from './fallback/fallback.js';
 import { loadNative } from './native.js';
-import type { Backend, KernelChoice } from './types.js';
+import type { KernelChoice } from './types.js';
 
 function nativeBackend(kernel: KernelChoice): Backend {
   const loaded = loadNative();

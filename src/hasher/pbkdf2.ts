@@ -7,12 +7,13 @@
 import * as crypto from 'node:crypto';
 import { promisify, types } from 'node:util';
 import { secretBytes } from '../crypto/secret-bytes.js';
+import type { Backend } from './backend.js';
 import { defaultHasher } from './default-hasher.js';
 import { copyItem, utf8OrBytes } from './flat-items.js';
 import { openBackend } from './open-backend.js';
 import { blocksOf } from './pbkdf2-batch.js';
 import { selectBackend } from './select-backend.js';
-import { type Backend, MAX_PBKDF2_WORK, type Pbkdf2BatchInput } from './types.js';
+import { MAX_PBKDF2_WORK, type Pbkdf2BatchInput } from './types.js';
 
 /** What node:crypto takes as password and salt; a string stands for its UTF-8 bytes. */
 export type Pbkdf2Bytes = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;

@@ -1,8 +1,9 @@
 /** A piscina worker: one slice of a batch at a time, on the synchronous backend, in memory that all threads share. */
 
+import type { Backend } from './backend.js';
 import { openBackend } from './open-backend.js';
 import { serve } from './serve.js';
-import { type Backend, type FlatItems, type KernelChoice, NT_HASH_SIZE } from './types.js';
+import { type FlatItems, type KernelChoice, NT_HASH_SIZE } from './types.js';
 
 interface SliceBase {
   /** undefined: the fallback. */

@@ -1,14 +1,8 @@
 /** Domain Services credentials, sealed: envelopes as a domain controller replicates them in, ADAuthInfo blobs out. */
 
 import { secretBytes } from '../crypto/secret-bytes.js';
-import {
-  type Backend,
-  ENVELOPE_OVERHEAD,
-  ENVELOPE_SIZE,
-  EnvelopeStatus,
-  type FlatItems,
-  NT_HASH_SIZE,
-} from '../hasher/types.js';
+import type { Backend } from '../hasher/backend.js';
+import { ENVELOPE_OVERHEAD, ENVELOPE_SIZE, EnvelopeStatus, type FlatItems, NT_HASH_SIZE } from '../hasher/types.js';
 import { ProtocolError } from '../protocol/errors.js';
 import { keepKerberosKeys } from '../protocol/samr/keep-kerberos-keys.js';
 import {

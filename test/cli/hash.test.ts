@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import type { KernelWidth } from '#src/hasher/backend.js';
 import { loadNative } from '#src/hasher/native.js';
-import type { KernelWidth } from '#src/hasher/types.js';
 import orgid from '../vectors/orgid.json' with { type: 'json' };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -3,9 +3,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Backend } from '#src/hasher/backend.js';
 import { joinBytes } from '#src/hasher/flat-items.js';
 import { openBackend } from '#src/hasher/open-backend.js';
-import type { Backend } from '#src/hasher/types.js';
 import replication from '../vectors/replication.json' with { type: 'json' };
 import { runnable } from './backends.js';
 import { hex, sealData, unhex } from './reference.js';

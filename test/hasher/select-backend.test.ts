@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { NativeAddon } from '#src/hasher/backend.js';
 import { PhsyncError } from '#src/hasher/errors.js';
 import type { NativeLoad } from '#src/hasher/native.js';
 import { selectBackend } from '#src/hasher/select-backend.js';
-import type { HasherOptions, NativeAddon } from '#src/hasher/types.js';
+import type { HasherOptions } from '#src/hasher/types.js';
 
 // The choice depends on the machine and the build; these two stand for one of each.
 const present: NativeLoad = {

@@ -3,7 +3,8 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'vitest';
-import type { KernelName, NativeAddon } from '#src/hasher/types.js';
+import type { NativeAddon } from '#src/hasher/backend.js';
+import type { KernelName } from '#src/hasher/types.js';
 
 export * from './parity/bytes.js';
 

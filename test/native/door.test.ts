@@ -1,7 +1,8 @@
 /** What the addon refuses, and how: TypeError for a wrong kind, RangeError for a wrong value. */
 
 import { describe, expect, it } from 'vitest';
-import type { KernelName, NativeAddon } from '#src/hasher/types.js';
+import type { NativeAddon } from '#src/hasher/backend.js';
+import type { KernelName } from '#src/hasher/types.js';
 import { addon, painted } from './addon.js';
 
 type Call = keyof Omit<NativeAddon, 'kernels'>;

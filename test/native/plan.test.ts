@@ -2,7 +2,8 @@
 
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import type { KernelChoice, KernelWidth } from '#src/hasher/types.js';
+import type { KernelWidth } from '#src/hasher/backend.js';
+import type { KernelChoice } from '#src/hasher/types.js';
 import { addon, addonPath, describeKernels, painted } from './addon.js';
 
 const { lanes: bulkLanes, supported } = addon.kernels();

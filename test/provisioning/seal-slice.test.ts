@@ -2,9 +2,9 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Backend } from '#src/hasher/backend.js';
 import { joinBytes } from '#src/hasher/flat-items.js';
 import { openBackend } from '#src/hasher/open-backend.js';
-import type { Backend } from '#src/hasher/types.js';
 import { recipientOf } from '#src/provisioning/ad-auth-info.js';
 import {
   FieldStatus,

@@ -3,15 +3,8 @@
 import { pbkdf2Sync } from 'node:crypto';
 import { md4 } from '../../crypto/md4.js';
 import { secretBytes, secretCopy } from '../../crypto/secret-bytes.js';
-import {
-  type Backend,
-  DIGEST_SIZE,
-  ENVELOPE_OVERHEAD,
-  ENVELOPE_SIZE,
-  EnvelopeStatus,
-  NT_HASH_SIZE,
-  SALT_SIZE,
-} from '../types.js';
+import type { Backend } from '../backend.js';
+import { DIGEST_SIZE, ENVELOPE_OVERHEAD, ENVELOPE_SIZE, EnvelopeStatus, NT_HASH_SIZE, SALT_SIZE } from '../types.js';
 import { openEnvelope } from './envelope.js';
 
 const UPPER_HEX = Uint8Array.from(Buffer.from('0123456789ABCDEF', 'latin1'));

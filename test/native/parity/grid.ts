@@ -4,7 +4,8 @@
  */
 
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
-import type { KernelChoice, NativeAddon } from '#src/hasher/types.js';
+import type { NativeAddon } from '#src/hasher/backend.js';
+import type { KernelChoice } from '#src/hasher/types.js';
 import { orgId, seal } from '../../hasher/reference.js';
 import { type Joined, join, oddly, painted, unhex } from './bytes.js';
 import { hmacSuite, md4Suite, md5Suite, pbkdf2Suite, suiteMessages } from './published.js';

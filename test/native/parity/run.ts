@@ -7,7 +7,8 @@
 
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import type { KernelChoice, NativeAddon } from '#src/hasher/types.js';
+import type { NativeAddon } from '#src/hasher/backend.js';
+import type { KernelChoice } from '#src/hasher/types.js';
 import { parityCases } from './grid.js';
 
 const [path, ...names] = process.argv.slice(2);
