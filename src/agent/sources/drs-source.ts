@@ -13,20 +13,14 @@ import { guidFromText } from '../../protocol/dtyp/guid.js';
 import { ProtocolError } from '../../protocol/errors.js';
 import type { ConditionAttribute } from '../config/scope.js';
 import type { Cookie, DirectoryPage, DirectorySource, ReadOptions } from '../source.js';
-import {
-  connectDrs,
-  type DrsConnection,
-  type DrsConnectionOptions,
-  errorFacts,
-  idleTimeoutOf,
-} from './drs-connection.js';
-import { type DrsStage, drsError, isConnectionLost, isRefusal } from './drs-errors.js';
+import { connectDrs, type DrsConnection, type DrsConnectionOptions, errorFacts } from './drs-connection.js';
+import { type DrsStage, drsError } from './drs-errors.js';
 import { toDirectoryObject, wantedAttributes } from './drs-object.js';
 import { type PositionOptions, positionAt, positionOf } from './drs-position.js';
 import { type AskedReply, readAhead } from './drs-read-ahead.js';
 import type { DrsAuth } from './drs-security.js';
+import { KeptConnection } from './kept-connection.js';
 import { SessionKeys } from './session-keys.js';
-import { limitTime } from './time-limit.js';
 
 export interface DrsSourceOptions extends DrsConnectionOptions {
   /** cMaxObjects, 1 to 10,000. Default 1000; Samba sends no more than that. */
@@ -81,10 +75,7 @@ class DrsSource implements DirectorySource {
   /** With supplementalCredentials. */
   readonly #attributesAndKeys: ReadonlyMap<string, AttributeName>;
   readonly #sessionKeys: SessionKeys;
-  #connection: Promise<DrsConnection> | undefined;
-  /** Of the kept connection's ticket. */
-  #expires: Date | undefined;
-  #closed = false;
+  readonly #connection: KeptConnection;
   #domain: DirectorySource['domain'];
   /** DN of the domain's naming context. */
   #ncDn = '';
@@ -101,6 +92,14 @@ class DrsSource implements DirectorySource {
     this.#attributes = wantedAttributes(conditions);
     this.#attributesAndKeys = wantedAttributes([...conditions, 'supplementalCredentials']);
     this.#domain = { dnsName: options.domain, netbiosName: undefined };
+    this.#connection = new KeptConnection({
+      drs: options,
+      description: this.description,
+      connect: (signal) => this.#connect(signal),
+      onRenewal: () => {
+        this.#invocationId = undefined;
+      },
+    });
   }
 
   get description(): string {
@@ -114,26 +113,21 @@ class DrsSource implements DirectorySource {
 
   async learnDomain(signal: AbortSignal | undefined): Promise<void> {
     const { domain: dnsName, server } = this.#options;
-    await this.#call(
-      'domain',
-      true,
-      async (client) => {
-        // A domain's canonical name ends with a slash.
-        const names = [`${dnsName}/`];
-        const formatOffered = NameFormat.canonical;
-        const [dn] = await client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names });
-        if (dn?.status !== NameStatus.ok || dn.name === undefined) {
-          throw new PhsyncError('dc-wrong-domain', `${server} does not know the domain ${dnsName}`, {
-            facts: { ...errorFacts(this.#options, 'domain') },
-          });
-        }
-        this.#ncDn = dn.name;
-        const [nt4] = await client.crackNames({ formatOffered, formatDesired: NameFormat.nt4Account, names });
-        const netbiosName = nt4?.status === NameStatus.ok ? nt4.name?.replace(/\\$/, '') : undefined;
-        this.#domain = { dnsName, netbiosName };
-      },
-      signal,
-    );
+    await this.#connection.call({ stage: 'domain', mayReconnect: true, signal }, async (client) => {
+      // A domain's canonical name ends with a slash.
+      const names = [`${dnsName}/`];
+      const formatOffered = NameFormat.canonical;
+      const [dn] = await client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names });
+      if (dn?.status !== NameStatus.ok || dn.name === undefined) {
+        throw new PhsyncError('dc-wrong-domain', `${server} does not know the domain ${dnsName}`, {
+          facts: { ...errorFacts(this.#options, 'domain') },
+        });
+      }
+      this.#ncDn = dn.name;
+      const [nt4] = await client.crackNames({ formatOffered, formatDesired: NameFormat.nt4Account, names });
+      const netbiosName = nt4?.status === NameStatus.ok ? nt4.name?.replace(/\\$/, '') : undefined;
+      this.#domain = { dnsName, netbiosName };
+    });
   }
 
   async *pages(
@@ -207,14 +201,7 @@ class DrsSource implements DirectorySource {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    const connection = this.#connection;
-    this.#connection = undefined;
-    // One that never came up has told whoever waited for it.
-    await connection?.then(
-      (open) => open.close(),
-      () => undefined,
-    );
+    await this.#connection.close();
     if (this.#options.sessionKeys === undefined) this.#sessionKeys.wipe();
   }
 
@@ -233,7 +220,9 @@ class DrsSource implements DirectorySource {
     attributes: ReadonlyMap<string, AttributeName>,
     signal: AbortSignal | undefined,
   ): Promise<ChangesReply<AttributeName>> {
-    const uuidDsaObjDest = await this.#call('object', true, (client) => this.#learnDsaGuid(client), signal);
+    const uuidDsaObjDest = await this.#connection.call({ stage: 'object', mayReconnect: true, signal }, (client) =>
+      this.#learnDsaGuid(client),
+    );
     const request = {
       attributes,
       uuidDsaObjDest,
@@ -251,8 +240,8 @@ class DrsSource implements DirectorySource {
 
   /** Two round trips for each connection; the reply to any request names it, and the domain's head is always there. */
   async #learnInvocationId(signal: AbortSignal | undefined): Promise<Uint8Array> {
-    this.#dropExpired();
-    if (this.#connection === undefined) this.#invocationId = undefined;
+    this.#connection.dropExpired();
+    if (!this.#connection.isOpen) this.#invocationId = undefined;
     this.#invocationId ??= (await this.#replObj({ dn: this.#ncDn }, this.#attributes, signal)).uuidInvocIdSrc;
     return this.#invocationId;
   }
@@ -284,28 +273,23 @@ class DrsSource implements DirectorySource {
     signal: AbortSignal | undefined,
     onHead?: (head: ChangesReplyHead) => void,
   ): Promise<ChangesReply<AttributeName>> {
-    return this.#call(
-      stage,
-      mayReconnect,
-      async (client, lives) => {
-        const tell = (head: ChangesReplyHead) => {
-          lives();
-          onHead?.(head);
-        };
-        const reply = await client.getNCChanges(request, attributes, onHead && tell);
-        this.#sessionKeys.add(client.sessionKey());
-        const { ulExtendedOp } = request;
-        if (ulExtendedOp !== ExtendedOperation.none && reply.ulExtendedRet !== EXOP_SUCCESS) {
-          throw new ProtocolError(
-            'extended-operation-failed',
-            `extended operation ${ulExtendedOp} ended with EXOP_ERR ${reply.ulExtendedRet}, ${EXOP_SUCCESS} expected`,
-            { structure: 'DRS_MSG_GETCHGREPLY', status: reply.ulExtendedRet },
-          );
-        }
-        return reply;
-      },
-      signal,
-    );
+    return this.#connection.call({ stage, mayReconnect, signal }, async (client, lives) => {
+      const tell = (head: ChangesReplyHead) => {
+        lives();
+        onHead?.(head);
+      };
+      const reply = await client.getNCChanges(request, attributes, onHead && tell);
+      this.#sessionKeys.add(client.sessionKey());
+      const { ulExtendedOp } = request;
+      if (ulExtendedOp !== ExtendedOperation.none && reply.ulExtendedRet !== EXOP_SUCCESS) {
+        throw new ProtocolError(
+          'extended-operation-failed',
+          `extended operation ${ulExtendedOp} ended with EXOP_ERR ${reply.ulExtendedRet}, ${EXOP_SUCCESS} expected`,
+          { structure: 'DRS_MSG_GETCHGREPLY', status: reply.ulExtendedRet },
+        );
+      }
+      return reply;
+    });
   }
 
   async #learnDsaGuid(client: DrsClient): Promise<Uint8Array> {
@@ -325,11 +309,8 @@ class DrsSource implements DirectorySource {
   ): Promise<void> {
     const [formatOffered, name] =
       'guid' in reference ? [NameFormat.uniqueId, `{${reference.guid}}`] : [NameFormat.fqdn1779, reference.dn];
-    const [found] = await this.#call(
-      'object',
-      true,
-      (client) => client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names: [name] }),
-      signal,
+    const [found] = await this.#connection.call({ stage: 'object', mayReconnect: true, signal }, (client) =>
+      client.crackNames({ formatOffered, formatDesired: NameFormat.fqdn1779, names: [name] }),
     );
     if (found?.status === NameStatus.ok) {
       throw drsError(
@@ -339,85 +320,11 @@ class DrsSource implements DirectorySource {
     }
   }
 
-  /**
-   * Runs on the kept connection, or a new one. A kept connection may have died since: with `mayReconnect` the call is
-   * then made once more on a new one, unless `run` has said that it lives: what it was told then may be in use. A
-   * connection that failed otherwise than by a refusal is given up.
-   */
-  async #call<T>(
-    stage: DrsStage,
-    mayReconnect: boolean,
-    run: (client: DrsClient, lives: () => void) => Promise<T>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    signal?.throwIfAborted();
-    if (mayReconnect) this.#dropExpired();
-    let kept = this.#connection;
-    const lives = () => {
-      kept = undefined;
-    };
-    const current = this.#open(signal);
-    const connection = await current;
-    const abort = () => connection.close();
-    signal?.addEventListener('abort', abort, { once: true });
-    try {
-      return await limitTime(idleTimeoutOf(this.#options), () => run(connection.client, lives), abort);
-    } catch (error) {
-      if (!isRefusal(error)) {
-        this.#giveUp(current, connection);
-      }
-      signal?.throwIfAborted();
-      if (!(mayReconnect && kept === current && isConnectionLost(error))) {
-        throw drsError(error, errorFacts(this.#options, stage));
-      }
-    } finally {
-      signal?.removeEventListener('abort', abort);
-    }
-    return this.#call(stage, false, run, signal);
-  }
-
-  #open(signal: AbortSignal | undefined): Promise<DrsConnection> {
-    if (this.#closed) {
-      return Promise.reject(new PhsyncError('source-closed', `the source ${this.description} was closed`));
-    }
-    if (this.#connection === undefined) {
-      this.#invocationId = undefined;
-      const opening = this.#connect(signal).then((connection) => {
-        this.#sessionKeys.add(connection.client.sessionKey());
-        this.#expires = connection.expires;
-        return connection;
-      });
-      opening.catch(() => {
-        if (this.#connection === opening) {
-          this.#connection = undefined;
-        }
-      });
-      this.#connection = opening;
-    }
-    return this.#connection;
-  }
-
   async #connect(signal: AbortSignal | undefined): Promise<DrsConnection> {
     const { readAuth } = this.#options;
-    return connectDrs(readAuth === undefined ? this.#options : { ...this.#options, auth: await readAuth() }, signal);
-  }
-
-  /** What began with a ticket goes on without it; what begins anew does so with fresh tickets. */
-  #dropExpired(): void {
-    if (this.#expires === undefined || this.#expires.getTime() > Date.now()) return;
-    this.#expires = undefined;
-    const old = this.#connection;
-    this.#connection = undefined;
-    old?.then(
-      (connection) => connection.close(),
-      () => undefined,
-    );
-  }
-
-  #giveUp(opened: Promise<DrsConnection>, connection: DrsConnection): void {
-    if (this.#connection === opened) {
-      this.#connection = undefined;
-    }
-    connection.close();
+    const options = readAuth === undefined ? this.#options : { ...this.#options, auth: await readAuth() };
+    const connection = await connectDrs(options, signal);
+    this.#sessionKeys.add(connection.client.sessionKey());
+    return connection;
   }
 }
