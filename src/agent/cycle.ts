@@ -4,15 +4,15 @@
  */
 
 import type { Logger } from 'pino';
-import { PhsyncError } from '../hasher/errors.js';
 import type { Hasher } from '../hasher/types.js';
-import { guidFromText, guidToText } from '../protocol/dtyp/guid.js';
+import { guidFromText } from '../protocol/dtyp/guid.js';
 import type { LegacySealer } from '../provisioning/legacy-sealer.js';
 import { DirSyncFeature } from '../provisioning/types.js';
 import { type Beginning, beginCycle, checkTenant, noteDomainServices } from './begin-cycle.js';
 import type { Clock } from './clock.js';
-import { type DecisionContext, decide } from './decide.js';
+import type { DecisionContext } from './decide.js';
 import { deletionThreshold } from './deletions.js';
+import { Draft, type DraftOptions, readObject } from './draft.js';
 import type { EventSink } from './events/event.js';
 import type { Link } from './link.js';
 import { isGone, MISSING } from './missing-object.js';
@@ -20,8 +20,8 @@ import { type Scope, UnseenOus } from './scope.js';
 import { goneObject, isContainer, mayHaveMovedOthers } from './shown-object.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource, ReadOptions } from './source.js';
 import type { ConnectorState } from './state/connector-state.js';
-import { type CycleCounts, noCounts, Outcome, type RetryRow } from './state/rows.js';
-import { type Item, newItem, type OutcomeHook } from './unit.js';
+import { type CycleCounts, noCounts, type RetryRow } from './state/rows.js';
+import type { Item, OutcomeHook } from './unit.js';
 import { UnitLine } from './unit-line.js';
 
 /** Pages are cut so far: what is under way decides how much memory a cycle takes. */
@@ -30,8 +30,7 @@ const MAX_UNIT = 1000;
 const MAX_UNIT_WITH_KEYS = 500;
 /** Objects that are read one by one and sent together. */
 const READ_UNIT = 200;
-/** What a directory that goes on serving says of one object. */
-const OBJECT_REFUSALS: ReadonlySet<string> = new Set(['dc-access-denied', 'dc-replication-failed']);
+
 export interface CycleOptions {
   readonly source: DirectorySource;
   readonly scope: Scope;
@@ -97,16 +96,11 @@ export async function runObject(options: CycleOptions, reference: ObjectReferenc
   }
 }
 
-/** A unit that is being put together. */
-interface Draft {
-  items: Item[];
-  sessionKeys: readonly Uint8Array[];
-}
-
 class Cycle {
   readonly #options: CycleOptions;
   readonly #counts = noCounts();
   readonly #line: UnitLine;
+  readonly #drafting: DraftOptions;
   readonly #usual: DecisionContext;
   /** For an object of the retry queue, which leaves the queue with all that it waits for or not at all. */
   readonly #waiting: DecisionContext;
@@ -148,6 +142,7 @@ class Cycle {
         : deletionThreshold(dirSyncConfiguration.preventAccidentalDeletion, () => state.users + due),
       unseenOus: () => this.#unseenOus?.names ?? [],
     });
+    this.#drafting = { source, state, signal: options.signal, line: this.#line, reading: this.#reading };
   }
 
   async run(): Promise<CycleCounts> {
@@ -192,10 +187,10 @@ class Cycle {
     const { objects, sessionKeys } = await source.object(reference, signal, this.#reading);
     const [object] = objects;
     if (object === undefined) return { object, item: undefined };
-    const draft: Draft = { items: [], sessionKeys };
-    await this.#addLater(draft, object, guidFromText(object.guid), { ...this.#waiting, fetched: true });
+    const draft = new Draft(this.#drafting, sessionKeys);
+    await draft.addLater(object, guidFromText(object.guid), { ...this.#waiting, fetched: true });
     const [item] = draft.items;
-    await this.#flush(draft);
+    await draft.flush();
     await this.#line.drain();
     this.#line.throwIfFailed();
     return { object, item };
@@ -269,142 +264,47 @@ class Cycle {
   /** Reads each object as it is now, and sends what becomes of them as one unit. */
   async #readAll(guids: readonly Uint8Array[], context: DecisionContext): Promise<void> {
     const { state, clock, signal } = this.#options;
-    const draft: Draft = { items: [], sessionKeys: [] };
+    const draft = new Draft(this.#drafting);
     for (const guid of guids) {
       if (signal.aborted) return;
-      const read = await this.#read(guid);
-      if ('failure' in read) {
-        await this.#waitFor(guidToText(guid), draft);
-        this.#push(draft, read);
+      const read = await readObject(this.#drafting, guid);
+      if ('reason' in read) {
+        await draft.addUnread(guid, read);
         continue;
       }
       draft.sessionKeys = read.sessionKeys;
       const [object] = read.objects;
       if (object === undefined && !isGone(guid, state, clock.now())) {
-        await this.#waitFor(guidToText(guid), draft);
-        this.#push(draft, this.#unread(guid, MISSING));
+        await draft.addUnread(guid, MISSING);
         continue;
       }
-      await this.#addLater(draft, object ?? goneObject(guid), guid, { ...context, fetched: true });
+      await draft.addLater(object ?? goneObject(guid), guid, { ...context, fetched: true });
     }
-    await this.#flush(draft);
+    await draft.flush();
   }
 
   async #takePage(page: DirectoryPage): Promise<void> {
     const { state } = this.#options;
     const maxUnit = this.#reading.supplementalCredentials ? MAX_UNIT_WITH_KEYS : MAX_UNIT;
     this.#line.total = page.total ?? this.#line.total;
-    const draft: Draft = { items: [], sessionKeys: page.sessionKeys };
+    const draft = new Draft(this.#drafting, page.sessionKeys);
     for (const object of page.objects) {
       this.#unseenOus?.note(object.dn);
       if (mayHaveMovedOthers(object))
         this.#containerMoved = (await this.#isContainer(object.guid)) || this.#containerMoved;
       const guid = guidFromText(object.guid);
       // Of the retry queue it may be under way: once that is settled it is an object as others are.
-      if (this.#line.busy.has(object.guid)) await this.#waitFor(object.guid, draft);
+      if (this.#line.busy.has(object.guid)) await draft.waitFor(object.guid);
       const context = state.retryQueue.attempts(guid) > 0 ? this.#waiting : this.#usual;
-      if (!this.#addNow(draft, object, guid, context)) await this.#addLater(draft, object, guid, context);
-      if (draft.items.length >= maxUnit) await this.#flush(draft);
+      if (!draft.addNow(object, guid, context)) await draft.addLater(object, guid, context);
+      if (draft.items.length >= maxUnit) await draft.flush();
     }
     await this.#line.start(draft, page, this.#containerMoved);
   }
 
-  /** False: it takes waiting, or a read of its own. */
-  #addNow(draft: Draft, object: DirectoryObject, guid: Uint8Array, context: DecisionContext): boolean {
-    const item = this.#decide(object, guid, context);
-    if (item === undefined || this.#line.claim(item) !== undefined) return false;
-    this.#push(draft, item);
-    return true;
-  }
-
-  async #addLater(draft: Draft, shown: DirectoryObject, guid: Uint8Array, usual: DecisionContext): Promise<void> {
-    await this.#waitFor(shown.guid, draft);
-    for (;;) {
-      let context = usual;
-      let item = this.#decide(shown, guid, context);
-      if (item === undefined) {
-        const read = await this.#read(guid);
-        if ('failure' in read) {
-          item = read;
-        } else {
-          // The newest list has every key of the connection, those of this page's envelopes too.
-          draft.sessionKeys = read.sessionKeys;
-          // An object that is gone by now comes once more as a deleted one.
-          const whole = read.objects[0];
-          if (whole === undefined) return;
-          context = { ...context, fetched: true, pwdLastSetCame: shown.pwdLastSet !== undefined };
-          item = this.#decide(whole, guid, context, shown);
-        }
-      }
-      if (item === undefined) return;
-      const taken = this.#line.claim(item);
-      if (taken === undefined) {
-        this.#push(draft, item);
-        return;
-      }
-      await this.#flush(draft);
-      await taken;
-    }
-  }
-
-  /** An object that comes again waits for its first coming, whose outcome decides. */
-  async #waitFor(guid: string, draft: Draft): Promise<void> {
-    if (!this.#line.busy.has(guid)) return;
-    await this.#flush(draft);
-    await this.#line.drain();
-  }
-
-  #push(draft: Draft, item: Item): void {
-    const { decision } = item;
-    if (decision.kind === 'pass' && !decision.inScope && this.#options.state.retryQueue.size === 0) return;
-    draft.items.push(item);
-    this.#line.busy.add(item.object.guid);
-  }
-
-  async #flush(draft: Draft): Promise<void> {
-    const { items, sessionKeys } = draft;
-    draft.items = [];
-    await this.#line.start({ items, sessionKeys }, undefined, false);
-  }
-
   /** What lies below a container that was renamed or moved is elsewhere too, which replication does not say. */
   async #isContainer(guid: string): Promise<boolean> {
-    const page = await this.#read(guidFromText(guid));
-    return 'failure' in page || isContainer(page.objects[0]);
-  }
-
-  /**
-   * One object as it is now; where the directory refuses this object alone, an item for the retry queue, so that it
-   * holds up nobody else.
-   */
-  async #read(guid: Uint8Array): Promise<DirectoryPage | Item> {
-    const { source, signal } = this.#options;
-    try {
-      return await source.object({ guid: guidToText(guid) }, signal, this.#reading);
-    } catch (error) {
-      if (!(error instanceof PhsyncError && OBJECT_REFUSALS.has(error.code))) throw error;
-      return this.#unread(guid, { reason: error.message, code: error.code });
-    }
-  }
-
-  /** An item for the retry queue, which leaves everything as it is. */
-  #unread(guid: Uint8Array, why: { readonly reason: string; readonly code: string }): Item {
-    const known = this.#options.state.find(guid);
-    const object = goneObject(guid);
-    const refusal = { outcome: Outcome.error, ...why, lasting: false };
-    return newItem(object, guid, object, known, { kind: 'remember', row: known, inScope: false, refusal });
-  }
-
-  /** Undefined: the object must be read on its own. */
-  #decide(
-    object: DirectoryObject,
-    guid: Uint8Array,
-    context: DecisionContext,
-    shown: DirectoryObject = object,
-  ): Item | undefined {
-    const known = this.#options.state.find(guid);
-    const decision = decide(object, known, context);
-    if (decision.kind === 'fetch') return undefined;
-    return newItem(object, guid, shown, known, decision);
+    const page = await readObject(this.#drafting, guidFromText(guid));
+    return 'reason' in page || isContainer(page.objects[0]);
   }
 }
