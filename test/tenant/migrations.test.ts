@@ -15,6 +15,8 @@ const ROWS: Readonly<Record<Dialect, readonly string[]>> = (() => {
   const rows = (bytes: (hex: string) => string) => [
     `INSERT INTO tenant (id, tenant_id, dirsync_features, digest_key)
       VALUES (1, '11111111-2222-4333-8444-555555555555', 1, ${bytes('07'.repeat(32))})`,
+    `INSERT INTO sign_ins (sign_in_id, at, client_id, flow, address, familiar, error_code, correlation_id)
+      VALUES ('sign-in-1', 1000, 'app', 'password', '192.0.2.1', 0, 0, 'correlation-1')`,
     `INSERT INTO users (id, object_id, source_anchor, upn_key, user_principal_name, account_enabled, created_at, updated_at)
       VALUES (7, '${OBJECT_ID}', 'anchor-1', 'ann@phs.test', 'Ann@phs.test', 1, 1000, 1000)`,
     `INSERT INTO credentials (user_id, salt, iterations, hash, change_date, force_change, origin, changed_at, updated_at)
@@ -55,7 +57,7 @@ async function make({ kind, tenant }: StoreSite, last: number): Promise<void> {
 }
 
 describeStores('a database of before', (newSite) => {
-  describe.each([2, 3])('at migration %i', (last) => {
+  describe.each([2, 3, 4])('at migration %i', (last) => {
     it('keeps its users, and can all that came since', async () => {
       const site = await newSite();
       await make(site, last);
@@ -69,11 +71,15 @@ describeStores('a database of before', (newSite) => {
           objectId: OBJECT_ID,
           credential: { iterations: 1000, hash: Buffer.alloc(32, 2) },
         });
-        const column = () =>
-          database.run((queries) => queries.selectFrom('users').select('sessions_valid_from').executeTakeFirst());
-        expect(await column()).toEqual({ sessions_valid_from: null });
+        const columns = () =>
+          database.run((queries) =>
+            queries.selectFrom('users').select(['sessions_valid_from', 'owner']).executeTakeFirst(),
+          );
+        expect(await columns()).toEqual({ sessions_valid_from: null, owner: null });
         await database.transaction((queries) => revokeSessions(queries, OBJECT_ID, new Date(5000)));
-        expect(await column()).toEqual({ sessions_valid_from: 5000 });
+        expect(await columns()).toEqual({ sessions_valid_from: 5000, owner: null });
+        const signIns = await database.run((queries) => queries.selectFrom('sign_ins').select('sign_in_id').execute());
+        expect(signIns).toEqual([{ sign_in_id: 'sign-in-1' }]);
         const numbers = await database.run((queries) =>
           queries
             .selectFrom('oidc_payloads')

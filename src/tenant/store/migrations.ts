@@ -350,16 +350,19 @@ const third = `
 
 const fourth = 'ALTER TABLE users ADD COLUMN sessions_valid_from {INTEGER};';
 
+/** Whose users are, and log entries found by their ids, which also keeps one from being written twice. */
+const fifth = `
+  ALTER TABLE users ADD COLUMN owner TEXT;
+  CREATE UNIQUE INDEX sign_ins_id ON sign_ins (sign_in_id);
+  CREATE INDEX audit_events_id ON audit_events (audit_id);
+  `;
+
 const inWordsOf = (dialect: Dialect, sql: string) =>
   sql.replace(/\{([A-Z_]+)\}/g, (_, word: string) => words[dialect][word]!);
 
 export function migrationsOf(dialect: Dialect): readonly Migration[] {
   const first = dialect === 'sqlite' ? sqliteFirst : [{ number: 1, sql: postgresFirst }];
   const second = `${dialect === 'sqlite' ? sqliteSecond : ''}${rooms}${passwordEndsRisk[dialect]}`;
-  return [...first, { number: 2, sql: second }, { number: 3, sql: third }, { number: 4, sql: fourth }].map(
-    ({ number, sql }) => ({
-      number,
-      sql: inWordsOf(dialect, sql),
-    }),
-  );
+  const later = [second, third, fourth, fifth].map((sql, i) => ({ number: i + 2, sql }));
+  return [...first, ...later].map(({ number, sql }) => ({ number, sql: inWordsOf(dialect, sql) }));
 }

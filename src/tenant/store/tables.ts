@@ -47,6 +47,8 @@ export interface UsersTable {
   password_policies: string | null;
   /** What the person signed in to before that is over: sessions, refresh tokens, access tokens. Null: never revoked. */
   sessions_valid_from: number | null;
+  /** Client id of the agent that the user belongs to, where agents are kept apart by `agents[].domains`. Null: nobody's in particular. */
+  owner: string | null;
   created_at: number;
   updated_at: number;
   deleted_at: number | null;
