@@ -4,7 +4,12 @@ import { defineConfig } from 'vitest/config';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 // Tests import `#src/…`, which resolves to the compiled `dist`: what is tested is what ships.
-const common = { root, server: { deps: { external: [/\/dist\//] } } };
+const common = {
+  root,
+  server: { deps: { external: [/\/dist\//] } },
+  // What is waited for comes soon, but on a busy machine not within a second. A time is for what never comes.
+  expect: { poll: { timeout: 60_000 } },
+};
 
 export default defineConfig({
   root,
@@ -17,9 +22,9 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/samba/**', 'test/package/**'],
-          testTimeout: 30_000,
-          // Some start a database server or a browser, on a machine that does other things besides.
-          hookTimeout: 60_000,
+          // Programs, a database server, a browser, on a machine that does other things besides.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           // vitest's own choice leaves one core idle, which of two is half.
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
@@ -47,7 +52,7 @@ export default defineConfig({
           // One domain controller for all, and tests that change it; after the others, for an even machine.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
-          testTimeout: 120_000,
+          testTimeout: 240_000,
           hookTimeout: 300_000,
         },
       },

@@ -1,7 +1,9 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '#bench/free-port.js';
 import { drsError, isConnectionLost, isRefusal } from '#src/agent/sources/drs-errors.js';
 import { createDrsSource, type DrsSourceOptions } from '#src/agent/sources/drs-source.js';
+import { IDLE_TIMEOUT } from '#src/agent/sources/tcp-transport.js';
 import { PhsyncError } from '#src/hasher/errors.js';
 import { win32Error } from '#src/protocol/drsr/win32-errors.js';
 import { ProtocolError } from '#src/protocol/errors.js';
@@ -29,12 +31,6 @@ async function listen(serve: (socket: Socket) => void): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function closedPort(): Promise<number> {
-  const port = await listen(() => undefined);
-  await new Promise((closed) => servers.pop()!.close(closed));
-  return port;
-}
-
 const options = (more: Partial<DrsSourceOptions>): DrsSourceOptions => ({
   server: 'dc1.phs.test',
   address: '127.0.0.1',
@@ -57,7 +53,7 @@ async function failure(more: Partial<DrsSourceOptions>): Promise<PhsyncError> {
 
 describe('createDrsSource', () => {
   it('says which port is closed, and of which service', async () => {
-    const port = await closedPort();
+    const port = await freePort();
     expect(await failure({ epmPort: port })).toMatchObject({
       code: 'dc-unreachable',
       message: expect.stringContaining(`endpoint mapper: cannot connect to dc1.phs.test (127.0.0.1:${port})`),
@@ -85,10 +81,8 @@ describe('createDrsSource', () => {
 
   it('says that a server stays silent, after the time it was given', async () => {
     const port = await listen((socket) => socket.resume());
-    const began = performance.now();
     const error = await failure({ port, timeouts: { idleMs: 200 } });
-    expect(error).toMatchObject({ code: 'dc-timeout', facts: { stage: 'logon' } });
-    expect(performance.now() - began).toBeLessThan(5000);
+    expect(error).toMatchObject({ code: 'dc-timeout', facts: { stage: 'logon', timeoutMs: 200 } });
   });
 
   it.each(['port', 'epmPort'] as const)('says that a server drips its answer (%s)', async (which) => {
@@ -100,7 +94,6 @@ describe('createDrsSource', () => {
         timers.push(setInterval(() => socket.write(Buffer.of(0)), 20));
       });
     });
-    const began = performance.now();
     try {
       const error = await failure({ [which]: port, timeouts: { idleMs: 100 } });
       expect(error).toMatchObject({
@@ -111,18 +104,20 @@ describe('createDrsSource', () => {
     } finally {
       for (const timer of timers) clearInterval(timer);
     }
-    expect(performance.now() - began).toBeLessThan(5000);
   });
 
-  it.each(['port', 'epmPort'] as const)('is stopped while a server stays silent (%s)', async (which) => {
-    const stop = new AbortController();
-    const port = await listen((socket) => {
-      socket.once('data', () => stop.abort(new Error('stopped')));
-    });
-    const began = performance.now();
-    await expect(createDrsSource(options({ [which]: port }), stop.signal)).rejects.toThrow('stopped');
-    expect(performance.now() - began).toBeLessThan(5000);
-  });
+  // Half of what the silence alone would take.
+  it.each(['port', 'epmPort'] as const)(
+    'is stopped while a server stays silent (%s)',
+    { timeout: IDLE_TIMEOUT / 2 },
+    async (which) => {
+      const stop = new AbortController();
+      const port = await listen((socket) => {
+        socket.once('data', () => stop.abort(new Error('stopped')));
+      });
+      await expect(createDrsSource(options({ [which]: port }), stop.signal)).rejects.toThrow('stopped');
+    },
+  );
 
   it.each([0, 1.5, 10_001])('refuses a page size of %d', async (pageSize) => {
     await expect(createDrsSource(options({ pageSize }))).rejects.toThrow(RangeError);

@@ -1,15 +1,14 @@
 /** The tenant's guide for administrators: its commands as they stand there, and its tables beside the code. */
 
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '#bench/free-port.js';
 import { postgresMissing } from '#bench/postgres.js';
 import { parseConfig } from '#src/config/load-config.js';
 import { packageVersion } from '#src/config/version.js';
@@ -39,14 +38,6 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'phsync-tenant-guide-'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  for (const server of servers) server.close();
-  return ports;
-}
 
 const [start, ...blocks] = blocksOf(page).filter(({ language }) => language === 'sh');
 const alias = `set -e\nshopt -s expand_aliases\ncd '${root}'\n${start!.text.split('\n')[1]}\n`;
@@ -104,7 +95,7 @@ function makeCertificates(): void {
 
 describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
   it('the commands of the trial and of the chapters behind it run to their end', { timeout: 170_000 }, async () => {
-    const [port, monitor] = await freePorts(2);
+    const [port, monitor] = [await freePort(), await freePort()];
     const last = ({ text }: { text: string }) => text.includes(`rm -r ${TRIAL}`);
     const ofTrial = blocks.filter((block) => block.heading !== 'PostgreSQL');
     expect(ofTrial.filter(last)).toHaveLength(1);
@@ -166,7 +157,7 @@ describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
         await client.connect();
         // The server of the tests has a role of that name.
         for (const statement of sql.replaceAll('phsync', 'guide').split('\n')) await client.query(statement);
-        const [port] = await freePorts(1);
+        const port = await freePort();
         const base = `stateDir: ./postgres-state\nlisten: { port: ${port} }\ndomains: [{ name: contoso.com }]\n`;
         writeFileSync(join(folder, 'tenant.yaml'), base);
         const { host } = new URL(superuser);
@@ -306,7 +297,7 @@ it('"sessions and refresh tokens stay good, since none of these keys signs them"
   const directory = await temporaryDirectory();
   const config = {
     applications: [{ clientId: 'app', delegated: ['User.Read'] }],
-    listen: { port: (await freePorts(1))[0] },
+    listen: { port: await freePort() },
   };
   const open = () => startTestTenant({ stateDir: directory.path, hasher, config });
   const statusOf = async ({ url, dispatcher }: TestTenant, token: string) => {

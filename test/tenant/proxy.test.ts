@@ -1,14 +1,13 @@
 /** The tenant behind nginx, as the guide configures both: pages, tokens, and whose address is believed. */
 
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculatePKCECodeChallenge, randomPKCECodeVerifier } from 'openid-client';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '#bench/free-port.js';
 import { blocksOf } from '../docs/pages.js';
 import { describeWithTools } from '../native/tools.js';
 import { startTestTenant, type TestTenant, testHasher } from './harness.js';
@@ -29,10 +28,7 @@ describeWithTools('behind a proxy', { nginx: 'nginx-light', openssl: 'openssl' }
   let url: string;
 
   beforeAll(async () => {
-    const probe = createServer().listen(0, '127.0.0.1');
-    await once(probe, 'listening');
-    const { port } = probe.address() as { port: number };
-    probe.close();
+    const port = await freePort();
     url = `https://localhost:${port}`;
     tenant = await startTestTenant({
       stateDir: join(folder, 'state'),

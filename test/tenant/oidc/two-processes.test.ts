@@ -4,12 +4,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '#bench/free-port.js';
 import { PostgresStore } from '#src/tenant/store/postgres-store.js';
 import { describePostgres } from '../../postgres.js';
 import { temporaryDirectory, writeText } from '../harness.js';
@@ -187,12 +187,3 @@ describePostgres('two tenant processes on one PostgreSQL', (postgres) => {
     expect(replies.every(({ status }) => status === 200 || status === 400)).toBe(true);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
