@@ -1,7 +1,7 @@
 /** How a cycle begins: with which tenant, from which place, and whether all is looked at or sent anew. */
 
 import { PhsyncError } from '../hasher/errors.js';
-import type { CycleOptions } from './cycle.js';
+import type { CycleOptions } from './cycle-options.js';
 import { changeOf, type StandingChange } from './domain-services/standing.js';
 
 /**

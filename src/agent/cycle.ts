@@ -3,25 +3,19 @@
  * sending overlap; a page's cookie is stored only when all its objects, and those of all pages before, are settled.
  */
 
-import type { Logger } from 'pino';
-import type { Hasher } from '../hasher/types.js';
 import { guidFromText } from '../protocol/dtyp/guid.js';
-import type { LegacySealer } from '../provisioning/legacy-sealer.js';
 import { DirSyncFeature } from '../provisioning/types.js';
 import { type Beginning, beginCycle, checkTenant, noteDomainServices } from './begin-cycle.js';
-import type { Clock } from './clock.js';
-import type { DecisionContext } from './decide.js';
+import type { CycleOptions } from './cycle-options.js';
+import type { DecisionContext } from './decision.js';
 import { deletionThreshold } from './deletions.js';
 import { Draft, type DraftOptions, readObject } from './draft.js';
-import type { EventSink } from './events/event.js';
-import type { Link } from './link.js';
+import type { Item } from './item.js';
 import { isGone, MISSING } from './missing-object.js';
-import { type Scope, UnseenOus } from './scope.js';
+import { UnseenOus } from './scope.js';
 import { goneObject, isContainer, mayHaveMovedOthers } from './shown-object.js';
-import type { DirectoryObject, DirectoryPage, DirectorySource, ReadOptions } from './source.js';
-import type { ConnectorState } from './state/connector-state.js';
+import type { DirectoryObject, DirectoryPage, ReadOptions } from './source.js';
 import { type CycleCounts, noCounts, type RetryRow } from './state/rows.js';
-import type { Item, OutcomeHook } from './unit.js';
 import { UnitLine } from './unit-line.js';
 
 /** Pages are cut so far: what is under way decides how much memory a cycle takes. */
@@ -30,33 +24,6 @@ const MAX_UNIT = 1000;
 const MAX_UNIT_WITH_KEYS = 500;
 /** Objects that are read one by one and sent together. */
 const READ_UNIT = 200;
-
-export interface CycleOptions {
-  readonly source: DirectorySource;
-  readonly scope: Scope;
-  readonly state: ConnectorState;
-  readonly link: Link;
-  readonly hasher: Hasher;
-  /** Made when the first keys for Domain Services are sealed. */
-  readonly sealer: () => LegacySealer;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly events: EventSink;
-  /** Aborted: no more is pulled, what is under way is settled, and the cycle ends early without an error. */
-  readonly signal: AbortSignal;
-  /** Everything from the beginning, acknowledged or not. A cycle that is cut off leaves the rest of it to the next. */
-  readonly full?: boolean;
-  /** Whatever the tenant's threshold of accidental deletions. */
-  readonly allowDeletions?: boolean;
-  /** Accounts that have expired are disabled in the tenant. */
-  readonly disableExpired?: boolean;
-  /** Of each object as its outcome is written down, inside the transaction. */
-  readonly onOutcome?: OutcomeHook;
-  /** Work that wants its turn between two pages, when nothing is under way. */
-  readonly between?: { readonly wanted: () => boolean; readonly run: () => Promise<void> } | undefined;
-  /** After each page; `total` as the source knows it. */
-  readonly onProgress?: (counts: Readonly<CycleCounts>, total: number | undefined) => void;
-}
 
 /** Rejects with the first failure of source, hasher, tenant or state; what was settled until then stays settled. */
 export async function runCycle(options: CycleOptions): Promise<CycleCounts> {

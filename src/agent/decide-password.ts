@@ -1,6 +1,6 @@
 /** Whether an object's password goes to the tenant, how it is marked, and what is remembered of it. Pure. */
 
-import type { DecisionContext, Peer, Refusal } from './decide.js';
+import type { DecisionContext, Peer, Refusal } from './decision.js';
 import type { DirectoryObject } from './source.js';
 import { type ObjectRow, Outcome, type OutcomeCode, RowFlag } from './state/rows.js';
 

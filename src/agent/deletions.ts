@@ -2,7 +2,7 @@
 
 import { PhsyncError } from '../hasher/errors.js';
 import type { CompanyConfiguration } from '../provisioning/types.js';
-import type { Item } from './unit.js';
+import type { Item } from './item.js';
 
 type Announced = CompanyConfiguration['dirSyncConfiguration']['preventAccidentalDeletion'];
 

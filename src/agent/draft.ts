@@ -2,12 +2,13 @@
 
 import { PhsyncError } from '../hasher/errors.js';
 import { guidToText } from '../protocol/dtyp/guid.js';
-import { type DecisionContext, decide } from './decide.js';
+import { decide } from './decide.js';
+import type { DecisionContext } from './decision.js';
+import { type Item, newItem } from './item.js';
 import { goneObject } from './shown-object.js';
 import type { DirectoryObject, DirectoryPage, DirectorySource, ReadOptions } from './source.js';
 import type { ConnectorState } from './state/connector-state.js';
 import { Outcome } from './state/rows.js';
-import { type Item, newItem } from './unit.js';
 import type { UnitLine } from './unit-line.js';
 
 /** What a directory that goes on serving says of one object. */

@@ -1,6 +1,6 @@
 /** What the monitor is told while the agent works. Without a monitor nobody is told. */
 
-import type { CycleReport } from './agent.js';
+import type { CycleReport } from './connector-cycle.js';
 import type { CycleCounts } from './state/rows.js';
 
 export interface AgentObserver {

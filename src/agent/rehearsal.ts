@@ -8,10 +8,10 @@ import { PhsyncError } from '../hasher/errors.js';
 import type { PropertyValue } from '../provisioning/types.js';
 import { sqlite } from '../state/sqlite.js';
 import type { ConnectorConfig } from './config.js';
+import { anchorOf, type Item } from './item.js';
 import type { DirectoryObject } from './source.js';
 import { type ObjectRow, Outcome, outcomeNames, RowFlag } from './state/rows.js';
 import { DATABASE_FILE } from './state/store.js';
-import { anchorOf, type Item } from './unit.js';
 import { userProperties } from './user-properties.js';
 
 /** What would be sent of one user. */

@@ -1,7 +1,7 @@
 /** One connector's life in a running agent: its loop, its kept directory, what is asked of it in between. */
 
 import type { LegacySealer } from '../provisioning/legacy-sealer.js';
-import type { AgentParts } from './agent.js';
+import type { AgentParts } from './agent-parts.js';
 import type { ConnectorConfig } from './config.js';
 import { type CycleReport, runConnectorCycle } from './connector-cycle.js';
 import type { ObjectReference } from './cycle.js';

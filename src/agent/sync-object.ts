@@ -1,11 +1,13 @@
 /** One object now: read on its own, decided as in a full synchronization, sent, and its outcome told. */
 
-import { type CycleOptions, type ObjectReference, runObject } from './cycle.js';
+import { type ObjectReference, runObject } from './cycle.js';
+import type { CycleOptions } from './cycle-options.js';
+import type { Item } from './item.js';
 import { outOfScopeText } from './out-of-scope.js';
 import type { Scope } from './scope.js';
 import type { DirectoryObject } from './source.js';
 import { type ObjectRow, Outcome, outcomeNames } from './state/rows.js';
-import { type Item, rowAfterSuccess } from './unit.js';
+import { rowAfterSuccess } from './unit.js';
 
 /** What became of one object; the names of `status` are Entra Connect's where it has one. */
 export interface ObjectReport {

@@ -3,7 +3,7 @@
 import type { SyncCredentialsChangeItem, SyncCredentialsChangeResult } from '../provisioning/types.js';
 import { CredentialResult } from '../provisioning/types.js';
 import type { EventSink } from './events/event.js';
-import { anchorOf, type Item } from './unit.js';
+import { anchorOf, type Item } from './item.js';
 
 /** What recording a unit did to the retry queue. */
 export interface QueueChange {

@@ -1,11 +1,12 @@
 /** The line on which units of work go through hasher, tenant and state, overlapping and each in its order. */
 
-import type { CycleOptions } from './cycle.js';
+import type { CycleOptions } from './cycle-options.js';
 import { deletesUser, tooManyDeletions } from './deletions.js';
+import { anchorOf, type Item } from './item.js';
 import { Lane } from './lane.js';
 import type { DirectoryPage } from './source.js';
 import type { CycleCounts } from './state/rows.js';
-import { anchorOf, deriveUnit, type Item, provisionUnit, recordUnit, sealUnit, sendUnit, type Unit } from './unit.js';
+import { deriveUnit, provisionUnit, recordUnit, sealUnit, sendUnit, type Unit } from './unit.js';
 import { type QueueChange, tellQueueChanges } from './unit-events.js';
 
 /** Units under way at the same time: one each being hashed, provisioned, sent and recorded. */

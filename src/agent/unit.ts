@@ -9,68 +9,15 @@ import {
   type SyncCredentialsChangeItem,
   type SyncOperation,
 } from '../provisioning/types.js';
-import type { Decision } from './decide.js';
 import type { DomainServicesOffer } from './domain-services/offer.js';
-import { refusedKeys, type SealedKeys, sealKeys } from './domain-services/seal-unit.js';
+import { refusedKeys, sealKeys } from './domain-services/seal-unit.js';
 import type { EventSink } from './events/event.js';
+import { anchorOf, type Item } from './item.js';
 import type { Link } from './link.js';
-import type { DirectoryObject } from './source.js';
 import type { ConnectorState } from './state/connector-state.js';
-import {
-  type CycleCounts,
-  type ObjectRow,
-  Outcome,
-  type OutcomeCode,
-  type RetryFailure,
-  RowFlag,
-} from './state/rows.js';
+import { type CycleCounts, type ObjectRow, Outcome, type RetryFailure, RowFlag } from './state/rows.js';
 import { type QueueChange, tellCredentials } from './unit-events.js';
-import { type Domain, sourceAnchorOf, userProperties } from './user-properties.js';
-
-/** One object of a unit, with what was decided and what has become of it so far. */
-export interface Item {
-  readonly object: DirectoryObject;
-  readonly guid: Uint8Array;
-  /** What the page showed of it, where it was then read on its own. */
-  readonly shown: DirectoryObject;
-  readonly known: ObjectRow | undefined;
-  readonly decision: Exclude<Decision, { kind: 'fetch' }>;
-  /** The user's anchor in the tenant; null: the tenant does not have the user. */
-  cloudAnchor: string | null;
-  /** The tenant had the user who was deleted. */
-  wasThere: boolean;
-  /** The tenant has the properties that were sent. */
-  provisioned: boolean;
-  /** The tenant has the password that was sent, or a newer one. */
-  acknowledged: boolean;
-  /** What goes to Domain Services with the password; undefined: nothing. */
-  keys: SealedKeys | undefined;
-  /** Where the tenant (or the envelope) said no: goes to the retry queue with it. */
-  failure: (RetryFailure & { readonly outcome: OutcomeCode }) | undefined;
-}
-
-/** An object that was decided upon, and of which nothing has been sent yet. */
-export function newItem(
-  object: DirectoryObject,
-  guid: Uint8Array,
-  shown: DirectoryObject,
-  known: ObjectRow | undefined,
-  decision: Item['decision'],
-): Item {
-  return {
-    object,
-    guid,
-    shown,
-    known,
-    decision,
-    cloudAnchor: known?.cloudAnchor ?? null,
-    wasThere: false,
-    provisioned: decision.kind === 'sync' && !decision.provision,
-    acknowledged: false,
-    keys: undefined,
-    failure: 'refusal' in decision ? decision.refusal : undefined,
-  };
-}
+import { type Domain, userProperties } from './user-properties.js';
 
 export interface Unit {
   readonly items: readonly Item[];
@@ -310,12 +257,6 @@ const HANDED_OVER: RetryFailure = {
   reason: 'another connector no longer has the account of this source anchor: the user is sent again from here',
   lasting: false,
 };
-
-/** What the tenant is told as source anchor: the one that it was told before, if it was. */
-export function anchorOf({ guid, known, decision }: Item): string {
-  const row = decision.kind === 'sync' ? decision.row : known;
-  return sourceAnchorOf(row?.sourceAnchor ?? guid);
-}
 
 /** What holds once the tenant has all of the item. */
 export function rowAfterSuccess({ cloudAnchor, keys }: Item, row: ObjectRow): ObjectRow {

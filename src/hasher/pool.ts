@@ -3,6 +3,7 @@
 import type { Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { PhsyncError } from './errors.js';
+import { closedError, type Owner } from './owner.js';
 import { homeRequire, ownFile } from './package-home.js';
 import type { SliceError } from './serve.js';
 
@@ -11,19 +12,11 @@ export const DEPTH = 2;
 /** How often a slice is begun: workers die of what is outside of them (memory, `terminate`), not of slices. */
 const ATTEMPTS = 3;
 
-/** Whose pool it is: errors are named after it. */
-export type Owner = 'hasher' | 'sealer';
-
 /** What the workers run. */
 export interface Workshop {
   readonly owner: Owner;
   /** The worker's compiled file, by its place below `dist`: it exports a `run` of serve.ts. */
   readonly worker: readonly string[];
-}
-
-/** The error that calls get after `close` and that calls cut off by it get. */
-export function closedError(owner: Owner): PhsyncError {
-  return new PhsyncError(`${owner}-closed`, `the ${owner} is closed`);
 }
 
 type LoadBalancer = NonNullable<NonNullable<ConstructorParameters<typeof Piscina>[0]>['loadBalancer']>;

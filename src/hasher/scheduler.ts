@@ -1,7 +1,8 @@
 /** Who is next: batches and single calls take turns at the workers, slice by slice, first come first served. */
 
 import { PhsyncError } from './errors.js';
-import { closedError, DEPTH, type Pool } from './pool.js';
+import { closedError } from './owner.js';
+import { DEPTH, type Pool } from './pool.js';
 import { type Region, SharedMemory } from './shared-memory.js';
 
 /** A slice of work, with its own end. */

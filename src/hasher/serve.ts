@@ -1,6 +1,6 @@
 /** A worker's side of the pool: slices come, are worked off one at a time, and their end is answered. */
 
-import { closedError, type Owner } from './pool.js';
+import { closedError, type Owner } from './owner.js';
 
 /** What the pool posts beside the slice. */
 export interface Posted {

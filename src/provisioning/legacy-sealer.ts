@@ -16,7 +16,8 @@ import {
 import { type Batch, type Engine, runBatch } from '../hasher/batches.js';
 import { checkFips } from '../hasher/fips.js';
 import { joinBytes, layItems, sizeOfItems } from '../hasher/flat-items.js';
-import { closedError, Pool, type Workshop } from '../hasher/pool.js';
+import { closedError } from '../hasher/owner.js';
+import { Pool, type Workshop } from '../hasher/pool.js';
 import { checkPoolOptions } from '../hasher/pool-options.js';
 import { Scheduler } from '../hasher/scheduler.js';
 import { selectBackend } from '../hasher/select-backend.js';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type Decision, type DecisionContext, decide, type Peer } from '#src/agent/decide.js';
+import { decide } from '#src/agent/decide.js';
 import { RESTORED_AFTER_MS } from '#src/agent/decide-password.js';
+import type { Decision, DecisionContext, Peer } from '#src/agent/decision.js';
 import { createScope } from '#src/agent/scope.js';
 import type { DirectoryObject } from '#src/agent/source.js';
 import { type ObjectRow, Outcome, RowFlag } from '#src/agent/state/rows.js';

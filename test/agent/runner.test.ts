@@ -2,7 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Agent, AgentParts } from '#src/agent/agent.js';
+import type { Agent } from '#src/agent/agent.js';
+import type { AgentParts } from '#src/agent/agent-parts.js';
 import type { EventSink } from '#src/agent/events/event.js';
 import type { DirectorySource } from '#src/agent/source.js';
 import { LabSource } from '#src/agent/sources/lab-source.js';

@@ -13,7 +13,8 @@ import {
   errorFacts,
   idleTimeoutOf,
 } from '../sources/drs-connection.js';
-import { type DrsStage, drsError } from '../sources/drs-errors.js';
+import type { DrsStage } from '../sources/drs-error-facts.js';
+import { drsError } from '../sources/drs-errors.js';
 import { type CheckId, type CheckResult, failure, known, ok, type Subject, skipped, warning } from './check.js';
 import { directoryTime, judgeSkew } from './clock-skew.js';
 import { grantCommands, REPLICATION_RIGHTS } from './grant.js';

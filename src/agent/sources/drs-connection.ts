@@ -4,7 +4,8 @@ import { DRSUAPI_INTERFACE, DrsClient } from '../../protocol/drsr/drs-client.js'
 import { EPM_INTERFACE, EPM_PORT, mapTcpPort } from '../../protocol/epm/endpoint-mapper.js';
 import { RpcClient } from '../../protocol/rpc/rpc-client.js';
 import { accountName } from './drs-account.js';
-import { type DrsErrorFacts, type DrsStage, drsError } from './drs-errors.js';
+import type { DrsErrorFacts, DrsStage } from './drs-error-facts.js';
+import { drsError } from './drs-errors.js';
 import { type DrsAuth, openSecurity } from './drs-security.js';
 import { connectTcp, IDLE_TIMEOUT } from './tcp-transport.js';
 import { limitTime } from './time-limit.js';

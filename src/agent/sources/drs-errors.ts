@@ -3,21 +3,8 @@
 import { FIPS_CODE } from '../../crypto/fips.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { ProtocolError } from '../../protocol/errors.js';
+import type { DrsErrorFacts, DrsStage } from './drs-error-facts.js';
 import { logonMeaning } from './logon-errors.js';
-
-/** Where it went wrong. */
-export type DrsStage = 'endpoint-mapper' | 'connect' | 'logon' | 'bind' | 'domain' | 'replicate' | 'object';
-
-export interface DrsErrorFacts {
-  readonly server: string;
-  readonly domain: string;
-  /** As configured. */
-  readonly account: string;
-  readonly mechanism?: 'ntlm' | 'negotiate' | 'kerberos' | undefined;
-  /** What it proves itself with. Default: a password. */
-  readonly credential?: 'password' | 'keytab' | 'cache' | undefined;
-  readonly stage: DrsStage;
-}
 
 const STAGES: Record<DrsStage, string> = {
   'endpoint-mapper': 'asking the endpoint mapper',

@@ -3,7 +3,8 @@
 import { PhsyncError } from '../../hasher/errors.js';
 import type { DrsClient } from '../../protocol/drsr/drs-client.js';
 import { type DrsConnection, type DrsConnectionOptions, errorFacts, idleTimeoutOf } from './drs-connection.js';
-import { type DrsStage, drsError, isConnectionLost, isRefusal } from './drs-errors.js';
+import type { DrsStage } from './drs-error-facts.js';
+import { drsError, isConnectionLost, isRefusal } from './drs-errors.js';
 import { limitTime } from './time-limit.js';
 
 export interface KeptConnectionOptions {

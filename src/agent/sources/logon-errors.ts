@@ -1,7 +1,7 @@
 /** Why a domain controller or its KDC did not let the account in: a code for each cause, and what to do about it. */
 
 import type { ProtocolError } from '../../protocol/errors.js';
-import type { DrsErrorFacts } from './drs-errors.js';
+import type { DrsErrorFacts } from './drs-error-facts.js';
 
 interface Meaning {
   readonly code: string;

@@ -1,27 +1,36 @@
 /** What the agent remembers on behalf of one connector: its cookie, what the tenant was told of each object, its cycles. */
 
 import type Database from 'better-sqlite3';
-import type { Peer } from '../decide.js';
+import type { Peer } from '../decision.js';
 import type { Standing } from '../domain-services/standing.js';
 import { KEPT_MS, type ObjectResult, objectHistory } from './history.js';
 import type { ObjectKeys } from './object-keys.js';
-import type { AnchorClaims } from './peers.js';
+import type { AnchorClaims, SourceAnchors } from './peers.js';
 import { RetryQueue } from './retry-queue.js';
 import { type CycleCounts, type ObjectRow, Outcome, type OutcomeCode, type RetryFailure, RowFlag } from './rows.js';
 import { SeenFilter } from './seen-filter.js';
 import { readStanding, writeStanding } from './standing-row.js';
-import type { StateStore } from './store.js';
 
 const MAX_ERROR = 300;
 /** `connector.full`: on demand, or for the sake of keys that were not sent. */
 const FULL = 1;
 const RESEND = 2;
 
+/** What the connectors of one store know of each other. */
+export interface SharedState {
+  readonly keys: ObjectKeys;
+  readonly anchors: SourceAnchors;
+  readonly claims: AnchorClaims;
+  peersOf(connector: number): ReadonlySet<number>;
+  retryQueueOf(connector: number): RetryQueue | undefined;
+  recount(): void;
+}
+
 export class ConnectorState {
   readonly #db: Database.Database;
   readonly #id: number;
   readonly #name: string;
-  readonly #store: StateStore;
+  readonly #shared: SharedState;
   readonly #keys: ObjectKeys;
   readonly #find: Database.Statement;
   readonly #findRecent: Database.Statement;
@@ -35,12 +44,12 @@ export class ConnectorState {
   /** Until every object has been seen: looking for rows in vain would take a tenth of the time. */
   #seen: SeenFilter | 'to be made' | undefined;
 
-  constructor(db: Database.Database, id: number, name: string, store: StateStore) {
+  constructor(db: Database.Database, id: number, name: string, shared: SharedState) {
     this.#db = db;
     this.#id = id;
     this.#name = name;
-    this.#store = store;
-    this.#keys = store.keys;
+    this.#shared = shared;
+    this.#keys = shared.keys;
     const columns = `cloud_anchor AS cloudAnchor, flags, fingerprint, dn_digest AS dnDigest,
       password_version AS passwordVersion, password_changed AS passwordChanged, outcome, source_anchor AS sourceAnchor,
       account_expires AS accountExpires, keys_version AS keysVersion`;
@@ -231,7 +240,7 @@ export class ConnectorState {
     } else {
       this.#update.run(...values, known);
     }
-    if (row.sourceAnchor !== null) this.#store.anchors.any = true;
+    if (row.sourceAnchor !== null) this.#shared.anchors.any = true;
   }
 
   /** The object is as it was, and was seen. */
@@ -280,7 +289,7 @@ export class ConnectorState {
 
   /** Who else has this source anchor (null: the objectGUID), and is a user of the tenant's by it. */
   peer(anchor: Uint8Array | null, guid: string): Peer | undefined {
-    return this.#store.anchors.peer(anchor, guid, this.#id, this.#store.peersOf(this.#id));
+    return this.#shared.anchors.peer(anchor, guid, this.#id, this.#shared.peersOf(this.#id));
   }
 
   /** The objects that the tenant's user with this source anchor comes from: one, none, or (by mistake) several. */
@@ -298,16 +307,16 @@ export class ConnectorState {
 
   /** Other connectors may tell the tenant of the same users. */
   get hasPeers(): boolean {
-    return this.#store.peersOf(this.#id).size > 1;
+    return this.#shared.peersOf(this.#id).size > 1;
   }
 
   get claims(): AnchorClaims {
-    return this.#store.claims;
+    return this.#shared.claims;
   }
 
   /** The tenant's user is the peer's now, who is looked at anew. */
   handOver({ connector, guid }: Peer, why: RetryFailure, now: number): void {
-    (this.#store.retryQueueOf(connector) ?? new RetryQueue(this.#db, connector)).put(guid, why, now);
+    (this.#shared.retryQueueOf(connector) ?? new RetryQueue(this.#db, connector)).put(guid, why, now);
   }
 
   drop(guid: Uint8Array): void {
@@ -361,7 +370,7 @@ export class ConnectorState {
     try {
       this.#db.transaction(work).immediate();
     } catch (error) {
-      this.#store.recount();
+      this.#shared.recount();
       throw error;
     }
   }

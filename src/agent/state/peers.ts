@@ -2,7 +2,7 @@
 
 import type Database from 'better-sqlite3';
 import { guidFromText } from '../../protocol/dtyp/guid.js';
-import type { Peer } from '../decide.js';
+import type { Peer } from '../decision.js';
 import type { ObjectKeys } from './object-keys.js';
 import { RowFlag } from './rows.js';
 

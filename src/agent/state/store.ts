@@ -8,7 +8,7 @@ import { type DatabaseOptions, openDatabase } from '../../state/database.js';
 import { openStateDirectory } from '../../state/directory.js';
 import { type Lock, tryLock } from '../../state/lock.js';
 import type { StandingName } from '../domain-services/standing.js';
-import { ConnectorState } from './connector-state.js';
+import { ConnectorState, type SharedState } from './connector-state.js';
 import { EventStore } from './events.js';
 import { migrations } from './migrations.js';
 import { ObjectKeys } from './object-keys.js';
@@ -97,7 +97,7 @@ type GlanceRow = { readonly [Name in Exclude<keyof StateGlance, 'domainServices'
   readonly domainServices: StandingName | null;
 };
 
-export class StateStore {
+export class StateStore implements SharedState {
   readonly #db: Database.Database;
   readonly #lock: Lock;
   readonly #staging: boolean;

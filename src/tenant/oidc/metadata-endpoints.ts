@@ -3,8 +3,8 @@
 import type { FastifyInstance } from 'fastify';
 import { isThisTenant, type TenantContext } from '../context.js';
 import type { SignIn } from '../sign-in/types.js';
+import { endpointPaths } from './endpoint-paths.js';
 import { correlationIdOf, describeAadsts, isAadstsCode, oauthError } from './oauth-error.js';
-import { endpointPaths } from './provider.js';
 
 export interface MetadataOptions {
   readonly context: TenantContext;

@@ -3,9 +3,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isThisTenant, type TenantContext } from '../context.js';
 import { rawForm } from './client-authentication.js';
+import { endpointPaths } from './endpoint-paths.js';
 import type { HandOver } from './hand-over.js';
 import { correlationIdOf, oauthError } from './oauth-error.js';
-import { endpointPaths } from './provider.js';
 
 /** As oidc-provider has it, below its issuer. */
 const DISCOVERY = '/.well-known/openid-configuration';

@@ -9,6 +9,7 @@ import { type Accounts, isPerson, isRevoked, type Person } from './accounts.js';
 import type { Application, Applications } from './applications.js';
 import { GRAPH_RESOURCE } from './caller.js';
 import { ClientAdapter } from './client-adapter.js';
+import { endpointPaths } from './endpoint-paths.js';
 import { errors, interactionPolicy, libraryTime, Provider } from './library.js';
 import { describeAadsts } from './oauth-error.js';
 import { PayloadStore } from './payload-store.js';
@@ -62,17 +63,6 @@ export interface ProviderOptions {
   readonly interactionPath: (uid: string) => string;
   readonly pages: ProviderPages;
 }
-
-/** Paths of the tenant's endpoints below the base URL, `name` being its id or another name of it. */
-export const endpointPaths = (name: string) => ({
-  authorization: `/${name}/oauth2/v2.0/authorize`,
-  token: `/${name}/oauth2/v2.0/token`,
-  device_authorization: `/${name}/oauth2/v2.0/devicecode`,
-  code_verification: `/${name}/oauth2/v2.0/deviceauth`,
-  end_session: `/${name}/oauth2/v2.0/logout`,
-  jwks: `/${name}/discovery/v2.0/keys`,
-  discovery: `/${name}/v2.0/.well-known/openid-configuration`,
-});
 
 class TenantProvider extends Provider {
   readonly #basePath: string;

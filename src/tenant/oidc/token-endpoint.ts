@@ -5,11 +5,11 @@ import { isThisTenant, type TenantContext } from '../context.js';
 import { applicationGrant } from './application-grant.js';
 import type { Applications } from './applications.js';
 import { authenticateClient, formOf, rawForm } from './client-authentication.js';
+import { endpointPaths } from './endpoint-paths.js';
 import type { Answer } from './grant-answer.js';
 import type { HandOver } from './hand-over.js';
 import { type AadstsCode, correlationIdOf, oauthError } from './oauth-error.js';
 import { type PasswordGrantOptions, passwordGrant } from './password-grant.js';
-import { endpointPaths } from './provider.js';
 
 export interface TokenEndpointOptions extends PasswordGrantOptions {
   readonly context: TenantContext;
