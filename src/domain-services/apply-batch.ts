@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { PhsyncError } from '../hasher/errors.js';
 import type { Unwrap } from '../provisioning/ad-auth-info.js';
 import type { FeedChange } from '../provisioning/domain-services-feed.js';
-import { desiredUser, openSecrets, wipe } from './desired.js';
+import { desiredUser, isUnchecked, openSecrets, wipe } from './desired.js';
 import type { Counts } from './observer.js';
 import type { Failure } from './state/store.js';
 import type { AppliedChange, ApplyOptions, ManagedChange, ManagedDomainWriter, Outcome } from './writer.js';
@@ -25,6 +25,8 @@ export interface BatchResult {
   readonly gone: readonly string[];
   readonly done: readonly string[];
   readonly failed: readonly Failure[];
+  /** Users whose blobs came without digests to check them by. */
+  readonly unchecked: number;
 }
 
 const FIRST_RETRY_MS = 30_000;
@@ -60,7 +62,14 @@ export async function applyBatch(changes: readonly FeedChange[], options: BatchO
   } finally {
     for (const { change } of prepared) if (change.kind === 'user') wipe(change.secrets);
   }
-  const result = { seen: [] as string[], gone: [] as string[], done: [] as string[], failed: [] as Failure[] };
+  const unchecked = changes.filter((change) => !('deleted' in change) && isUnchecked(change)).length;
+  const result = {
+    seen: [] as string[],
+    gone: [] as string[],
+    done: [] as string[],
+    failed: [] as Failure[],
+    unchecked,
+  };
   for (const [i, outcome] of outcomes.entries()) settle(prepared[i]!, outcome, result, options);
   for (const [i, outcome] of outcomes.entries()) {
     if ('error' in outcome) continue;
@@ -159,6 +168,15 @@ function tell(
   if (result === 'created' && notes.includes('sid-left-out')) {
     log.warn({ event: 'sid-left-out', ...facts }, 'the SID of the first domain cannot become sIDHistory here');
   }
+}
+
+/** To be said once: it is the tenant's version, no user's fault. */
+export function tellUnchecked(log: Logger): void {
+  log.warn(
+    { event: 'feed-without-digests' },
+    'the tenant gives no digests of what is sealed: it is of a version before them, and a blob that was altered in its store may ' +
+      'be found out by its format alone, which cannot tell each byte; bring the tenant up to date',
+  );
 }
 
 /** For the log. */

@@ -2,7 +2,7 @@
 
 import type { Logger } from 'pino';
 import { packageVersion } from '../config/version.js';
-import { applyBatch } from './apply-batch.js';
+import { applyBatch, tellUnchecked } from './apply-batch.js';
 import type { DomainServicesConfig } from './config.js';
 import { type FeedClient, openFeedClient } from './feed/feed-client.js';
 import { type KeyRing, openKeyRing } from './keys/key-ring.js';
@@ -112,12 +112,15 @@ export async function rehearse(
     const domain = await writer.open();
     const left = new Set(domain.users);
     const counts = noCounts();
+    let isUnchecked = false;
     let cookie: string | undefined;
     for (let more = true; more && !signal.aborted; ) {
       const page = await feed.page({ cookie, signal });
       checkDomain(page.domain, domain);
       const options = { writer, unwrap: ring.unwrap, attempts: () => 0, counts, log, dryRun: true };
-      const { failed, seen } = await applyBatch(page.value, options);
+      const { failed, seen, unchecked } = await applyBatch(page.value, options);
+      if (unchecked > 0 && !isUnchecked) tellUnchecked(log);
+      isUnchecked ||= unchecked > 0;
       for (const id of seen) left.delete(id);
       for (const { objectId, code, reason } of failed) log.warn({ event: 'would-fail', objectId, code }, reason);
       ({ cookie, more } = page);

@@ -1,7 +1,8 @@
 /** From a user of the feed to the account that the managed domain is to have, and to the secrets of its password. */
 
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 import { secretBytes, secretCopy } from '../crypto/secret-bytes.js';
+import { PhsyncError } from '../hasher/errors.js';
 import {
   openAdAuthInfo,
   parseLegacyPlaintext,
@@ -41,9 +42,13 @@ export function desiredUser(user: FeedUser): ManagedUser {
  * stands in, as an agent has it while SyncNtlmPasswords is off: a hash of an earlier password must not stay.
  * @throws PhsyncError `ad-auth-info-…`, and what `unwrap` throws of its own
  */
-export async function openSecrets({ credentials }: FeedUser, unwrap: Unwrap): Promise<ManagedSecrets | undefined> {
+export async function openSecrets(
+  { credentials, userPrincipalName: name }: FeedUser,
+  unwrap: Unwrap,
+): Promise<ManagedSecrets | undefined> {
   if (credentials === null) return undefined;
-  const { changeDate, windowsLegacyCredentials: legacy, windowsSupplementalCredentials: supplemental } = credentials;
+  const { changeDate } = credentials;
+  const { legacy, supplemental } = checkedBlobs(credentials, name);
   if (legacy === null && supplemental === null) return undefined;
   const once = new UnwrapOnce(unwrap);
   let ntHash: Buffer | undefined;
@@ -60,6 +65,45 @@ export async function openSecrets({ credentials }: FeedUser, unwrap: Unwrap): Pr
   }
 }
 
+type Credentials = NonNullable<FeedUser['credentials']>;
+
+/** Of a tenant that says of a blob nothing that it can be compared with. */
+export const isUnchecked = ({ credentials }: FeedUser): boolean =>
+  credentials !== null &&
+  ((credentials.windowsLegacyCredentials !== null && !credentials.windowsLegacyCredentialsSha256) ||
+    (credentials.windowsSupplementalCredentials !== null && !credentials.windowsSupplementalCredentialsSha256));
+
+/** @throws PhsyncError `ad-auth-info-altered` where one is not what the tenant took in */
+function checkedBlobs(
+  credentials: Credentials,
+  user: string,
+): { readonly legacy: Buffer | null; readonly supplemental: Buffer | null } {
+  const checked = (name: 'windowsLegacyCredentials' | 'windowsSupplementalCredentials'): Buffer | null => {
+    const text = credentials[name];
+    const blob = text === null ? null : Buffer.from(text, 'base64');
+    checkDigest(blob, credentials[`${name}Sha256`], `W${name.slice(1)} of ${user}`);
+    return blob;
+  };
+  return { legacy: checked('windowsLegacyCredentials'), supplemental: checked('windowsSupplementalCredentials') };
+}
+
+/** As much of a digest as people compare. */
+const SHOWN_DIGITS = 16;
+
+/** Before it is opened: the format itself cannot tell each altered byte. */
+function checkDigest(blob: Buffer | null, noted: string | null | undefined, what: string): void {
+  if (noted === null || noted === undefined) return;
+  const came = blob === null ? undefined : createHash('sha256').update(blob).digest();
+  const expected = Buffer.from(noted, 'base64');
+  if (came?.equals(expected)) return;
+  const digits = (digest: Buffer) => `${digest.toString('hex').slice(0, SHOWN_DIGITS)}…`;
+  const found = came === undefined ? 'there is nothing of it any more' : `now it is ${digits(came)}`;
+  throw new PhsyncError(
+    'ad-auth-info-altered',
+    `${what}: altered since the tenant took it in, in its store or on the way: its SHA-256 was ${digits(expected)}, and ${found}`,
+  );
+}
+
 export function wipe(secrets: ManagedSecrets | undefined): void {
   secrets?.ntHash.fill(0);
   secrets?.kerberosKeys?.fill(0);
@@ -69,8 +113,8 @@ const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.by
 
 const randomHash = (): Buffer => buffer(randomFillSync(secretBytes(NT_HASH_BYTES)));
 
-async function opened(base64: string, unwrap: Unwrap, parse: (plaintext: Uint8Array) => Uint8Array): Promise<Buffer> {
-  const plaintext = await openAdAuthInfo(Buffer.from(base64, 'base64'), unwrap);
+async function opened(blob: Buffer, unwrap: Unwrap, parse: (plaintext: Uint8Array) => Uint8Array): Promise<Buffer> {
+  const plaintext = await openAdAuthInfo(blob, unwrap);
   try {
     return buffer(secretCopy(parse(plaintext)));
   } finally {

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { PhsyncError } from '../hasher/errors.js';
 import type { Unwrap } from '../provisioning/ad-auth-info.js';
 import type { FeedChange, FeedPage } from '../provisioning/domain-services-feed.js';
-import { applyBatch, type BatchResult, describeFailure } from './apply-batch.js';
+import { applyBatch, type BatchResult, describeFailure, tellUnchecked } from './apply-batch.js';
 import type { FeedClient } from './feed/feed-client.js';
 import { type Counts, noCounts, type Observer } from './observer.js';
 import type { StateStore } from './state/store.js';
@@ -72,6 +72,7 @@ export class Synchronizer {
   readonly #held = new Map<string, FeedChange>();
   /** undefined: the queue of an earlier run, of which nothing is held, was not gone through yet. */
   #rereadAt: number | undefined;
+  #isUnchecked = false;
   #heldDeletions: (HeldDeletions & { readonly ids: readonly string[] }) | undefined;
 
   constructor(options: SynchronizerOptions) {
@@ -85,6 +86,11 @@ export class Synchronizer {
   /** Name and security settings of the managed domain, as the tenant has them; undefined before the first page. */
   get tenantDomain(): FeedPage['domain'] | undefined {
     return this.#settings;
+  }
+
+  /** The tenant gives no digests of the blobs. */
+  get isUnchecked(): boolean {
+    return this.#isUnchecked;
   }
 
   get heldDeletions(): HeldDeletions | undefined {
@@ -223,6 +229,8 @@ export class Synchronizer {
     const { writer, unwrap, store, log } = this.#options;
     const attempts = (objectId: string) => store.attempts(objectId);
     const result = await this.#atDomain(() => applyBatch(batch, { writer, unwrap, attempts, counts, log }));
+    if (result.unchecked > 0 && !this.#isUnchecked) tellUnchecked(log);
+    this.#isUnchecked ||= result.unchecked > 0;
     const failed = new Set(result.failed.map(({ objectId }) => objectId));
     for (const change of batch) {
       const id = change.id.toLowerCase();

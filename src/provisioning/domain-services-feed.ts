@@ -38,14 +38,20 @@ export const securitySettingsSchema = z.object(
   Object.fromEntries(SECURITY_SETTINGS.map((name) => [name, switched])) as Record<SecuritySetting, typeof switched>,
 );
 
+const digestSchema = z.base64().nullable().optional();
+
 /**
  * ADAuthInfo blobs in base64, sealed to the managed domain's certificate: the tenant cannot open them. `changeDate` is the
- * time of the change on premises: an older one must not be written over a newer one.
+ * time of the change on premises: an older one must not be written over a newer one. The digests are SHA-256 in base64, made
+ * when the tenant took the blobs in: what is stored or carried badly since is found out by them. A tenant of before has none,
+ * and null is that of no blob.
  */
 export const feedCredentialsSchema = z.object({
   changeDate: z.iso.datetime(),
   windowsLegacyCredentials: z.base64().nullable(),
   windowsSupplementalCredentials: z.base64().nullable(),
+  windowsLegacyCredentialsSha256: digestSchema,
+  windowsSupplementalCredentialsSha256: digestSchema,
 });
 
 /** A user as it is now. `credentials` is null where none came since Domain Services was switched on. */

@@ -9,6 +9,8 @@ import { sqlite } from './sqlite.js';
 export interface Migration {
   readonly number: number;
   readonly sql: string;
+  /** What `sql` calls and SQLite does not have, by name; of one argument. */
+  readonly functions?: Readonly<Record<string, (value: unknown) => unknown>> | undefined;
 }
 
 export interface DatabaseOptions {
@@ -64,12 +66,13 @@ function migrate(database: Database.Database, file: string, migrations: readonly
     );
   }
   const claim = database.prepare('INSERT INTO migrations (number, applied_at) VALUES (?, ?)');
-  for (const { number, sql } of migrations) {
+  for (const { number, sql, functions = {} } of migrations) {
     // IMMEDIATE: of two processes that start at once the second waits here, and then finds the number taken.
     database
       .transaction(() => {
         if (number <= newest()) return;
         claim.run(number, Date.now());
+        for (const [name, work] of Object.entries(functions)) database.function(name, { deterministic: true }, work);
         database.exec(sql);
       })
       .immediate();

@@ -129,6 +129,85 @@ describe('the synchronizer', () => {
     expect(site.store.retryCount).toBe(0);
   });
 
+  it('finds out every altered byte of what the tenant has stored, and goes on with the next good one', async () => {
+    const good = site.seal(KEYS);
+    const names = Array.from({ length: good.legacy.length }, (_, i) => `u${i}`);
+    await site.provision(names);
+    const sendAll = (day: number, blobs: Sealed) =>
+      site.sendAll(names.map((name) => ({ name, changeDate: `2026-05-0${day}T00:00:00Z`, ...blobs })));
+    await sendAll(1, good);
+    const { store } = site.tenant;
+    const users = await store.database.run((queries) =>
+      queries.selectFrom('users').select(['id', 'source_anchor']).execute(),
+    );
+    const idOf = new Map(users.map(({ id, source_anchor }) => [source_anchor, id]));
+    /** Each user's with one byte altered: another one each. */
+    const damage = (column: 'legacy' | 'supplemental', blob: Buffer, from: number) =>
+      store.database.transaction(async (queries) => {
+        for (const [i, name] of names.entries()) {
+          const altered = Buffer.from(blob);
+          const at = from + i;
+          if (at < altered.length) altered[at]! ^= [0x01, 0x80, 0xff][at % 3]!;
+          await queries
+            .updateTable('windows_credentials')
+            .set({ [column]: altered })
+            .where('user_id', '=', idOf.get(name)!)
+            .execute();
+        }
+      });
+    /** At which places it was found out: by the users, who are named. */
+    const found = async (column: string, blob: Buffer, from: number) => {
+      site.log.length = 0;
+      await once(await site.run(), { full: true });
+      const pattern = new RegExp(
+        `^${column} of u(\\d+)@phs\\.test: altered since the tenant took it in.* its SHA-256 was [0-9a-f]{16}…`,
+      );
+      const places = site.events('credentials-not-opened').map(({ code, msg }) => {
+        expect(code).toBe('ad-auth-info-altered');
+        return from + Number(pattern.exec(String(msg))![1]);
+      });
+      // Who waits since the round before is looked at once more at the start.
+      return [...new Set(places)].filter((at) => at < blob.length).sort((a, b) => a - b);
+    };
+    const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+    await damage('legacy', good.legacy, 0);
+    expect(await found('WindowsLegacyCredentials', good.legacy, 0)).toEqual(range(0, good.legacy.length));
+    await damage('legacy', good.legacy, good.legacy.length);
+    const supplemental = good.supplemental!;
+    for (let from = 0; from < supplemental.length; from += names.length) {
+      await damage('supplemental', supplemental, from);
+      const to = Math.min(from + names.length, supplemental.length);
+      expect(await found('WindowsSupplementalCredentials', supplemental, from)).toEqual(range(from, to));
+    }
+    // Users are there all the same; those past the end of the last round came through as they were sent.
+    expect(site.domain.accounts.size).toBe(names.length);
+    expect(site.domain.byUpn(upn('u0'))).toMatchObject({ writes: 0 });
+    expect(site.store.waiting(1)).toMatchObject([{ code: 'ad-auth-info-altered', nextTry: undefined }]);
+    const next = site.seal(OTHER_KEYS);
+    await sendAll(2, next);
+    await once(await site.run());
+    for (const name of names) expectPassword(name, next, OTHER_KEYS);
+    expect(site.store.retryCount).toBe(0);
+  });
+
+  it('takes the feed of a tenant without digests, and says so once', async () => {
+    await site.provision(['a', 'b']);
+    const [a, b] = [site.seal(KEYS), site.seal(undefined)];
+    await site.send('a', '2026-05-01T00:00:00Z', a);
+    site.isOlderTenant = true;
+    const synchronizer = await site.run();
+    expect(await once(synchronizer)).toMatchObject({ passwordsWritten: 1, failed: 0 });
+    await site.send('b', '2026-05-01T00:00:00Z', b);
+    expect(await once(synchronizer)).toMatchObject({ passwordsWritten: 1, failed: 0 });
+    expect(synchronizer.isUnchecked).toBe(true);
+    expect(site.events('feed-without-digests')).toMatchObject([{ level: 40 }]);
+    site.isOlderTenant = false;
+    const later = await site.run();
+    expect(await once(later, { full: true })).toMatchObject({ passwordsUnchanged: 2 });
+    expect(later.isUnchecked).toBe(false);
+  });
+
   it('keeps whom the domain refuses in the queue, tries again with patience, and has the others go on', async () => {
     await site.provision(['a', 'b']);
     const [a, b] = [site.seal(KEYS), site.seal(KEYS)];

@@ -19,7 +19,7 @@ import { openStore } from '#src/tenant/store/open-store.js';
 import type { TenantStore } from '#src/tenant/store/store.js';
 import { describePostgres } from '../postgres.js';
 import { createCertificate } from '../provisioning/certificates.js';
-import { ADMIN, serviceOf } from './domain-services/site.js';
+import { ADMIN, serviceOf, windowsOf } from './domain-services/site.js';
 import { credentialText, startTestTenant, temporaryDirectory, testHasher, vectors } from './harness.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -212,7 +212,7 @@ describePostgres(
         anchors(0, 2).map((sourceAnchor) => ({
           ...{ sourceAnchor, objectId: undefined, changeDate: new Date(1), salt, iterations, hash },
           forcePasswordChangeOnLogon: false,
-          windows: { thumbprint, legacy: randomBytes(356), supplemental: null },
+          windows: windowsOf(thumbprint, { legacy: randomBytes(356) }),
         })),
         { disableExpiration: true, actor: 'agent-1' },
       );

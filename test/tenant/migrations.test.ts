@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { openDatabase } from '#src/state/database.js';
 import { revokeSessions } from '#src/tenant/oidc/revocation.js';
 import { DATABASE_FILE } from '#src/tenant/state-dir.js';
+import { notesBegin } from '#src/tenant/store/change-notes.js';
 import { type Dialect, migrationsOf } from '#src/tenant/store/migrations.js';
 import { describeStores, type StoreSite } from './stores.js';
 
@@ -27,7 +28,7 @@ const ROWS: Readonly<Record<Dialect, readonly string[]>> = (() => {
 })();
 
 /** At migration `last`, as the version that ended there left it. */
-async function make({ kind, tenant }: StoreSite, last: number): Promise<void> {
+async function make({ kind, tenant }: StoreSite, last: number, more: readonly string[] = []): Promise<void> {
   const migrations = migrationsOf(kind).filter(({ number }) => number <= last);
   if (kind === 'sqlite') {
     const file = join(tenant.stateDir, DATABASE_FILE);
@@ -38,7 +39,7 @@ async function make({ kind, tenant }: StoreSite, last: number): Promise<void> {
       walPages: 100,
       busyMs: 100,
     });
-    for (const row of ROWS.sqlite) database.exec(row);
+    for (const row of [...ROWS.sqlite, ...more]) database.exec(row);
     database.close();
     return;
   }
@@ -50,14 +51,51 @@ async function make({ kind, tenant }: StoreSite, last: number): Promise<void> {
       await client.query(sql);
       await client.query('INSERT INTO migrations (number, applied_at) VALUES ($1, 0)', [number]);
     }
-    for (const row of ROWS.postgres) await client.query(row);
+    for (const row of [...ROWS.postgres, ...more]) await client.query(row);
   } finally {
     await client.end();
   }
 }
 
+/** Domain Services with what an agent has sealed for the user, noted as a version that had no digests did. */
+const sealedRows = (kind: Dialect): readonly string[] => {
+  const bytes = (text: string) => `${kind === 'sqlite' ? "x'" : "'\\x"}${Buffer.from(text).toString('hex')}'`;
+  return [
+    `INSERT INTO domain_services (id, enabled, domain_name, security_settings, epoch, sequence, forgotten, updated_at)
+      VALUES (1, 1, 'aadds.phs.test', '{}', 'e', 1, 0, 1000)`,
+    ...notesBegin(kind),
+    `INSERT INTO windows_credentials (user_id, thumbprint, change_date, updated_at, legacy, supplemental)
+      VALUES (7, ${bytes('of twenty characters')}, 1000, 1000, ${bytes('abc')}, NULL)`,
+  ];
+};
+
 describeStores('a database of before', (newSite) => {
-  describe.each([2, 3, 4])('at migration %i', (last) => {
+  it('with sealed credentials, at migration 4, gets their digests, and tells nobody that they have changed', async () => {
+    const site = await newSite();
+    await make(site, 4, sealedRows(site.kind));
+    const store = await site.open();
+    try {
+      const [row] = await store.database.run((queries) =>
+        queries.selectFrom('windows_credentials').selectAll().execute(),
+      );
+      // FIPS 180-4's example of one block.
+      const abc = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
+      expect(Buffer.from(row!.legacy_digest!).toString('hex')).toBe(abc);
+      expect(row).toMatchObject({ supplemental: null, supplemental_digest: null });
+      const notes = () =>
+        store.database.run((queries) => queries.selectFrom('domain_services_pending').select('object_id').execute());
+      // The one of before: the password came.
+      expect(await notes()).toEqual([{ object_id: OBJECT_ID }]);
+      await store.database.run((queries) =>
+        queries.updateTable('windows_credentials').set({ updated_at: 2 }).execute(),
+      );
+      expect(await notes()).toHaveLength(2);
+    } finally {
+      await store.close();
+    }
+  });
+
+  describe.each([2, 3, 4, 5])('at migration %i', (last) => {
     it('keeps its users, and can all that came since', async () => {
       const site = await newSite();
       await make(site, last);

@@ -174,6 +174,8 @@ export class Monitor implements Observer {
       domain: domain === undefined ? null : { name: domain.dnsDomain, dc: domain.dc, sid: domain.sid },
       tenant: this.#synchronizer?.tenantDomain ?? null,
       keys: keys.map(({ thumbprint, subject, notAfter, place }) => ({ thumbprint, subject, notAfter, place })),
+      /** Blobs are compared with what the tenant took in. */
+      digestsChecked: this.#synchronizer?.isUnchecked !== true,
       users: store.userCount,
       readingAll,
       completedAt: iso(completedAt),

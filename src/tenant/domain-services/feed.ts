@@ -109,6 +109,8 @@ const CREDENTIALS = [
   'windows_credentials.change_date',
   'windows_credentials.legacy',
   'windows_credentials.supplemental',
+  'windows_credentials.legacy_digest',
+  'windows_credentials.supplemental_digest',
 ] as const;
 
 async function readAll(
@@ -170,6 +172,8 @@ interface UserRow {
   readonly change_date: number | null;
   readonly legacy: Uint8Array | null;
   readonly supplemental: Uint8Array | null;
+  readonly legacy_digest: Uint8Array | null;
+  readonly supplemental_digest: Uint8Array | null;
 }
 
 const base64 = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes).toString('base64'));
@@ -198,6 +202,8 @@ function userOf(row: UserRow): FeedUser {
             changeDate: new Date(changeDate).toISOString(),
             windowsLegacyCredentials: base64(row.legacy),
             windowsSupplementalCredentials: base64(row.supplemental),
+            windowsLegacyCredentialsSha256: base64(row.legacy_digest),
+            windowsSupplementalCredentialsSha256: base64(row.supplemental_digest),
           },
   };
 }

@@ -1,10 +1,11 @@
 /** The Windows credentials of a provisioned item: what of a sealed blob can be checked without opening it. */
 
+import { createHash } from 'node:crypto';
 import { PhsyncError } from '../../hasher/errors.js';
 import { readAdAuthInfo } from '../../provisioning/ad-auth-info.js';
 import type { SyncCredentialsChangeItem } from '../../provisioning/types.js';
 import type { Queries } from '../store/database.js';
-import type { WindowsCredentials } from '../store/store.js';
+import type { SealedBlob, WindowsCredentials } from '../store/store.js';
 import { thumbprintText } from './certificate.js';
 import { readCertificates, readService } from './repository.js';
 
@@ -60,7 +61,7 @@ export function readWindowsCredentials(item: Item, known: KnownCertificates): Wi
     const { thumbprint } = (legacy ?? supplemental)!;
     return {
       status: 'read',
-      windows: { thumbprint, legacy: legacy?.blob ?? null, supplemental: supplemental?.blob ?? null },
+      windows: { thumbprint, legacy: storable(legacy), supplemental: storable(supplemental) },
     };
   } catch (error) {
     if (error instanceof Refusal) return { status: 'refused', words: error.message };
@@ -78,6 +79,12 @@ interface Blob {
   readonly thumbprint: Buffer;
   /** Bytes of the sealed payload. */
   readonly data: number;
+}
+
+/** With its digest, made before anything else has it in hand. */
+function storable(blob: Blob | undefined): SealedBlob | null {
+  if (blob === undefined) return null;
+  return { bytes: blob.blob, digest: createHash('sha256').update(blob.blob).digest() };
 }
 
 function readBlob(name: string, text: string | undefined, known: ReadonlyMap<string, number>): Blob | undefined {

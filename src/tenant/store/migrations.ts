@@ -1,6 +1,7 @@
 /** The tenant's schema as numbered migrations, one text for both databases; a released one is never edited. */
 
 import type { Migration } from '../../state/database.js';
+import { digests } from './digests-migration.js';
 import { migrations as sqliteFirst } from './sqlite-migrations.js';
 
 export type Dialect = 'sqlite' | 'postgres';
@@ -363,6 +364,7 @@ const inWordsOf = (dialect: Dialect, sql: string) =>
 export function migrationsOf(dialect: Dialect): readonly Migration[] {
   const first = dialect === 'sqlite' ? sqliteFirst : [{ number: 1, sql: postgresFirst }];
   const second = `${dialect === 'sqlite' ? sqliteSecond : ''}${rooms}${passwordEndsRisk[dialect]}`;
-  const later = [second, third, fourth, fifth].map((sql, i) => ({ number: i + 2, sql }));
-  return [...first, ...later].map(({ number, sql }) => ({ number, sql: inWordsOf(dialect, sql) }));
+  const later: readonly Migration[] = [second, third, fourth, fifth].map((sql, i) => ({ number: i + 2, sql }));
+  const all = [...first, ...later, { number: 6, ...digests(dialect) }];
+  return all.map((migration) => ({ ...migration, sql: inWordsOf(dialect, migration.sql) }));
 }

@@ -54,8 +54,15 @@ export interface CredentialChange {
 export interface WindowsCredentials {
   /** 20 bytes: SHA-1 of the certificate that both are sealed to. */
   readonly thumbprint: Uint8Array;
-  readonly legacy: Uint8Array | null;
-  readonly supplemental: Uint8Array | null;
+  readonly legacy: SealedBlob | null;
+  readonly supplemental: SealedBlob | null;
+}
+
+/** The format has no checksum of its own: what is stored beside it says whether it still is what was taken in. */
+export interface SealedBlob {
+  readonly bytes: Uint8Array;
+  /** SHA-256 of `bytes`, made when they came. */
+  readonly digest: Uint8Array;
 }
 
 /**

@@ -290,6 +290,9 @@ export interface WindowsCredentialsTable {
   updated_at: number;
   legacy: Uint8Array | null;
   supplemental: Uint8Array | null;
+  /** SHA-256 of each, made when it was taken in (or by migration 6, of what was there). */
+  legacy_digest: Uint8Array | null;
+  supplemental_digest: Uint8Array | null;
 }
 
 /** Users that have changed, as triggers note them, until the next reader gives the changes their numbers. */

@@ -13,11 +13,13 @@ import { SYNCHRONIZED } from './user-row.js';
 // of the same password comes with whole seconds (and the version as milliseconds).
 const notOlder = (changeDate: string) => `(c.change_date IS NULL OR ${changeDate} >=
     CASE c.origin WHEN 0 THEN c.change_date ELSE c.change_date - c.change_date % 1000 END)`;
-const columns = 'user_id, thumbprint, change_date, updated_at, legacy, supplemental';
+const columns =
+  'user_id, thumbprint, change_date, updated_at, legacy, supplemental, legacy_digest, supplemental_digest';
 const unlessOlder = `
   ON CONFLICT (user_id) DO UPDATE SET
     thumbprint = excluded.thumbprint, change_date = excluded.change_date, updated_at = excluded.updated_at,
-    legacy = excluded.legacy, supplemental = excluded.supplemental
+    legacy = excluded.legacy, supplemental = excluded.supplemental,
+    legacy_digest = excluded.legacy_digest, supplemental_digest = excluded.supplemental_digest
   WHERE excluded.change_date >= windows_credentials.change_date
   RETURNING user_id`;
 
@@ -38,7 +40,7 @@ export class SqliteWindowsCredentials {
     );
     this.#store = prepare(`
       INSERT INTO windows_credentials (${columns})
-      SELECT v.id, ?, v.change_date, ?, ?, ? FROM (SELECT ? AS id, ? AS change_date) v
+      SELECT v.id, ?, v.change_date, ?, ?, ?, ?, ? FROM (SELECT ? AS id, ? AS change_date) v
       LEFT JOIN credentials c ON c.user_id = v.id WHERE ${notOlder('v.change_date')}
       ${unlessOlder}`);
   }
@@ -59,7 +61,13 @@ export class SqliteWindowsCredentials {
     const id =
       sourceAnchor === undefined ? this.#userByObjectId.get(objectId ?? '') : this.#userByAnchor.get(sourceAnchor);
     if (id === undefined) return 'unknownUser';
-    const stored = this.#store.get(thumbprint, now, legacy, supplemental, id, changeDate.getTime());
+    const blobs = [
+      legacy?.bytes ?? null,
+      supplemental?.bytes ?? null,
+      legacy?.digest ?? null,
+      supplemental?.digest ?? null,
+    ];
+    const stored = this.#store.get(thumbprint, now, ...blobs, id, changeDate.getTime());
     return stored === undefined ? 'olderChange' : 'stored';
   }
 }
@@ -71,16 +79,17 @@ const service: Statement = {
   text: 'SELECT enabled FROM domain_services FOR KEY SHARE',
 };
 
-// $1 now, $2 keys, $3 change dates, $4 thumbprints, $5 legacy, $6 supplemental.
+// $1 now, $2 keys, $3 change dates, $4 thumbprints, $5 legacy, $6 supplemental, $7 and $8 their digests.
 const storeText = (key: 'source_anchor' | 'object_id') => `
   WITH known AS MATERIALIZED (
     SELECT u.id, v.*, EXISTS (SELECT 1 FROM domain_services_certificates k WHERE k.thumbprint = v.thumbprint) AS sealed
-    FROM unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[])
-      WITH ORDINALITY AS v (key, change_date, thumbprint, legacy, supplemental, n)
+    FROM unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[])
+      WITH ORDINALITY AS v (key, change_date, thumbprint, legacy, supplemental, legacy_digest, supplemental_digest, n)
     LEFT JOIN users u ON u.${key} = v.key AND u.deleted_at IS NULL AND u.${SYNCHRONIZED}),
   stored AS (
     INSERT INTO windows_credentials (${columns})
-    SELECT v.id, v.thumbprint, v.change_date, $1::bigint, v.legacy, v.supplemental
+    SELECT v.id, v.thumbprint, v.change_date, $1::bigint, v.legacy, v.supplemental,
+      v.legacy_digest, v.supplemental_digest
     FROM known v LEFT JOIN credentials c ON c.user_id = v.id
     WHERE v.id IS NOT NULL AND v.sealed AND ${notOlder('v.change_date')}
     ORDER BY v.id
@@ -123,8 +132,10 @@ export async function applyWindows(
     wanted.map(([value]) => value),
     wanted.map(([, { changeDate }]) => changeDate.getTime()),
     all.map(({ thumbprint }) => thumbprint),
-    all.map(({ legacy }) => legacy),
-    all.map(({ supplemental }) => supplemental),
+    all.map(({ legacy }) => legacy?.bytes ?? null),
+    all.map(({ supplemental }) => supplemental?.bytes ?? null),
+    all.map(({ legacy }) => legacy?.digest ?? null),
+    all.map(({ supplemental }) => supplemental?.digest ?? null),
   ]);
   for (const { n, sealed, id, stored } of rows) {
     const outcome = !sealed ? 'unknownCertificate' : id === null ? 'unknownUser' : stored ? 'stored' : 'olderChange';

@@ -1,5 +1,6 @@
 /** The feed of users and sealed credentials: what it tells, in which order, and whom; on both databases. */
 
+import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
 import { sidFromText } from '#src/protocol/dtyp/sid.js';
@@ -28,6 +29,8 @@ import {
   serviceOf,
   withReader,
 } from './site.js';
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('base64');
 
 let hasher: Hasher;
 let certificate: TestCertificate;
@@ -131,6 +134,8 @@ describeStores('the feed', (newSite) => {
             changeDate: '2026-01-02T03:04:05.006Z',
             windowsLegacyCredentials: legacy.toString('base64'),
             windowsSupplementalCredentials: supplemental.toString('base64'),
+            windowsLegacyCredentialsSha256: sha256(legacy),
+            windowsSupplementalCredentialsSha256: sha256(supplemental),
           },
         },
         expect.objectContaining({
@@ -147,6 +152,40 @@ describeStores('the feed', (newSite) => {
           ...{ kerberosArmoring: 'Disabled', ldapSigning: 'Disabled', channelBinding: 'Disabled' },
         },
       },
+    });
+  });
+
+  it('has digests of what agents sent, whatever became of it in the store since', async () => {
+    await enable();
+    await provision(client, ['a', 'b']);
+    const [first, second, later] = [sealed(certificate.der), sealed(certificate.der), sealed(certificate.der)];
+    await client.provisionCredentials([
+      item('a', '2026-01-01', first),
+      item('b', '2026-01-01', { supplemental: second.supplemental }),
+    ]);
+    const damaged = Buffer.from(first.legacy);
+    damaged[320]! ^= 1;
+    await tenant.store.database.run((queries) =>
+      queries.updateTable('windows_credentials').set({ legacy: damaged }).where('legacy', 'is not', null).execute(),
+    );
+    const told = async () => (await reader.page()).value.map((user) => (user as FeedUser).credentials);
+    expect(await told()).toMatchObject([
+      {
+        windowsLegacyCredentials: damaged.toString('base64'),
+        windowsLegacyCredentialsSha256: sha256(first.legacy),
+        windowsSupplementalCredentialsSha256: sha256(first.supplemental),
+      },
+      {
+        windowsLegacyCredentials: null,
+        windowsLegacyCredentialsSha256: null,
+        windowsSupplementalCredentialsSha256: sha256(second.supplemental),
+      },
+    ]);
+    await client.provisionCredentials([item('a', '2026-01-02', later)]);
+    expect((await told())[0]).toMatchObject({
+      windowsLegacyCredentials: later.legacy.toString('base64'),
+      windowsLegacyCredentialsSha256: sha256(later.legacy),
+      windowsSupplementalCredentialsSha256: sha256(later.supplemental),
     });
   });
 

@@ -15,7 +15,7 @@ import type { Queries } from '#src/tenant/store/database.js';
 import type { TenantStore } from '#src/tenant/store/store.js';
 import { createCertificate, type TestCertificate } from '../../provisioning/certificates.js';
 import { describeStores, type StoreSite } from '../stores.js';
-import { ADMIN, sealed, serviceOf } from './site.js';
+import { ADMIN, sealed, serviceOf, windowsOf } from './site.js';
 
 let certificate: TestCertificate;
 beforeAll(async () => {
@@ -228,7 +228,7 @@ describeStores('the order of changes', (newSite) => {
           const changes = some.map((sourceAnchor, i) => ({
             ...{ sourceAnchor, objectId: undefined, changeDate: new Date(clock++), iterations: 1000 },
             ...{ salt: randomBytes(10), hash: randomBytes(32), forcePasswordChangeOnLogon: false },
-            windows: { thumbprint, ...pool[(round + i) % pool.length]! },
+            windows: windowsOf(thumbprint, pool[(round + i) % pool.length]!),
           }));
           await store.applyCredentials(changes, { disableExpiration: true, actor: 'agent-1' });
           if (round % 5 === 0) await store.applyUsers([{ kind: 'delete', sourceAnchor: `n${30 + (round % 10)}` }]);
@@ -271,7 +271,7 @@ describeStores('the order of changes', (newSite) => {
               anchors.map((sourceAnchor) => ({
                 ...{ sourceAnchor, objectId: undefined, changeDate, iterations: 1000 },
                 ...{ salt: randomBytes(10), hash: randomBytes(32), forcePasswordChangeOnLogon: false },
-                windows: { thumbprint, ...blobs },
+                windows: windowsOf(thumbprint, blobs),
               })),
               {
                 ...{ disableExpiration: true, actor: 'agent-1' },

@@ -1,6 +1,6 @@
 /** A tenant with Domain Services for tests: the service on its store, an agent on its wire, blobs sealed by the agent's own code. */
 
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
   legacyPlaintext,
@@ -20,7 +20,7 @@ import {
 import type { SyncCredentialsChangeItem } from '#src/provisioning/types.js';
 import { createAuditLog } from '#src/tenant/audit/audit-log.js';
 import { DomainServices } from '#src/tenant/domain-services/service.js';
-import type { TenantStore } from '#src/tenant/store/store.js';
+import type { TenantStore, WindowsCredentials } from '#src/tenant/store/store.js';
 import { credentialText, type TestTenant, vectors } from '../harness.js';
 
 export const ADMIN = { actor: { kind: 'user', id: 'root' } } as const;
@@ -36,6 +36,13 @@ export function sealed(certificate: Uint8Array): { readonly legacy: Buffer; read
     legacy: sealAdAuthInfo(legacyPlaintext(randomBytes(16)), recipient, key),
     supplemental: sealAdAuthInfo(supplementalPlaintext(randomBytes(700)), recipient, key),
   };
+}
+
+/** As the store is given them. */
+export function windowsOf(thumbprint: Uint8Array, blobs: Partial<ReturnType<typeof sealed>>): WindowsCredentials {
+  const blob = (bytes: Buffer | undefined) =>
+    bytes === undefined ? null : { bytes, digest: createHash('sha256').update(bytes).digest() };
+  return { thumbprint, legacy: blob(blobs.legacy), supplemental: blob(blobs.supplemental) };
 }
 
 export const item = (
