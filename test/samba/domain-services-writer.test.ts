@@ -472,6 +472,51 @@ describeDc('the writer into a Samba domain', () => {
     expect(await there.find('(sAMAccountName=m.bad)')).toEqual([]);
   });
 
+  it('answers in the order of the changes, and applies them in it, where several of a batch cannot be written', async () => {
+    const bad = (name: string) => change(userOf(name, { userPrincipalName: 'x'.repeat(2000) }));
+    const good = (name: string, more: Partial<ManagedUser> = {}) => change(userOf(name, more));
+    const outcomes = await apply(
+      good('several-1'),
+      bad('several-2'),
+      good('several-3'),
+      good('several-1', { displayName: 'later' }),
+      bad('several-5'),
+      { kind: 'deleted', objectId: objectId('several-3') },
+      good('several-7'),
+    );
+    expect(outcomes).toMatchObject([
+      { result: 'created', samAccountName: 'm.several-1' },
+      { error: { code: 'ldb' } },
+      { result: 'created', samAccountName: 'm.several-3' },
+      { result: 'updated', changed: ['displayName'] },
+      { error: { code: 'ldb' } },
+      { result: 'deleted' },
+      { result: 'created', samAccountName: 'm.several-7' },
+    ]);
+    expect(await there.find('(sAMAccountName=m.several-*)', 'displayName')).toMatchObject([
+      { displayName: ['later'] },
+      { displayName: ['Person several-7'] },
+    ]);
+  });
+
+  it('gives an account the rights of any other in its place, but for the password', async () => {
+    const { name } = people[0]!;
+    await applied(change(userOf(name), secretsOf(await firstSecrets(name))));
+    await applied(change(userOf('no-password-yet')));
+    const dn = `CN=Made by hand,OU=AADDC Users,${managed.facts.baseDn}`;
+    managed.modify(`dn: ${dn}\nchangetype: add\nobjectClass: user\nsAMAccountName: byhand\n\n`);
+    const descriptor = async (account: string) => {
+      const [entry] = await there.find(`(sAMAccountName=${account})`, 'nTSecurityDescriptor');
+      return entry!.nTSecurityDescriptor![0]!;
+    };
+    const byHand = await descriptor('byhand');
+    const cannotChange = ['WD', 'PS'].map((who) => `(OD;;CR;ab721a53-1e2f-11d0-9819-00aa0040529b;;${who})`).join('');
+    const expected = byHand.replace('D:AI', `D:AI${cannotChange}`);
+    expect(expected).not.toBe(byHand);
+    expect(await descriptor(nameHere(name))).toBe(expected);
+    expect(await descriptor(nameHere('no-password-yet'))).toBe(expected);
+  });
+
   it('stores the keys of every published blob that Windows wrote, where they can be used', async () => {
     const blobs = (JSON.parse(readFileSync(new URL('../vectors/suppcred.json', import.meta.url), 'utf8')) as Vector[])
       .map(({ name, hex }) => ({ name, keys: keepKerberosKeys(Buffer.from(hex, 'hex')) }))

@@ -6,7 +6,7 @@ document, and then, in requests alone, the secrets that the document announces, 
 line, in no environment and in no answer; what an exception has to say of bytes that were handed in is left out.
 
   {"op": "open", "ou": NAME}                      the domain, and who of its users is ours
-  {"op": "apply", "changes": [...], "dryRun": B}  one transaction, or one for each change where that fails
+  {"op": "apply", "changes": [...], "dryRun": B}  one transaction, or several where a change fails
 """
 import hashlib
 import hmac
@@ -23,10 +23,10 @@ from samba.auth import system_session
 from samba.dcerpc import drsblobs, misc, security
 from samba.ndr import ndr_pack, ndr_unpack
 from samba.samdb import SamDB
-from samba.sd_utils import SDUtils
 
 MAX_DOCUMENT = 32 * 1024 * 1024
 MAX_KEYS = 64 * 1024
+NT_HASH = 16
 
 # unicodePwd and supplementalCredentials are stored as they come, after checks of their shape.
 BYPASS = f"local_oid:{dsdb.DSDB_CONTROL_BYPASS_PASSWORD_HASH_OID}:1"
@@ -51,6 +51,7 @@ FIRST_RID = 1000
 # "User cannot change password": User-Change-Password (MS-ADTS 5.1.3.2.1) denied to Everyone and to the user. What is changed
 # here would be known to nobody else, and in the way of what comes from the tenant.
 CANNOT_CHANGE_PASSWORD = "".join(f"(OD;;CR;ab721a53-1e2f-11d0-9819-00aa0040529b;;{who})" for who in ("WD", "PS"))
+DEFAULT_DESCRIPTOR = "defaultSecurityDescriptor"
 TEXTS = ("userPrincipalName", "displayName", "givenName", "sn", "mail")
 
 
@@ -236,14 +237,16 @@ class Domain:
         self.sam = SamDB(session_info=system_session(), lp=loaded, options=["batch_mode:1"])
         if self.sam.am_rodc():
             raise Refused("read-only", "this is a read-only domain controller")
-        self.descriptors = SDUtils(self.sam)
         self.files = self.file_identities(loaded)
         self.loaded = loaded
         self.head = self.sam.domain_dn()
         self.sid = self.sam.get_domain_sid()
+        self.own_sid = security.dom_sid(self.sid)
         self.ou = ldb.Dn(self.sam, self.head)
         self.ou.add_child(ldb.Dn(self.sam, "OU=x"))
         self.ou.set_component(0, "OU", ou.encode())
+        # What new users are made with, of this transaction; None: not looked up yet.
+        self.descriptor = None
         # The object's id in the tenant -> objectGUID here.
         self.known = {}
         for entry in self.sam.search(self.head, ldb.SCOPE_SUBTREE, OURS, attrs=[ANCHOR, MARK, "objectGUID"]):
@@ -292,6 +295,18 @@ class Domain:
             "dc": self.sam.host_dns_name(),
             "users": sorted(self.known),
         }
+
+    def new_descriptor(self):
+        """The security descriptor that new users get, for which the organizational unit is made where it is not there."""
+        if self.descriptor is None:
+            self.make_ou()
+            of_class = "(&(objectClass=classSchema)(lDAPDisplayName=user))"
+            [entry] = self.sam.search(self.sam.get_schema_basedn(), ldb.SCOPE_ONELEVEL, of_class, attrs=[DEFAULT_DESCRIPTOR])
+            descriptor = security.descriptor.from_sddl(str(entry[DEFAULT_DESCRIPTOR][0]), self.own_sid)
+            for ace in reversed(security.descriptor.from_sddl("D:" + CANNOT_CHANGE_PASSWORD, self.own_sid).dacl.aces):
+                descriptor.dacl_add(ace, 0)
+            self.descriptor = ndr_pack(descriptor)
+        return self.descriptor
 
     def make_ou(self):
         try:
@@ -360,49 +375,49 @@ class Domain:
         identity = change["id"]
         if change.get("deleted"):
             return self.delete(identity, made)
-        entry = self.find(identity, made)
-        result = "unchanged"
         notes, displaced = [], []
+        entry = self.find(identity, made)
         if entry is None:
-            self.create(change, made, notes, displaced)
-            entry = self.find(identity, made)
-            result = "created"
-        elif changed := self.update(entry, change, notes, displaced):
-            result = "updated"
-        answer = {"result": result, "samAccountName": str(entry["sAMAccountName"][0])}
+            answer = self.create(change, secrets, made, notes, displaced)
+        else:
+            answer = self.keep(entry, change, secrets, made, notes, displaced)
         if displaced:
             answer["displaced"] = displaced
-        if result == "updated":
-            answer["changed"] = changed
-            answer["samAccountName"] = str(self.find(identity, made)["sAMAccountName"][0])
+        if notes:
+            answer["notes"] = notes
+        return answer
+
+    def keep(self, entry, change, secrets, made, notes, displaced):
+        """Brings an account that is there to what it is to be."""
+        answer = {"result": "unchanged"}
+        if changed := self.update(entry, change, notes, displaced):
+            answer = {"result": "updated", "changed": changed}
+            # As it is by now, and where a rename has moved it.
+            entry = self.find(change["id"], made)
+        answer["samAccountName"] = str(entry["sAMAccountName"][0])
         if secrets is not None:
             try:
                 answer["password"] = self.write_password(entry, change, secrets)
             except Refused as error:
                 # The account is what it should be all the same.
                 answer["passwordError"] = described(error)
-        if notes:
-            answer["notes"] = notes
         return answer
 
-    def create(self, change, made, notes, displaced):
+    def create(self, change, secrets, made, notes, displaced):
         identity = change["id"]
-        displaced += self.make_room(change, identity)
-        name = None
-        for candidate in change["samAccountNames"]:
-            holder = self.holder(candidate)
-            if holder is None:
-                name = candidate
-                break
-            if self.identity(holder) == identity:
+        is_free = self.is_free(change)
+        if is_free:
+            name, dn = change["samAccountNames"][0], self.dn_of(self.ou, change["commonNames"][0])
+        else:
+            displaced += self.make_room(change, identity)
+            name, holder = self.free_name(change)
+            if holder is not None:
                 # Of a run of the program that knows of it no more.
                 made[identity] = str(misc.GUID(value(holder, "objectGUID")))
-                self.update(self.find(identity, made), change, notes, displaced)
-                return
-        if name is None:
-            raise Refused("names-taken", f"every account name is taken: {', '.join(change['samAccountNames'])}")
-        self.make_ou()
-        dn = self.free_dn(self.ou, change["commonNames"], None)
+                answer = self.keep(self.find(identity, made), change, secrets, made, notes, displaced)
+                answer.pop("changed", None)
+                return {**answer, "result": "created"}
+            dn = self.free_dn(self.ou, change["commonNames"], None)
         entry = {
             "dn": dn,
             "objectClass": "user",
@@ -410,23 +425,63 @@ class Domain:
             "userAccountControl": str(NORMAL_ACCOUNT | control_bits(change)),
             ANCHOR: packed_guid(identity),
             MARK: MARK_PREFIX + identity,
+            "nTSecurityDescriptor": self.new_descriptor(),
         }
         for attribute in TEXTS:
             if change.get(attribute):
                 entry[attribute] = change[attribute]
-        sid = self.new_sid(change, [], notes)
+        sid = self.new_sid(change, [], notes, is_free)
         if sid is not None:
             entry["sIDHistory"] = sid
-        self.sam.add(entry)
-        self.descriptors.dacl_prepend_aces(str(dn), CANNOT_CHANGE_PASSWORD)
+        answer = {"result": "created", "samAccountName": name}
+        controls = []
+        if secrets is not None:
+            try:
+                entry.update((attribute, wanted) for attribute, wanted in password_values(change, secrets) if wanted)
+                controls = [BYPASS]
+                answer["password"] = "written"
+            except Refused as error:
+                answer["passwordError"] = described(error)
+        self.sam.add(entry, controls=controls)
         found = self.sam.search(dn, ldb.SCOPE_BASE, attrs=["objectGUID"])
         made[identity] = str(misc.GUID(value(found[0], "objectGUID")))
+        return answer
+
+    def is_free(self, change):
+        """Nobody has a name, the SID or the place that a new user is to have, by one search in place of one for each. False:
+        somebody has, or may have."""
+        name, upn, own = change["samAccountNames"][0], change["userPrincipalName"], self.sam.domain_dns_name()
+        names = {name, f"{name}$"}
+        before, _, domain = upn.rpartition("@")
+        if domain.lower() == own.lower():
+            names.add(before)
+        taken = [("sAMAccountName", each) for each in names if each]
+        taken += [("userPrincipalName", upn), ("userPrincipalName", f"{name}@{own}")]
+        taken.append(("distinguishedName", str(self.dn_of(self.ou, change["commonNames"][0]))))
+        sid = usable_sid(change, self.sid)
+        if sid is not None:
+            taken += [("objectSid", str(sid)), ("sIDHistory", str(sid))]
+        return self.first(f"(|{''.join(f'({what}={ldb.binary_encode(each)})' for what, each in taken)})") is None
+
+    def free_name(self, change):
+        """The name that is to be taken, or who has one of these names and is the very user."""
+        for candidate in change["samAccountNames"]:
+            holder = self.holder(candidate)
+            if holder is None:
+                return candidate, None
+            if self.identity(holder) == change["id"]:
+                return candidate, holder
+        raise Refused("names-taken", f"every account name is taken: {', '.join(change['samAccountNames'])}")
+
+    def dn_of(self, parent, name):
+        dn = ldb.Dn(self.sam, str(parent))
+        dn.add_child(ldb.Dn(self.sam, "CN=x"))
+        dn.set_component(0, "CN", name.encode())
+        return dn
 
     def free_dn(self, parent, names, own):
         for name in names:
-            dn = ldb.Dn(self.sam, str(parent))
-            dn.add_child(ldb.Dn(self.sam, "CN=x"))
-            dn.set_component(0, "CN", name.encode())
+            dn = self.dn_of(parent, name)
             try:
                 found = self.sam.search(dn, ldb.SCOPE_BASE, attrs=["objectGUID"])
             except ldb.LdbError as error:
@@ -437,14 +492,15 @@ class Domain:
                 return dn
         raise Refused("names-taken", f"every common name is taken: {', '.join(names)}")
 
-    def new_sid(self, change, history, notes):
-        """What is to go into sIDHistory, or None. Two accounts with one SID would have each other's rights."""
+    def new_sid(self, change, history, notes, is_free=False):
+        """What is to go into sIDHistory, or None. Two accounts with one SID would have each other's rights. is_free: nobody
+        has it."""
         if not change.get("sid"):
             return None
         sid = usable_sid(change, self.sid)
         if sid is not None and ndr_pack(sid) in history:
             return None
-        if sid is None or self.first(f"(|(objectSid={sid})(sIDHistory={sid}))") is not None:
+        if sid is None or not (is_free or self.first(f"(|(objectSid={sid})(sIDHistory={sid}))") is None):
             notes.append("sid-left-out")
             return None
         return ndr_pack(sid)
@@ -497,36 +553,17 @@ class Domain:
         return True
 
     def write_password(self, entry, change, secrets):
-        hash_, properties = secrets
         changed_at = int(change["pwdLastSet"])
         stored_at = int(str(entry["pwdLastSet"][0])) if "pwdLastSet" in entry else 0
         if stored_at > changed_at:
             return "older"
-        keys = None
-        if properties is not None:
-            try:
-                keys = stored_keys(properties)
-            except Refused:
-                raise
-            except Exception as error:
-                # What NDR has to say may quote what it read.
-                raise Refused("keys-malformed", f"the Kerberos keys cannot be read ({where(error)})") from None
-        if (stored_at == changed_at and same(value(entry, "unicodePwd"), hash_)
-                and (same(value(entry, "supplementalCredentials"), keys) if keys is not None
-                     else "supplementalCredentials" not in entry)):
+        values = password_values(change, secrets)
+        if stored_at == changed_at and all(
+                same(value(entry, attribute), wanted) if wanted else attribute not in entry
+                for attribute, wanted in values if attribute in ("unicodePwd", "supplementalCredentials")):
             return "unchanged"
-        # A rename has moved it by now.
-        message = ldb.Message(ldb.Dn(self.sam, f"<GUID={misc.GUID(value(entry, 'objectGUID'))}>"))
-        for attribute, wanted in (
-            ("unicodePwd", hash_),
-            # None came: those of an earlier password must not stay.
-            ("supplementalCredentials", [] if keys is None else keys),
-            ("pwdLastSet", str(changed_at)),
-            # The present one alone: Samba lets the one before it log on for another hour.
-            ("ntPwdHistory", hash_),
-            ("lmPwdHistory", []),
-            ("dBCSPwd", []),
-        ):
+        message = ldb.Message(entry.dn)
+        for attribute, wanted in values:
             message[attribute] = ldb.MessageElement(wanted, ldb.FLAG_MOD_REPLACE, attribute)
         self.sam.modify(message, controls=[BYPASS])
         return "written"
@@ -544,6 +581,7 @@ class Domain:
     def transaction(self, pairs, dry_run):
         """All of them, or none: then what the failing one raised."""
         made = {}
+        self.descriptor = None
         self.sam.transaction_start()
         try:
             answers = [self.apply(change, secrets, made) for change, secrets in pairs]
@@ -571,8 +609,33 @@ class Domain:
             if len(pairs) == 1:
                 self.check()
                 return [{"error": described(error)}]
-        # One of them fails: each on its own.
-        return [answer for pair in pairs for answer in self.apply_all([pair], dry_run)]
+        # One of them fails: half by half, until it is alone.
+        half = len(pairs) // 2
+        return self.apply_all(pairs[:half], dry_run) + self.apply_all(pairs[half:], dry_run)
+
+
+def password_values(change, secrets):
+    """What the attributes of a password are to be; without a value: nothing may stand there."""
+    hash_, properties = secrets
+    keys = []
+    if properties is not None:
+        try:
+            keys = stored_keys(properties)
+        except Refused:
+            raise
+        except Exception as error:
+            # What NDR has to say may quote what it read.
+            raise Refused("keys-malformed", f"the Kerberos keys cannot be read ({where(error)})") from None
+    return (
+        ("unicodePwd", hash_),
+        # None came: those of an earlier password must not stay.
+        ("supplementalCredentials", keys),
+        ("pwdLastSet", change["pwdLastSet"]),
+        # The present one alone: Samba lets the one before it log on for another hour.
+        ("ntPwdHistory", hash_),
+        ("lmPwdHistory", []),
+        ("dBCSPwd", []),
+    )
 
 
 def control_bits(change):
@@ -625,18 +688,24 @@ def read_request(stream):
     return None if document is None else json.loads(bytes(document))
 
 
-def read_secrets(stream, change):
-    """(NT hash, USER_PROPERTIES or None) where the change announces them."""
-    if "keys" not in change:
+def read_secrets(stream, changes):
+    """Of each change (NT hash, USER_PROPERTIES or None), or None where it announces nothing. All are read before one is
+    looked at; None: the other side has ended."""
+    lengths = [change.get("keys") for change in changes]
+    if not all(length is None or 0 <= length <= MAX_KEYS for length in lengths):
+        raise SystemExit("samba_writer: keys of more bytes than there may be")
+    data = read_exactly(stream, sum(NT_HASH + length for length in lengths if length is not None))
+    if data is None:
         return None
-    length = change["keys"]
-    if not 0 <= length <= MAX_KEYS:
-        raise SystemExit(f"samba_writer: keys of {length} bytes")
-    hash_ = read_exactly(stream, 16)
-    properties = read_exactly(stream, length)
-    if hash_ is None or properties is None:
-        return None
-    return bytes(hash_), (bytes(properties) if length else None)
+    secrets, at = [], 0
+    for length in lengths:
+        if length is None:
+            secrets.append(None)
+            continue
+        middle, end = at + NT_HASH, at + NT_HASH + length
+        secrets.append((bytes(data[at:middle]), bytes(data[middle:end]) or None))
+        at = end
+    return secrets
 
 
 def write_answer(stream, answer):
@@ -659,11 +728,13 @@ def main():
                 domain = Domain(sys.argv[1], request["ou"])
                 answer = domain.facts()
             else:
-                pairs = [(change, read_secrets(requests, change)) for change in request["changes"]]
+                changes = request["changes"]
+                if (secrets := read_secrets(requests, changes)) is None:
+                    return
                 if domain is None:
                     raise Refused("not-open", "the domain was not opened")
                 domain.check_files()
-                answer = {"answers": domain.apply_all(pairs, request["dryRun"])}
+                answer = {"answers": domain.apply_all(list(zip(changes, secrets)), request["dryRun"])}
         except Exception as error:
             answer = {"error": described(error)}
         write_answer(answers, answer)
