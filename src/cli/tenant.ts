@@ -1,4 +1,4 @@
-/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup and restore, change of signing keys, unlocking, and Domain Services. */
+/** `phsync tenant`: the tenant server, until SIGINT or SIGTERM; its backup and restore, change of signing keys, unlocking, handing over of users, and Domain Services. */
 
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -8,6 +8,7 @@ import { createLog } from '../log/log.js';
 import { loadTenantConfig } from '../tenant/config.js';
 import type { RunningTenant } from '../tenant/server.js';
 import { backUp, restore } from '../tenant/store/backup/backup.js';
+import { handOver } from './hand-over.js';
 import { count, counted, printJson } from './output.js';
 import { withConfig } from './required-config.js';
 import { rotateKeys } from './rotate-keys.js';
@@ -23,6 +24,9 @@ interface Options {
   readonly json?: boolean;
   readonly atOnce?: boolean;
   readonly user?: string;
+  readonly anchor?: string;
+  readonly of?: string;
+  readonly to?: string;
   readonly domain?: string;
   readonly certificate?: string;
   readonly setting?: readonly string[];
@@ -30,7 +34,7 @@ interface Options {
   readonly force?: boolean;
 }
 
-const tasks = ['backup', 'restore', 'rotate-keys', 'unlock', 'domain-services'] as const;
+const tasks = ['backup', 'restore', 'rotate-keys', 'unlock', 'hand-over', 'domain-services'] as const;
 type Task = (typeof tasks)[number];
 /** Options that one task has, or the server (undefined). */
 const taskOptions = {
@@ -39,6 +43,9 @@ const taskOptions = {
   replace: 'restore',
   atOnce: 'rotate-keys',
   user: 'unlock',
+  anchor: 'hand-over',
+  of: 'hand-over',
+  to: 'hand-over',
   domain: 'domain-services',
   certificate: 'domain-services',
   setting: 'domain-services',
@@ -154,6 +161,15 @@ async function run(
     if (user === undefined) return missing('--user <name>', command);
     return unlock(await loadTenantConfig(config), { user, json });
   }
+  if (task === 'hand-over') {
+    const { config, anchor, of, to, json = false } = options;
+    if (to === undefined) return missing('--to <client id>', command);
+    if ((anchor === undefined) === (of === undefined)) {
+      command.error('phsync tenant hand-over takes either --anchor or --of', { code: 'commander.conflictingOption' });
+    }
+    const what = anchor === undefined ? { of: of! } : { anchor };
+    return handOver(await loadTenantConfig(config), { what, to, json });
+  }
   return tenant(options);
 }
 
@@ -196,6 +212,13 @@ Who is locked out after too many wrong passwords can try again at once, while th
 
   phsync tenant unlock --config tenant.yaml --user rosa@phs.test
 
+Where agents are kept apart (agents[].domains), a user belongs to the agent that brought it first. It goes to another agent,
+while the tenant runs, one user by its source anchor (the user is deleted, and the other agent makes it anew), or all as
+they are:
+
+  phsync tenant hand-over --config tenant.yaml --anchor 3J5SRR+jq0mJ6cWRRsKJOA== --to agent-2
+  phsync tenant hand-over --config tenant.yaml --of agent-1 --to agent-2
+
 Domain Services, a managed domain with the same passwords for Kerberos, NTLM and LDAP, also while the tenant runs:
 
   phsync tenant domain-services enable --config tenant.yaml --domain aadds.phs.test --certificate domain-services.pem
@@ -219,6 +242,9 @@ export function command(): Command {
     .option('--replace', 'with restore: drop what the database holds')
     .option('--at-once', 'with rotate-keys: refuse the tokens of the keys before, as where a key was stolen')
     .option('--user <name>', 'with unlock: a user principal name')
+    .option('--anchor <source anchor>', 'with hand-over: of one user, as agents send it')
+    .option('--of <client id>', 'with hand-over: the agent whose users all go')
+    .option('--to <client id>', 'with hand-over: the agent that gets them, one of tenant.yaml')
     .option('--domain <name>', "with domain-services enable: the managed domain's DNS name")
     .option('--certificate <file>', "with domain-services enable, add-certificate: the managed domain's, PEM or DER")
     .option('--setting <name=value...>', 'with domain-services enable, set: SyncNtlmPasswords=Disabled and the like')

@@ -11,10 +11,14 @@ export const domainOfName = (userPrincipalName: string): string =>
   userPrincipalName.slice(userPrincipalName.lastIndexOf('@') + 1).toLowerCase();
 
 export class AgentDomains {
-  readonly #own: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Undefined: all. */
+  readonly #own: ReadonlyMap<string, ReadonlySet<string> | undefined>;
+  /** Some agent may not act for all: users have owners. */
+  readonly areApart: boolean;
 
   constructor(agents: readonly AgentOfDomains[]) {
-    this.#own = new Map(agents.flatMap(({ clientId, domains }) => (domains ? [[clientId, new Set(domains)]] : [])));
+    this.#own = new Map(agents.map(({ clientId, domains }) => [clientId, domains && new Set(domains)]));
+    this.areApart = agents.some(({ domains }) => domains !== undefined);
   }
 
   /** Undefined: all. */
@@ -22,9 +26,24 @@ export class AgentDomains {
     return this.#own.get(clientId);
   }
 
+  /** Whether there is such an agent. */
+  has(clientId: string): boolean {
+    return this.#own.has(clientId);
+  }
+
   /** The first of the domains for which the agent may not act. */
-  foreign(clientId: string, domains: readonly string[]): string | undefined {
+  foreign(clientId: string, domains: Iterable<string>): string | undefined {
     const own = this.#own.get(clientId);
-    return own && domains.find((domain) => !own.has(domain.toLowerCase()));
+    if (own === undefined) return undefined;
+    for (const domain of domains) if (!own.has(domain.toLowerCase())) return domain;
+    return undefined;
+  }
+
+  /** Whether it may act for every domain for which the other may. */
+  includes(clientId: string, other: string): boolean {
+    const own = this.#own.get(clientId);
+    if (own === undefined) return true;
+    const others = this.#own.get(other);
+    return others !== undefined && this.foreign(clientId, others) === undefined;
   }
 }

@@ -22,10 +22,10 @@ import type {
   WindowsOutcome,
 } from '../store/store.js';
 import { MAX_ITERATIONS, MIN_ITERATIONS } from './limits.js';
-import { NOT_OWN, objectIdOf } from './objects.js';
-import { foreignDomains } from './own-users.js';
+import { objectIdOf } from './objects.js';
+import type { AgentGuard } from './own-users.js';
 
-const answers: Readonly<Record<CredentialOutcome, readonly [number, string | undefined]>> = {
+const answers: Readonly<Record<Exclude<CredentialOutcome, 'refused'>, readonly [number, string | undefined]>> = {
   stored: [CredentialResult.success, undefined],
   unknownUser: [CredentialResult.anchorNotFound, 'No user has this anchor.'],
   olderChange: [CredentialResult.olderChange, 'A newer change of this password is stored.'],
@@ -50,31 +50,43 @@ const FUTURE = 24 * 60 * 60 * 1000;
 type Answer = readonly [result: number, extendedErrorInformation: string | undefined];
 type Reading = { readonly change: CredentialChange; readonly note: Answer | undefined } | { readonly refusal: Answer };
 
-/** One result an item, in order. `own`: the domains of an agent that may not act for all. @throws what the store throws; then nothing of the batch is stored. */
+/** One result an item, in order. @throws what the store throws; then nothing of the batch is stored. */
 export async function provisionCredentials(
   items: readonly SyncCredentialsChangeItem[],
   store: TenantStore,
-  { own, ...options }: CredentialOptions & { readonly own?: ReadonlySet<string> | undefined },
+  options: CredentialOptions & { readonly guard: AgentGuard | undefined },
   now: Date,
 ): Promise<SyncCredentialsChangeResult[]> {
   const latest = now.getTime() + FUTURE;
   const known = await knownCertificates(items, (work) => store.database.run(work));
-  const all = items.map((item) => readItem(item, latest, known));
-  const readings = own === undefined ? all : await refuseForeign(all, store, own);
+  const readings = items.map((item) => readItem(item, latest, known));
   const changes = readings.flatMap((reading) => ('change' in reading ? [reading.change] : []));
   const windows = new Map<number, WindowsOutcome>();
   const onWindows = (index: number, outcome: WindowsOutcome) => windows.set(index, outcome);
   const outcomes = await store.applyCredentials(changes, { ...options, onWindows });
   let at = 0;
+  const answer = ({ change, note }: Extract<Reading, { change: unknown }>): Answer => {
+    const outcome = outcomes[at]!;
+    const sealed = windows.get(at++);
+    // Not for good: who runs the tenant may let it.
+    if (outcome === 'refused')
+      return [CredentialResult.temporaryFailure, sentence(options.guard?.wordsOf(change) ?? '')];
+    return answerOf(outcome, sealed, note);
+  };
   return readings.map((reading, i) => {
     const { cloudAnchor, sourceAnchor } = items[i]!;
-    const [result, extendedErrorInformation] =
-      'change' in reading ? answerOf(outcomes[at]!, windows.get(at++), reading.note) : reading.refusal;
+    const [result, extendedErrorInformation] = 'change' in reading ? answer(reading) : reading.refusal;
     return { cloudAnchor, sourceAnchor, result, extendedErrorInformation };
   });
 }
 
-function answerOf(outcome: CredentialOutcome, windows: WindowsOutcome | undefined, note: Answer | undefined): Answer {
+const sentence = (words: string) => `${words.slice(0, 1).toUpperCase()}${words.slice(1)}.`;
+
+function answerOf(
+  outcome: keyof typeof answers,
+  windows: WindowsOutcome | undefined,
+  note: Answer | undefined,
+): Answer {
   const answer = answers[outcome];
   // Whom nobody knows is sent again as a whole.
   if (outcome === 'unknownUser') return answer;
@@ -87,25 +99,6 @@ function answerOf(outcome: CredentialOutcome, windows: WindowsOutcome | undefine
 
 const both = (first: string | undefined, second: string | undefined) =>
   first === undefined || second === undefined ? (first ?? second) : `${first} ${second}`;
-
-async function refuseForeign(
-  readings: readonly Reading[],
-  { database }: TenantStore,
-  own: ReadonlySet<string>,
-): Promise<Reading[]> {
-  const foreign = await foreignDomains(
-    database,
-    own,
-    readings.flatMap((reading) => ('change' in reading ? [reading.change] : [])),
-  );
-  return readings.map((reading) => {
-    const domain = 'change' in reading ? foreign(reading.change) : undefined;
-    // Not for good: who runs the tenant may let it.
-    return domain === undefined
-      ? reading
-      : { refusal: [CredentialResult.temporaryFailure, `The user is of the domain ${domain}, ${NOT_OWN}.`] };
-  });
-}
 
 function readItem(item: SyncCredentialsChangeItem, latest: number, known: KnownCertificates): Reading {
   const credential = readCredential(item.credentialData);

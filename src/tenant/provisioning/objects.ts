@@ -3,6 +3,7 @@
 import type { AzureADSyncObject, AzureADSyncObjectResult, Properties } from '../../provisioning/types.js';
 import { domainOfName } from '../agent-domains.js';
 import type { UserAttributes, UserChange, UserOutcome } from '../store/store.js';
+import { NOT_OWN } from './own-users.js';
 
 /** ResultCode: Success, and the names that Entra Connect reports for what it refuses. */
 type ResultCode = 'Success' | 'AttributeValueMustBeUnique' | 'IdentityDataValidationFailed' | 'ObjectTypeMismatch';
@@ -62,18 +63,12 @@ export function toUserChange(
   }
 }
 
-/** The result of a change of a user who is of a domain that is not the agent's. */
-export function toForeignResult(sourceAnchor: string, domain: string): AzureADSyncObjectResult {
-  return {
-    resultCode: 'IdentityDataValidationFailed',
-    resultErrorDescription: `SourceAnchor: its user is of the domain ${domain}, ${NOT_OWN}`,
-    cloudAnchor: undefined,
-    sourceAnchor,
-  };
-}
-
-/** The result of a change that went to the store. */
-export function toObjectResult(sourceAnchor: string, outcome: UserOutcome): AzureADSyncObjectResult {
+/** The result of a change that went to the store. `refusal`: why the agent may not write the user, where it may not. */
+export function toObjectResult(
+  sourceAnchor: string,
+  outcome: UserOutcome,
+  refusal: () => string,
+): AzureADSyncObjectResult {
   const result = (resultCode: ResultCode, resultErrorDescription: string | undefined, cloudAnchor?: string) => ({
     resultCode,
     resultErrorDescription,
@@ -87,11 +82,10 @@ export function toObjectResult(sourceAnchor: string, outcome: UserOutcome): Azur
       return result('AttributeValueMustBeUnique', 'userPrincipalName: another user of this tenant has it');
     case 'userPrincipalNameMissing':
       return result('IdentityDataValidationFailed', 'userPrincipalName: a new user needs one');
+    case 'refused':
+      return result('IdentityDataValidationFailed', `SourceAnchor: ${refusal()}`);
   }
 }
-
-/** Of what an agent may not act for. */
-export const NOT_OWN = 'for which this agent may not act (agents[].domains of tenant.yaml)';
 
 function checkOwn({ userPrincipalName: name, dnsDomainName }: UserAttributes, own: ReadonlySet<string>): void {
   const suffix = name && domainOfName(name);

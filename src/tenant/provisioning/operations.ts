@@ -18,15 +18,17 @@ import {
   readCompanyFeatures,
   warningOf,
 } from '../policies/company-features.js';
-import type { TenantStore, UserChange } from '../store/store.js';
+import type { UserChange } from '../store/store.js';
 import { provisionCredentials } from './credentials.js';
 import { limits } from './limits.js';
-import { toForeignResult, toObjectResult, toUserChange } from './objects.js';
-import { foreignDomains } from './own-users.js';
+import { toObjectResult, toUserChange } from './objects.js';
+import { AgentGuard } from './own-users.js';
 
 /** A new tenant's features. */
 export const INITIAL_FEATURES = DirSyncFeature.PasswordHashSync;
 const MAX_FEATURES = 0x7fff_ffff;
+/** Of a batch's users that belong to another agent: an agent may bring them again and again. */
+const CLAIMS_LOGGED = 10;
 
 /** An operation that is refused as a whole: the AdminWebServiceFault's code and words. */
 export class OperationFault extends Error {
@@ -159,35 +161,32 @@ async function setCompanyDirsyncFeatures(
 
 async function provisionObjects(
   { objects }: RequestBodies['ProvisionAzureADSyncObjects'],
-  { store, domains, agents }: TenantContext,
+  { store, domains, agents, log }: TenantContext,
   actor: string,
 ): Promise<Executed<Results['ProvisionAzureADSyncObjects']>> {
   checkBatch('SyncObjects', objects.length, limits.objectsPerBatch);
   const own = agents.of(actor);
-  const all = objects.map((object) => toUserChange(object, domains, own));
-  const converted = own === undefined ? all : await refuseForeign(all, store, own);
+  const guard = agents.areApart ? new AgentGuard(agents, actor) : undefined;
+  const converted = objects.map((object) => toUserChange(object, domains, own));
   const changes = converted.filter((change): change is UserChange => 'kind' in change);
-  const outcomes = (await store.applyUsers(changes)).values();
+  const outcomes = (await store.applyUsers(changes, guard)).values();
   let refused = 0;
   const results = converted.map((change): AzureADSyncObjectResult => {
-    const result = 'kind' in change ? toObjectResult(change.sourceAnchor, outcomes.next().value!) : change;
+    const result =
+      'kind' in change
+        ? toObjectResult(change.sourceAnchor, outcomes.next().value!, () => guard?.wordsOf(change) ?? '')
+        : change;
     if (result.resultCode !== 'Success') refused++;
     return result;
   });
+  const claims = guard?.claims() ?? [];
+  if (claims.length > 0) {
+    log.warn(
+      { clientId: actor, claims: claims.length, users: claims.slice(0, CLAIMS_LOGGED) },
+      'an agent brought users that are of other domains or belong to another agent: they were refused',
+    );
+  }
   return { result: { results }, items: objects.length, refused };
-}
-
-async function refuseForeign(
-  converted: readonly (UserChange | AzureADSyncObjectResult)[],
-  { database }: TenantStore,
-  own: ReadonlySet<string>,
-): Promise<(UserChange | AzureADSyncObjectResult)[]> {
-  const changes = converted.filter((change): change is UserChange => 'kind' in change);
-  const foreign = await foreignDomains(database, own, changes);
-  return converted.map((change) => {
-    const domain = 'kind' in change ? foreign(change) : undefined;
-    return domain === undefined ? change : toForeignResult((change as UserChange).sourceAnchor, domain);
-  });
 }
 
 async function provisionAllCredentials(
@@ -205,7 +204,8 @@ async function provisionAllCredentials(
     );
   }
   const disableExpiration = (features & DirSyncFeature.EnforceCloudPasswordPolicyForPasswordSyncedUsers) === 0;
-  const results = await provisionCredentials(items, store, { disableExpiration, actor, own: agents.of(actor) }, now());
+  const guard = agents.areApart ? new AgentGuard(agents, actor) : undefined;
+  const results = await provisionCredentials(items, store, { disableExpiration, actor, guard }, now());
   return { result: { results }, items: items.length, refused: results.filter(({ result }) => result !== 0).length };
 }
 

@@ -1,48 +1,94 @@
-/** Which users an agent may not touch, since they are of a domain that is not its own (`agents[].domains`). */
-
-import { domainOfName } from '../agent-domains.js';
-import type { TenantDatabase } from '../store/database.js';
-
-/** How users are named on the wire. */
-export interface UserKey {
-  readonly sourceAnchor?: string | undefined;
-  readonly objectId?: string | undefined;
-}
-
-/** Keys a statement: SQLite takes 32,766 parameters, and a batch has 2000 items. */
-const KEYS = 1000;
-
-const isText = (key: string | undefined): key is string => key !== undefined && !key.includes('\0');
-
 /**
- * Looks at the users as they are stored, deleted ones too, who would come back. Who is not there belongs to nobody yet:
- * what comes with a new user is looked at by itself. @returns the foreign domain of a user, or undefined.
+ * Which users an agent may write where agents are kept apart (`agents[].domains`): those of its domains that belong to it,
+ * to an agent for all of whose domains it may act, or to nobody.
  */
-export async function foreignDomains(
-  database: TenantDatabase,
-  own: ReadonlySet<string>,
-  keys: readonly UserKey[],
-): Promise<(key: UserKey) => string | undefined> {
-  const found = new Map<string, string>();
-  const look = async (column: 'source_anchor' | 'object_id', values: readonly string[]) => {
-    for (let at = 0; at < values.length; at += KEYS) {
-      const rows = await database.run((queries) =>
-        queries
-          .selectFrom('users')
-          .select([`${column} as key`, 'user_principal_name', 'dns_domain_name'])
-          .where(column, 'in', values.slice(at, at + KEYS))
-          .execute(),
-      );
-      for (const { key, user_principal_name, dns_domain_name } of rows) {
-        // An empty one is none, as on the way in.
-        const domains = [domainOfName(user_principal_name), dns_domain_name?.toLowerCase() || undefined];
-        const foreign = domains.find((domain) => domain !== undefined && !own.has(domain));
-        if (key !== null && foreign !== undefined) found.set(`${column} ${key}`, foreign);
-      }
+
+import { type AgentDomains, domainOfName } from '../agent-domains.js';
+import type { CredentialChange, UserAttributes, UserChange } from '../store/store.js';
+import type { StandingUser, Verdict, WriteGuard } from '../store/write-guard.js';
+
+/** Of what an agent may not act for. */
+export const NOT_OWN = 'for which this agent may not act (agents[].domains of tenant.yaml)';
+const HAND_OVER = 'phsync tenant hand-over gives it to another';
+
+/** An empty one is none, as on the way in. */
+const domainsOf = (name: string, dnsDomainName: string | null | undefined): string[] =>
+  [domainOfName(name), dnsDomainName?.toLowerCase() ?? ''].filter((domain) => domain !== '');
+
+/** For one batch of one agent. */
+export class AgentGuard implements WriteGuard {
+  readonly owner: string | null;
+  readonly #agents: AgentDomains;
+  readonly #clientId: string;
+  readonly #refused = new Map<
+    UserChange | CredentialChange,
+    { readonly words: string; readonly owner: string | null }
+  >();
+
+  constructor(agents: AgentDomains, clientId: string) {
+    this.#agents = agents;
+    this.#clientId = clientId;
+    this.owner = agents.of(clientId) === undefined ? null : clientId;
+  }
+
+  decide(change: UserChange | CredentialChange, standing: StandingUser | undefined): Verdict {
+    const attributes = 'kind' in change && change.kind === 'upsert' ? change.attributes : undefined;
+    if (standing === undefined) return attributes === undefined || this.owner === null ? 'allowed' : 'claimed';
+    const words = this.#hindrance(standing, attributes);
+    if (words !== undefined) {
+      this.#refused.set(change, { words, owner: standing.owner });
+      return 'refused';
     }
-  };
-  await look('source_anchor', keys.map(({ sourceAnchor }) => sourceAnchor).filter(isText));
-  await look('object_id', keys.map(({ objectId }) => objectId).filter(isText));
-  return ({ sourceAnchor, objectId }) =>
-    found.get(sourceAnchor === undefined ? `object_id ${objectId}` : `source_anchor ${sourceAnchor}`);
+    // Only with its name it is told where the user belongs.
+    if (attributes?.userPrincipalName === undefined || standing.owner === this.owner) return 'allowed';
+    return this.#isFree(standing) ? 'claimed' : 'allowed';
+  }
+
+  /** Why a change was refused: begins with `the user`. */
+  wordsOf(change: UserChange | CredentialChange): string {
+    return this.#refused.get(change)!.words;
+  }
+
+  /** Users that were refused since they are somebody else's, with whom they belong to. */
+  claims(): readonly { readonly sourceAnchor: string | undefined; readonly owner: string | null }[] {
+    return [...this.#refused].map(([{ sourceAnchor }, { owner }]) => ({ sourceAnchor, owner }));
+  }
+
+  #hindrance(standing: StandingUser, attributes: UserAttributes | undefined): string | undefined {
+    const { owner } = standing;
+    const stands = domainsOf(standing.userPrincipalName, standing.dnsDomainName);
+    const foreign = this.#agents.foreign(this.#clientId, stands);
+    if (foreign !== undefined) {
+      const whose = owner === null || owner === this.#clientId ? '' : ` and belongs to the agent ${owner}`;
+      return `the user is of the domain ${foreign}, ${NOT_OWN}${whose}`;
+    }
+    if (owner === null || owner === this.#clientId) return undefined;
+    const isFree = this.#isFree(standing);
+    if (!isFree && !this.#agents.includes(this.#clientId, owner)) {
+      return `the user belongs to the agent ${owner}; ${HAND_OVER}`;
+    }
+    // What its owner has put there, a password first of all, must not come to stand for a user of somebody else.
+    const goes = this.#leaves(standing, attributes, isFree ? stands : undefined);
+    return (
+      goes && `the user belongs to the agent ${owner}, which did not bring it for the domain ${goes}; ${HAND_OVER}`
+    );
+  }
+
+  /** Its owner is no agent any more, or may not act any more for where it stands. */
+  #isFree({ owner, userPrincipalName, dnsDomainName }: StandingUser): boolean {
+    if (owner === null || !this.#agents.has(owner)) return true;
+    return this.#agents.foreign(owner, domainsOf(userPrincipalName, dnsDomainName)) !== undefined;
+  }
+
+  /** The new domain of a user that is not among `own`, or not its owner's. */
+  #leaves(
+    { owner, userPrincipalName, dnsDomainName }: StandingUser,
+    attributes: UserAttributes | undefined,
+    own: readonly string[] | undefined,
+  ): string | undefined {
+    if (attributes === undefined) return undefined;
+    const { userPrincipalName: name = userPrincipalName, dnsDomainName: dns = dnsDomainName } = attributes;
+    const domains = domainsOf(name, dns);
+    return own === undefined ? this.#agents.foreign(owner!, domains) : domains.find((domain) => !own.includes(domain));
+  }
 }

@@ -7,6 +7,7 @@ import { aloneStatement, BATCH_LOCK, MAX_TRIES } from './postgres-users.js';
 import type { CredentialChange, CredentialOptions, CredentialOutcome, WindowsOutcome } from './store.js';
 import { SYNCHRONIZED } from './user-row.js';
 import { applyWindows, hasWindows, lockService } from './windows-credentials.js';
+import { sortOnPostgres, spread } from './write-guard.js';
 
 type Key = 'source_anchor' | 'object_id';
 
@@ -83,32 +84,36 @@ export async function applyCredentials(
   options: CredentialOptions,
   now: number,
 ): Promise<CredentialOutcome[]> {
-  const runs = runsOf(changes);
   const windows = hasWindows(changes);
-  const places = new Map(windows ? changes.map((change, i) => [change, i]) : []);
-  const told = (change: CredentialChange, outcome: WindowsOutcome) => options.onWindows?.(places.get(change)!, outcome);
-  const work = async (inner: Query, isOn = false) => {
+  const { guard } = options;
+  const work = async (inner: Query, some: readonly CredentialChange[], told: Told, isOn = false) => {
     const outcomes: CredentialOutcome[] = [];
-    for (const run of runs) {
+    for (const run of runsOf(some)) {
       outcomes.push(...(await applyRun(inner, run, options, now)));
       if (windows) await applyWindows(inner, run.key, run.changes, { isOn, now }, told);
     }
     return outcomes;
   };
+  const places = new Map(windows ? changes.map((change, i) => [change, i]) : []);
+  const told: Told = (change, outcome) => options.onWindows?.(places.get(change)!, outcome);
   for (let left = MAX_TRIES; ; left--) {
-    const isSimple = runs.length <= 1 && left === MAX_TRIES;
+    const isSimple = guard === undefined && left === MAX_TRIES && runsOf(changes).length <= 1;
     try {
-      if (isSimple && !windows) return await work(query);
+      if (isSimple && !windows) return await work(query, changes, told);
       return await transaction(async (inner) => {
         const isOn = windows && (await lockService(inner));
         if (!isSimple) await inner(aloneStatement, []);
-        return work(inner, isOn);
+        if (guard === undefined) return work(inner, changes, told, isOn);
+        const sorted = await sortOnPostgres(inner, changes, guard);
+        return spread(changes, sorted, await work(inner, sorted.allowed, told, isOn), 'refused');
       });
     } catch (error) {
       if (left === 1 || !isCollision(error)) throw error;
     }
   }
 }
+
+type Told = (change: CredentialChange, outcome: WindowsOutcome) => void;
 
 async function applyRun(query: Query, { key, changes }: Run, options: CredentialOptions, now: number) {
   const all = [...changes.values()];

@@ -17,6 +17,7 @@ import {
   userPrincipalNameKey,
 } from './store.js';
 import { SIGN_IN, type SignInRow, toSignInUser } from './user-row.js';
+import type { WriteGuard } from './write-guard.js';
 
 export interface PostgresStoreOptions extends PostgresOptions {
   /** DirSyncFeatures of a tenant that is made now. */
@@ -83,9 +84,9 @@ export class PostgresStore implements TenantStore {
     return row!.dirsync_features;
   }
 
-  async applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]> {
+  async applyUsers(changes: readonly UserChange[], guard?: WriteGuard): Promise<UserOutcome[]> {
     if (changes.length === 0) return [];
-    return this.database.access((access) => applyUsers(access, changes, this.#now().getTime()));
+    return this.database.access((access) => applyUsers(access, changes, this.#now().getTime(), guard));
   }
 
   async applyCredentials(

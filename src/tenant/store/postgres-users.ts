@@ -7,6 +7,7 @@ import type { Access, Query, Statement } from './postgres-database.js';
 import { codeOf, isCollision, UNIQUE_VIOLATION } from './postgres-errors.js';
 import { type UserChange, type UserOutcome, userPrincipalNameKey } from './store.js';
 import { ACCOUNT_ENABLED, attributeColumns, newObjectId, toColumn, USER_PRINCIPAL_NAME } from './user-row.js';
+import { claimOnPostgres, sortOnPostgres, spread, type WriteGuard } from './write-guard.js';
 
 /**
  * Of `pg_advisory_xact_lock`. Batches of one statement share it: they take their rows in the order of anchors. Those of
@@ -115,29 +116,45 @@ const statements = {
 
 /** @throws pg's errors; then nothing is stored. */
 export async function applyUsers(
-  { query, transaction }: Access,
+  access: Access,
   changes: readonly UserChange[],
   now: number,
+  guard?: WriteGuard,
 ): Promise<UserOutcome[]> {
+  const { query, transaction } = access;
   const sets = setsOf(changes, now);
   try {
-    if (sets?.length === 1) return await applySets(query, sets, changes);
+    if (sets?.length === 1 && guard === undefined) return await applySets(query, sets, changes);
     if (sets !== undefined) {
-      return await transaction(async (inner) => {
-        await inner(aloneStatement, []);
-        return applySets(inner, sets, changes);
-      });
+      return await transaction((inner) =>
+        alone(inner, changes, guard, (all) => applySets(inner, all === changes ? sets : setsOf(all, now)!, all)),
+      );
     }
   } catch (error) {
     if (codeOf(error) !== UNIQUE_VIOLATION && !isCollision(error)) throw error;
   }
   for (let left = MAX_TRIES; ; left--) {
     try {
-      return await transaction((inner) => applyOneByOne(inner, changes, now));
+      return await transaction((inner) => alone(inner, changes, guard, (all) => applyOneByOne(inner, all, now)));
     } catch (error) {
       if (left === 1 || (codeOf(error) !== UNIQUE_VIOLATION && !isCollision(error))) throw error;
     }
   }
+}
+
+/** `apply`, on what the guard allows, beside no other batch. */
+async function alone(
+  query: Query,
+  changes: readonly UserChange[],
+  guard: WriteGuard | undefined,
+  apply: (changes: readonly UserChange[]) => Promise<UserOutcome[]>,
+): Promise<UserOutcome[]> {
+  await query(aloneStatement, []);
+  if (guard === undefined) return apply(changes);
+  const sorted = await sortOnPostgres(query, changes, guard);
+  const outcomes = await apply(sorted.allowed);
+  await claimOnPostgres(query, sorted, outcomes, guard);
+  return spread<UserOutcome>(changes, sorted, outcomes, { status: 'refused' });
 }
 
 interface UserSet {
@@ -190,7 +207,6 @@ async function applySets(query: Query, sets: readonly UserSet[], changes: readon
 }
 
 async function applyOneByOne(query: Query, changes: readonly UserChange[], now: number): Promise<UserOutcome[]> {
-  await query(aloneStatement, []);
   const outcomes: UserOutcome[] = [];
   for (const change of changes) outcomes.push(await applyOne(query, change, now));
   await applyRefused(query, changes, outcomes, now);

@@ -31,6 +31,7 @@ import {
   USER_PRINCIPAL_NAME,
 } from './user-row.js';
 import { hasWindows, SqliteWindowsCredentials } from './windows-credentials.js';
+import { SqliteGuard, spread, type WriteGuard } from './write-guard.js';
 
 /** Where the parameters of `upsertSql` begin: object id, anchor, UPN key, two times, the attributes, what came. */
 const ATTRIBUTES_AT = 5;
@@ -116,6 +117,7 @@ export class SqliteStore implements TenantStore {
   readonly #release: Database.Statement;
   readonly #credentialChunk: CredentialChunk;
   readonly #windows: SqliteWindowsCredentials;
+  readonly #guard: SqliteGuard;
   /** Reused for every user. */
   readonly #values: unknown[] = new Array(FLAGS_AT).fill(null);
   readonly #parameters: unknown[] = new Array(FLAGS_AT + attributeColumns.length + 1).fill(null);
@@ -140,6 +142,7 @@ export class SqliteStore implements TenantStore {
     this.#credentialByObjectId = prepare(credentialSql('object_id')).pluck();
     this.#credentialChunk = new CredentialChunk(this.database.connection, unlessOlderSql);
     this.#windows = new SqliteWindowsCredentials(this.database.connection);
+    this.#guard = new SqliteGuard(this.database.connection);
     this.#history = prepare(historySql);
     this.#disableExpiration = prepare(disableExpirationSql);
     this.#enableByAnchor = prepare(enableExpirationSql('source_anchor'));
@@ -164,12 +167,14 @@ export class SqliteStore implements TenantStore {
     return this.database.read(() => this.database.reader.prepare(sql).pluck().get() as number);
   }
 
-  async applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]> {
+  async applyUsers(changes: readonly UserChange[], guard?: WriteGuard): Promise<UserOutcome[]> {
     const now = this.#now().getTime();
     return this.database.exclusively(() => {
-      const outcomes = changes.map((change) => this.#applyUser(change, now));
-      this.#applyRefused(changes, outcomes, now);
-      return outcomes;
+      if (guard === undefined) return this.#applyUsers(changes, now);
+      const sorted = this.#guard.sort(changes, guard);
+      const outcomes = this.#applyUsers(sorted.allowed, now);
+      this.#guard.claim(sorted, outcomes, guard);
+      return spread<UserOutcome>(changes, sorted, outcomes, { status: 'refused' });
     });
   }
 
@@ -178,15 +183,16 @@ export class SqliteStore implements TenantStore {
     options: CredentialOptions,
   ): Promise<CredentialOutcome[]> {
     const now = this.#now().getTime();
+    const { guard, onWindows } = options;
     return this.database.exclusively(() => {
-      const outcomes: CredentialOutcome[] = [];
-      while (outcomes.length < changes.length) {
-        if (this.#storeChunk(changes, outcomes, options, now)) continue;
-        const end = Math.min(outcomes.length + CHUNK, changes.length);
-        while (outcomes.length < end) outcomes.push(this.#applyCredential(changes[outcomes.length]!, options, now));
-      }
-      if (hasWindows(changes)) this.#windows.apply(changes, options, now);
-      return outcomes;
+      if (guard === undefined) return this.#applyCredentials(changes, options, now);
+      const sorted = this.#guard.sort(changes, guard);
+      const outcomes = this.#applyCredentials(
+        sorted.allowed,
+        { ...options, onWindows: (i, outcome) => onWindows?.(sorted.places[i]!, outcome) },
+        now,
+      );
+      return spread<CredentialOutcome>(changes, sorted, outcomes, 'refused');
     });
   }
 
@@ -204,6 +210,23 @@ export class SqliteStore implements TenantStore {
 
   async close(): Promise<void> {
     await this.database.close();
+  }
+
+  #applyUsers(changes: readonly UserChange[], now: number): UserOutcome[] {
+    const outcomes = changes.map((change) => this.#applyUser(change, now));
+    this.#applyRefused(changes, outcomes, now);
+    return outcomes;
+  }
+
+  #applyCredentials(changes: readonly CredentialChange[], options: CredentialOptions, now: number) {
+    const outcomes: CredentialOutcome[] = [];
+    while (outcomes.length < changes.length) {
+      if (this.#storeChunk(changes, outcomes, options, now)) continue;
+      const end = Math.min(outcomes.length + CHUNK, changes.length);
+      while (outcomes.length < end) outcomes.push(this.#applyCredential(changes[outcomes.length]!, options, now));
+    }
+    if (hasWindows(changes)) this.#windows.apply(changes, options, now);
+    return outcomes;
   }
 
   /** The next CHUNK of credentials, where they are of different users. */

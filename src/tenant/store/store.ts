@@ -2,6 +2,7 @@
 
 import type { TenantDatabase } from './database.js';
 import type { CredentialOrigin } from './tables.js';
+import type { WriteGuard } from './write-guard.js';
 
 /**
  * A user's attributes as provisioned. `undefined` leaves a stored value as it is, `null` clears it. Strings keep the
@@ -33,7 +34,9 @@ export type UserOutcome =
   /** Another user has this user principal name. */
   | { readonly status: 'duplicateUserPrincipalName' }
   /** A new user came without user principal name. */
-  | { readonly status: 'userPrincipalNameMissing' };
+  | { readonly status: 'userPrincipalNameMissing' }
+  /** By the guard. */
+  | { readonly status: 'refused' };
 
 /** The user whose credential changes, by source anchor or (where there is none) by object id. */
 export interface CredentialChange {
@@ -79,9 +82,12 @@ export interface CredentialOptions {
   readonly actor: string;
   /** Told of each change with Windows credentials by its place; what it was told last holds, once the batch is on disk. */
   readonly onWindows?: ((index: number, outcome: WindowsOutcome) => void) | undefined;
+  /** Undefined: it may write every user. */
+  readonly guard?: WriteGuard | undefined;
 }
 
-export type CredentialOutcome = 'stored' | 'unknownUser' | 'olderChange';
+/** `refused`: by the guard. */
+export type CredentialOutcome = 'stored' | 'unknownUser' | 'olderChange' | 'refused';
 
 export interface SignInUser {
   /** `users.id`, for the tables that refer to it. */
@@ -131,9 +137,9 @@ export interface TenantStore {
   dirSyncFeatures(): Promise<number>;
   /**
    * Creates, updates, deletes users. A deleted one comes back, as the same object, when its anchor is upserted again.
-   * Names may change hands within a batch, in any order.
+   * Names may change hands within a batch, in any order. Without `guard` every user may be written.
    */
-  applyUsers(changes: readonly UserChange[]): Promise<UserOutcome[]>;
+  applyUsers(changes: readonly UserChange[], guard?: WriteGuard): Promise<UserOutcome[]>;
   applyCredentials(changes: readonly CredentialChange[], options: CredentialOptions): Promise<CredentialOutcome[]>;
   /** By user principal name, in any case; deleted users are not found. */
   findSignInUser(userPrincipalName: string): Promise<SignInUser | undefined>;
