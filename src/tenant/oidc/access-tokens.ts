@@ -7,7 +7,7 @@ import type { AccessTokens, Caller, CallerCheck } from './caller.js';
 import { ALGORITHMS, type SigningKeys } from './signing-keys.js';
 import { ACCESS_TOKEN_TYPE, PROVISIONING_RESOURCE, PROVISIONING_ROLE, type TokensOptions } from './tokens.js';
 
-export type AccessTokensOptions = Omit<TokensOptions, 'keys' | 'signEs256'> & {
+export type AccessTokensOptions = Omit<TokensOptions, 'keys' | 'sign'> & {
   readonly keys: Pick<SigningKeys, 'find'>;
   readonly accounts: Pick<Accounts, 'find'>;
 };

@@ -10,11 +10,11 @@ import { type AgentTokenResult, createAccessTokens, verifyAgentToken, verifyRead
 import { Accounts } from './accounts.js';
 import { Applications, type ApplicationsOptions } from './applications.js';
 import type { AccessTokens } from './caller.js';
-import { Es256Signer } from './es256.js';
 import { createHandOver } from './hand-over.js';
 import { registerMetadataEndpoints } from './metadata-endpoints.js';
 import { checkApplications, createProvider, type ProviderPages } from './provider.js';
 import { registerProviderEndpoints } from './provider-endpoints.js';
+import { Signer } from './signatures.js';
 import { SigningKeys } from './signing-keys.js';
 import { registerTokenEndpoint } from './token-endpoint.js';
 import { Tokens } from './tokens.js';
@@ -60,8 +60,8 @@ export async function createOidc(options: OidcOptions): Promise<Oidc> {
   const applications = new Applications(options);
   const accounts = new Accounts(store.database, administrators);
   const tokenOptions = { keys, tenantId: store.tenantId, issuer: () => issuerOf(context), now };
-  const signer = new Es256Signer();
-  const tokens = new Tokens({ ...tokenOptions, signEs256: (key, input) => signer.sign(key, input) });
+  const signer = new Signer();
+  const tokens = new Tokens({ ...tokenOptions, sign: (alg, key, input) => signer.sign(alg, key, input) });
   const accessTokens = createAccessTokens({ ...tokenOptions, accounts });
   const cookieKey = await derivedKey(context, 'oidc cookies');
 

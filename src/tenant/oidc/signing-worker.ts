@@ -1,11 +1,13 @@
-/** The thread that signs tokens with ES256, many at a time. */
+/** A thread that signs tokens, many at a time. */
 
 import type { KeyObject } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 import type { Answered, Asked } from '../thread.js';
-import { signEs256 } from './es256.js';
+import { signNow } from './signatures.js';
+import type { SigningAlgorithm } from './signing-keys.js';
 
 export interface SigningTask {
+  readonly alg: SigningAlgorithm;
   readonly key: KeyObject;
   readonly inputs: readonly string[];
 }
@@ -18,6 +20,7 @@ port.on('message', (asked: Asked<SigningTask>) => {
     return;
   }
   const { number, question } = asked;
-  const answer = question.inputs.map((input) => signEs256(question.key, input));
+  const { alg, key, inputs } = question;
+  const answer = inputs.map((input) => signNow(alg, key, input));
   port.postMessage({ number, answer } satisfies Answered<readonly string[]>);
 });

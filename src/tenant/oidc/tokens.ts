@@ -1,6 +1,6 @@
 /** Tokens with the claims of Entra's version 2: access tokens as JWTs (RFC 9068) and id tokens (Core 2), made and signed. */
 
-import { type KeyObject, randomUUID, sign } from 'node:crypto';
+import { type KeyObject, randomUUID } from 'node:crypto';
 import type { Person } from './accounts.js';
 import type { Application } from './applications.js';
 import type { SigningAlgorithm, SigningKey, SigningKeys } from './signing-keys.js';
@@ -27,7 +27,7 @@ export interface TokensOptions {
   readonly issuer: () => string;
   readonly now: () => Date;
   /** base64url. */
-  readonly signEs256: (key: KeyObject, input: string) => Promise<string> | string;
+  readonly sign: (alg: SigningAlgorithm, key: KeyObject, input: string) => Promise<string> | string;
 }
 
 /** Claims of every access token for a person; `scp` is for the resource to obey. */
@@ -105,22 +105,18 @@ export class Tokens {
     return this.#options.tenantId;
   }
 
-  async accessToken(audience: string, subject: string, claims: Claims): Promise<string> {
+  accessToken(audience: string, subject: string, claims: Claims): Promise<string> {
     const key = this.#options.keys.current(ACCESS_TOKEN_ALGORITHM);
-    const input = this.#signingInput(key, ACCESS_TOKEN_TYPE, audience, subject, claims, randomUUID());
-    return `${input}.${await this.#options.signEs256(key.privateKey, input)}`;
+    return this.#signed(key, this.#signingInput(key, ACCESS_TOKEN_TYPE, audience, subject, claims, randomUUID()));
   }
 
   idToken(clientId: string, subject: string, claims: Claims): Promise<string> {
     const key = this.#options.keys.current(ID_TOKEN_ALGORITHM);
-    const input = this.#signingInput(key, 'JWT', clientId, subject, claims);
-    // In libuv's threads: 250 µs, in which others are served.
-    return new Promise((resolve, reject) => {
-      sign('sha256', Buffer.from(input), key.privateKey, (error, signature) => {
-        if (error === null) resolve(`${input}.${signature.toString('base64url')}`);
-        else reject(error);
-      });
-    });
+    return this.#signed(key, this.#signingInput(key, 'JWT', clientId, subject, claims));
+  }
+
+  async #signed({ alg, privateKey }: SigningKey, input: string): Promise<string> {
+    return `${input}.${await this.#options.sign(alg, privateKey, input)}`;
   }
 
   #signingInput(key: SigningKey, typ: string, audience: string, subject: string, claims: Claims, jti?: string): string {
