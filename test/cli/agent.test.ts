@@ -7,8 +7,11 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { Dam } from '../dam.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** What a page of 1,000 users and their passwords takes on the wire, about. */
+const PAGE_BYTES = 1_500_000;
 const SECRET = 'the-agent-secret-of-the-tests';
 
 const directory = mkdtempSync(join(tmpdir(), 'phsync-cli-test.'));
@@ -193,24 +196,35 @@ describe('phsync agent', () => {
   });
 
   test('a stop in the middle of a first synchronization ends cleanly, and the next run goes on', async () => {
-    const file = config('stopped', {
-      // The first users are those of the other tests, made in the tenant already.
-      connectors: [{ name: 'lab', directory: { type: 'lab', users: 20_000 } }],
-    });
+    const dam = await Dam.before(url);
+    // The first users are those of the other tests, made in the tenant already.
+    const connectors = [{ name: 'lab', directory: { type: 'lab', users: 20_000 } }];
+    const tenant = {
+      url: `${dam.url}/provisioningservice.svc`,
+      ca: './tenant-state/ca.pem',
+      auth: { clientId: 'agent-1', clientSecret: { env: 'SECRET' } },
+    };
+    const file = config('stopped', { connectors, tenant });
     const child = start(['agent', '--config', file, '--once', '--json']);
     let stdout = '';
     child.stdout!.on('data', (chunk) => (stdout += chunk));
-    await once(createInterface({ input: child.stderr! }), 'line');
-    setTimeout(() => child.kill('SIGINT'), 500);
+    child.stderr!.resume();
+    // Some of its twenty pages, and then those that are in hand.
+    dam.allow(2 * PAGE_BYTES);
+    await dam.dry();
+    child.kill('SIGINT');
+    dam.allow(6 * PAGE_BYTES);
     const [code] = await once(child, 'close');
     expect(code).toBe(0);
     const stopped = JSON.parse(stdout);
     expect(stopped.done).toBe(false);
     const [{ seen }] = stopped.connectors;
+    expect(seen).toBeGreaterThan(0);
     expect(seen).toBeLessThan(20_080);
-    const next = await run(['agent', '--config', file, '--once', '--json']);
+    await dam.close();
+    const next = await run(['agent', '--config', config('stopped', { connectors }), '--once', '--json']);
     expect(JSON.parse(next.stdout)).toMatchObject({ done: true, connectors: [{ seen: 20_080 - seen, failed: 0 }] });
-  }, 60_000);
+  });
 
   test.each([
     ['a missing file', ['agent', '--config', '/nonexistent/agent.yaml'], 2, 'config-unreadable'],

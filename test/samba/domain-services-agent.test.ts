@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { defaultSalt, KerberosKeyType, stringToKey } from '#src/crypto/string-to-key.js';
+import { Dam } from '../dam.js';
 import { createCertificate, type TestCertificate } from '../provisioning/certificates.js';
 import { type OpenedKeys, openKeys } from '../provisioning/open-keys.js';
 import { type KnownHash, SecretScanner } from '../secrets/secret-scan.js';
-import { Dam } from './dam.js';
 import { type DcUser, describeDc, facts, setPasswords, special, users } from './dc.js';
 import { type AgentRun, type DirectoryOptions, Site } from './harness.js';
 

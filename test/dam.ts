@@ -9,6 +9,7 @@ export class Dam {
   /** Sockets that wait to send, towards the tenant. */
   readonly #waiting = new Map<Socket, () => void>();
   #allowed = 0;
+  #dry: (() => void) | undefined;
 
   private constructor(server: Server, tenant: URL) {
     this.#server = server;
@@ -52,9 +53,20 @@ export class Dam {
     this.#flow();
   }
 
+  /** Resolves when somebody wants to send and may not. */
+  dry(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#dry = resolve;
+      this.#flow();
+    });
+  }
+
   #flow(): void {
     for (const [client, send] of this.#waiting) {
-      if (this.#allowed <= 0) return;
+      if (this.#allowed <= 0) {
+        this.#dry?.();
+        return;
+      }
       this.#waiting.delete(client);
       send();
     }
