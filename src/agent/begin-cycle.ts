@@ -2,6 +2,7 @@
 
 import { PhsyncError } from '../hasher/errors.js';
 import type { CycleOptions } from './cycle-options.js';
+import { UNANSWERED_CODE } from './domain-services/offer.js';
 import { changeOf, type StandingChange } from './domain-services/standing.js';
 
 /**
@@ -40,6 +41,9 @@ export async function beginCycle(options: CycleOptions): Promise<Beginning> {
     state.running = true;
     // With what it leads to, so that nothing comes between them.
     if (keys.next !== standing) state.standing = keys.next;
+    if (link.domainServices.kind === 'on' && standing.code === UNANSWERED_CODE) {
+      state.retryQueue.hasten(UNANSWERED_CODE, now);
+    }
     if (resends) state.demandResend();
     // From the first user on. A state that changes tenants belongs to the new one from here: it is full until all of it
     // was sent there.
@@ -66,8 +70,9 @@ export async function beginCycle(options: CycleOptions): Promise<Beginning> {
 
 function tell({ events, log, link }: CycleOptions, { told }: StandingChange): void {
   for (const fields of told) events.emit(658, fields);
-  if (link.domainServices.kind !== 'unusable') return;
-  const { code, reason } = link.domainServices;
+  const { domainServices: offer } = link;
+  if (offer.kind !== 'unusable' && offer.kind !== 'unanswered') return;
+  const { code, reason } = offer;
   log.warn({ code, reason }, 'no keys for Domain Services are sent');
   if (told.length > 0) events.emit(604, { task: 'sending keys for Domain Services', code, message: reason });
 }

@@ -9,6 +9,7 @@ import { type Beginning, beginCycle, checkTenant, noteDomainServices } from './b
 import type { CycleOptions } from './cycle-options.js';
 import type { DecisionContext } from './decision.js';
 import { deletionThreshold } from './deletions.js';
+import { wantedKeys } from './domain-services/standing.js';
 import { Draft, type DraftOptions, readObject } from './draft.js';
 import type { Item } from './item.js';
 import { isGone, MISSING } from './missing-object.js';
@@ -80,9 +81,10 @@ class Cycle {
   constructor(options: CycleOptions, { full, onDemand, recovering }: Beginning) {
     const { state, scope, source, link, clock, allowDeletions, disableExpired = false } = options;
     const { dirSyncConfiguration, dirSyncFeatures } = link.company;
-    const { domainServices } = link;
+    const keys = wantedKeys(state.standing, link.domainServices);
+    const wanted = keys?.kind === 'sealed' ? keys.offer : keys;
     this.#options = options;
-    this.#reading = { supplementalCredentials: domainServices.kind === 'on' && domainServices.kerberos };
+    this.#reading = { supplementalCredentials: wanted?.kerberos === true };
     this.#recovering = recovering;
     this.#usual = {
       scope,
@@ -95,25 +97,26 @@ class Cycle {
       pwdLastSetCame: false,
       forceChange: (dirSyncFeatures & DirSyncFeature.EnableUserForcePasswordChangeOnLogon) !== 0,
       disableExpired,
-      domainServices: domainServices.kind === 'on' ? domainServices : undefined,
+      domainServices: wanted,
       now: clock.now(),
       peer: (anchor, guid) => state.peer(anchor, guid),
     };
     this.#waiting = { ...this.#usual, force: true, recovering: true };
     this.#unseenOus = state.cookie === undefined ? new UnseenOus(scope.rules) : undefined;
     const due = state.deletions;
-    this.#line = new UnitLine(options, this.#counts, {
+    const deletions = {
       due,
       threshold: allowDeletions
         ? Number.POSITIVE_INFINITY
         : deletionThreshold(dirSyncConfiguration.preventAccidentalDeletion, () => state.users + due),
       unseenOus: () => this.#unseenOus?.names ?? [],
-    });
+    };
+    this.#line = new UnitLine(options, this.#counts, deletions, keys);
     this.#drafting = { source, state, signal: options.signal, line: this.#line, reading: this.#reading };
   }
 
   async run(): Promise<CycleCounts> {
-    const { state, clock, signal, log } = this.#options;
+    const { state, clock, signal, log, link } = this.#options;
     try {
       await this.#retry();
       await this.#checkExpiry();
@@ -133,8 +136,10 @@ class Cycle {
       const now = clock.now();
       state.deletions = 0;
       const { standing } = state;
-      if (standing.name === 'on' && (state.full || standing.fullAt === null))
+      const isAnswered = link.domainServices.kind === 'on';
+      if (isAnswered && standing.name === 'on' && (state.full || standing.fullAt === null)) {
         state.standing = { ...standing, fullAt: now };
+      }
       state.full = false;
       state.sweepFrom = undefined;
       state.fullSyncAt ??= now;

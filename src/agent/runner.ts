@@ -139,7 +139,7 @@ export class ConnectorRunner {
       directory: this.#description,
       retryQueue: this.state.retryQueue.size,
       domainServices,
-      domainServicesReason: domainServices === 'stopped' ? (reason ?? undefined) : undefined,
+      domainServicesReason: domainServices === 'off' ? undefined : (reason ?? undefined),
       lastCycle: this.#last,
     };
   }

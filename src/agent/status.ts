@@ -25,7 +25,7 @@ export interface ConnectorStatus {
   readonly retryQueue: number;
   /** Keys for Domain Services: `stopped`: on in the tenant, and not sent for want of a certificate that can be used. */
   readonly domainServices: StandingName;
-  /** Why they are stopped. */
+  /** Why they are stopped, or wait for the tenant's word. */
   readonly domainServicesReason: string | undefined;
   /** The last cycle of this process, with the time of its end. */
   readonly lastCycle: (CycleReport & { readonly finishedAt: number }) | undefined;

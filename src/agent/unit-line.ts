@@ -2,6 +2,7 @@
 
 import type { CycleOptions } from './cycle-options.js';
 import { deletesUser, tooManyDeletions } from './deletions.js';
+import type { WantedKeys } from './domain-services/standing.js';
 import { anchorOf, type Item } from './item.js';
 import { Lane } from './lane.js';
 import type { DirectoryPage } from './source.js';
@@ -24,6 +25,7 @@ export class UnitLine {
   readonly #options: CycleOptions;
   readonly #counts: CycleCounts;
   readonly #deletions: Deletions;
+  readonly #keys: WantedKeys | undefined;
   readonly #provisioning = new Lane();
   readonly #sending = new Lane();
   readonly #recording = new Lane();
@@ -35,10 +37,11 @@ export class UnitLine {
   /** As the source knows it. */
   total: number | undefined;
 
-  constructor(options: CycleOptions, counts: CycleCounts, deletions: Deletions) {
+  constructor(options: CycleOptions, counts: CycleCounts, deletions: Deletions, keys: WantedKeys | undefined) {
     this.#options = options;
     this.#counts = counts;
     this.#deletions = deletions;
+    this.#keys = keys;
     this.#hasPeers = options.state.hasPeers;
   }
 
@@ -107,7 +110,7 @@ export class UnitLine {
     const { hasher, sealer, link, source, state, clock, events, onProgress, onOutcome } = this.#options;
     const seen = page?.objects.length ?? 0;
     const deriving = deriveUnit(unit, hasher);
-    const sealing = sealUnit(unit, sealer, link.domainServices);
+    const sealing = sealUnit(unit, sealer, this.#keys);
     // Awaited below, which may be after they have failed.
     for (const each of [deriving, sealing]) each.catch(() => undefined);
     const provisioned = this.#provisioning.run(() => provisionUnit(unit, link, source.domain));

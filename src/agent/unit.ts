@@ -9,8 +9,8 @@ import {
   type SyncCredentialsChangeItem,
   type SyncOperation,
 } from '../provisioning/types.js';
-import type { DomainServicesOffer } from './domain-services/offer.js';
-import { refusedKeys, sealKeys } from './domain-services/seal-unit.js';
+import { refusedKeys, sealKeys, withoutKeys } from './domain-services/seal-unit.js';
+import type { WantedKeys } from './domain-services/standing.js';
 import type { EventSink } from './events/event.js';
 import { anchorOf, type Item } from './item.js';
 import type { Link } from './link.js';
@@ -36,12 +36,16 @@ export async function deriveUnit(unit: Unit, hasher: Hasher): Promise<OpenAndDer
 }
 
 /** Seals the keys of all items that send a password. */
-export async function sealUnit(unit: Unit, sealer: () => LegacySealer, offer: DomainServicesOffer): Promise<void> {
-  if (offer.kind !== 'on') return;
+export async function sealUnit(unit: Unit, sealer: () => LegacySealer, wanted: WantedKeys | undefined): Promise<void> {
+  if (wanted === undefined) return;
   const items = unit.items.filter(sendsCredential);
   if (items.length === 0) return;
+  if (wanted.kind === 'later') {
+    for (const item of items) item.keys = withoutKeys(wanted.failure);
+    return;
+  }
   const objects = items.map(({ object }) => object);
-  const keys = await sealKeys(objects, unit.sessionKeys, sealer(), offer);
+  const keys = await sealKeys(objects, unit.sessionKeys, sealer(), wanted.offer);
   for (const [i, item] of items.entries()) item.keys = keys[i];
 }
 
@@ -130,7 +134,7 @@ export async function sendUnit(
     item.acknowledged = keysRefused || result === CredentialResult.success || result === CredentialResult.olderChange;
     if (item.acknowledged) {
       const failure = item.keys?.failure;
-      if (failure !== undefined) item.failure ??= { outcome: Outcome.error, ...failure, lasting: !keysRefused };
+      if (failure !== undefined) item.failure ??= { outcome: Outcome.error, ...failure };
       continue;
     }
     const unknown = result === CredentialResult.anchorNotFound;

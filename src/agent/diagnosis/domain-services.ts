@@ -69,6 +69,11 @@ function judge(offer: DomainServicesOffer, now: number): CheckResult {
       { state: 'stopped', code, ...factsOf(certificate) },
     );
   }
+  if (offer.kind === 'unanswered') {
+    const { code, reason } = offer;
+    const finding = `${reason}: where keys are sent, they wait in the retry queue until it does`;
+    return failure(id, finding, 'Look into the log of the tenant.', { state: 'unanswered', code });
+  }
   const { certificate, ntlm, kerberos } = offer;
   const { subject, thumbprint, validTo } = certificate;
   const facts = { state: 'on', ntlm, kerberos, ...factsOf(certificate) };
@@ -130,6 +135,15 @@ export function checkKeysSent(
       standing.name === 'off' ? 'nothing was sent yet' : 'the full synchronization that brings them has not ended',
       'Let the agent run: it sends every password again, with its keys.',
       facts,
+      of,
+    );
+  }
+  if (standing.code !== null) {
+    return warning(
+      id,
+      `on, but the keys of changed passwords wait in the retry queue: ${standing.reason}`,
+      'Look into the log of the tenant; they follow by themselves when it answers.',
+      { ...facts, code: standing.code },
       of,
     );
   }

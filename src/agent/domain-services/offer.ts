@@ -42,7 +42,12 @@ export type DomainServicesOffer =
       readonly code: string;
       readonly reason: string;
       readonly certificate: OfferedCertificate | undefined;
-    };
+    }
+  /** It was asked, and did not say. */
+  | { readonly kind: 'unanswered'; readonly code: typeof UNANSWERED_CODE; readonly reason: string };
+
+/** The tenant was asked, and did not say: what it said before stands until it does. */
+export const UNANSWERED_CODE = 'domain-services-unanswered';
 
 export const OFF: DomainServicesOffer = { kind: 'off', why: 'tenant' };
 export const UNKNOWN: DomainServicesOffer = { kind: 'off', why: 'unknown' };
@@ -112,11 +117,8 @@ export function judgeOffer(
 /** The tenant could not say it. `error`: a fault, or an answer that makes no sense. */
 export function offerOfFailure(error: PhsyncError): DomainServicesOffer {
   if (isUnknownOperation(error)) return UNKNOWN;
-  return unusable(
-    'unanswered',
-    `the tenant did not say what it wants for Domain Services: ${error.message}`,
-    undefined,
-  );
+  const reason = `the tenant did not say what it wants for Domain Services: ${error.message}`;
+  return { kind: 'unanswered', code: UNANSWERED_CODE, reason };
 }
 
 /** Of a WCF service, and of a tenant of ours that is older than the operation. */

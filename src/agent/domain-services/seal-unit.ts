@@ -14,7 +14,7 @@ export interface SealedKeys {
   /** Kerberos keys are asked for, and the directory has none of this user. */
   readonly keysMissing: boolean;
   /** What could not be sealed: goes to the retry queue with it, though the password itself may get through. */
-  readonly failure: Omit<RetryFailure, 'lasting'> | undefined;
+  readonly failure: RetryFailure | undefined;
 }
 
 type On = Extract<DomainServicesOffer, { kind: 'on' }>;
@@ -42,7 +42,11 @@ export async function sealKeys(
 /** The tenant took the password alone: the certificate may be another one by the next cycle. `text`: what it said. */
 export function refusedKeys(text: string): SealedKeys {
   const reason = `the tenant took the password and not its keys for Domain Services${text}`;
-  const failure = { code: `tenant-${CredentialResult.invalidWindowsCredentials}`, reason };
+  return withoutKeys({ code: `tenant-${CredentialResult.invalidWindowsCredentials}`, reason, lasting: false });
+}
+
+/** Nothing goes with the password, for now. */
+export function withoutKeys(failure: RetryFailure): SealedKeys {
   return { legacy: undefined, supplemental: undefined, keysMissing: false, failure };
 }
 
@@ -59,7 +63,7 @@ function failureOf(attribute: string, status: SealStatus): SealedKeys['failure']
   const what = FAILURES[status];
   if (what === undefined) return undefined;
   const reason = `no keys for Domain Services: ${attribute} ${what}; the password itself is in the tenant`;
-  return { code: `domain-services-${status}`, reason };
+  return { code: `domain-services-${status}`, reason, lasting: true };
 }
 
 /** What is no failure is missing. */

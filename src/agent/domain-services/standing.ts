@@ -1,7 +1,8 @@
 /** What a connector remembers of Domain Services from cycle to cycle, and what a new offer of the tenant's changes in it. Pure. */
 
 import type { EventFields } from '../events/event.js';
-import type { DomainServicesOffer } from './offer.js';
+import { type DomainServicesOffer, UNANSWERED_CODE } from './offer.js';
+import type { SealedKeys } from './seal-unit.js';
 
 /**
  * `off`: nothing is sent, and nothing owed. `on`: every password that was sent since has its keys with it, or a full
@@ -20,7 +21,7 @@ export interface Standing {
   readonly thumbprint: string | null;
   readonly subject: string | null;
   readonly validTo: number | null;
-  /** Why it is stopped, or off though it might be on: code and text. */
+  /** Why it is stopped, off though it might be on, or on though keys wait for the tenant's word: code and text. */
   readonly code: string | null;
   readonly reason: string | null;
   /** Of the tenant's Domain Services: see `DomainServicesOffer`. */
@@ -58,6 +59,7 @@ const VETOED_TEXT = 'domainServices.send is never in agent.yaml';
 export function changeOf(before: Standing, offer: DomainServicesOffer, now: number): StandingChange {
   if (offer.kind === 'on') return turnOn(before, offer, now);
   if (offer.kind === 'unusable') return stop(before, offer, now);
+  if (offer.kind === 'unanswered') return keep(before, offer);
   const vetoed = offer.why === 'vetoed';
   if (before.name === 'off') {
     const code = vetoed ? VETOED_CODE : null;
@@ -70,6 +72,15 @@ export function changeOf(before: Standing, offer: DomainServicesOffer, now: numb
     told: [{ state: 'off', message: `${reason}: no keys are sent from now on` }],
     owesFull: false,
   };
+}
+
+type Unanswered = Extract<DomainServicesOffer, { kind: 'unanswered' }>;
+
+/** No state changes for want of an answer: whose keys could not go meanwhile wait in the retry queue, and nobody else. */
+function keep(before: Standing, { code, reason }: Unanswered): StandingChange {
+  if (before.name !== 'on' || before.code === code) return { next: before, told: [], owesFull: false };
+  const message = `${reason}: passwords go on to the tenant; their keys follow when it does, each from the retry queue`;
+  return { next: { ...before, code, reason }, told: [{ state: 'on', code, message }], owesFull: false };
 }
 
 type On = Extract<DomainServicesOffer, { kind: 'on' }>;
@@ -98,6 +109,9 @@ function turnOn(before: Standing, { ntlm, kerberos, certificate, epoch }: On, no
     };
   }
   const told: EventFields[] = [];
+  if (before.code === UNANSWERED_CODE) {
+    told.push({ ...is, message: 'the tenant says again what it wants for Domain Services: keys are sent from now on' });
+  }
   if (before.thumbprint !== thumbprint) {
     const message = 'another certificate: keys are sealed for it from now on; what was sent before stays as it is';
     told.push({ ...is, formerThumbprint: before.thumbprint, message });
@@ -116,6 +130,19 @@ function turnOn(before: Standing, { ntlm, kerberos, certificate, epoch }: On, no
   const isSame = told.length === 0 && before.validTo === validTo && before.epoch === epoch;
   const next = isSame ? before : { ...before, ...settings };
   return { next, told, owesFull };
+}
+
+/** What goes with passwords: sealed for a certificate, or later, when the tenant has said for which. */
+export type WantedKeys =
+  | { readonly kind: 'sealed'; readonly offer: On }
+  | { readonly kind: 'later'; readonly kerberos: boolean; readonly failure: NonNullable<SealedKeys['failure']> };
+
+/** Undefined: nothing. `standing`: as `changeOf` has it after the offer. */
+export function wantedKeys(standing: Standing, offer: DomainServicesOffer): WantedKeys | undefined {
+  if (offer.kind === 'on') return { kind: 'sealed', offer };
+  if (offer.kind !== 'unanswered' || standing.name !== 'on') return undefined;
+  const reason = `the password went without its keys for Domain Services: ${offer.reason}`;
+  return { kind: 'later', kerberos: standing.kerberos, failure: { code: offer.code, reason, lasting: false } };
 }
 
 type Unusable = Extract<DomainServicesOffer, { kind: 'unusable' }>;

@@ -39,6 +39,7 @@ export class RetryQueue {
   readonly #put: Database.Statement;
   readonly #remove: Database.Statement;
   readonly #wake: Database.Statement;
+  readonly #hasten: Database.Statement;
   readonly #due: Database.Statement;
   readonly #list: Database.Statement;
   readonly #count: Database.Statement;
@@ -62,6 +63,7 @@ export class RetryQueue {
       `UPDATE retry SET next_try = @now WHERE connector = @connector AND next_try > @now + ${MAX_MS}
         AND (rare = 0 OR next_try > @now + ${RARE_MS})`,
     );
+    this.#hasten = db.prepare('UPDATE retry SET next_try = @now WHERE connector = @connector AND code = @code');
     this.#due = db.prepare(
       `SELECT ${COLUMNS} FROM retry WHERE connector = @connector AND next_try <= @now
         AND (next_try, guid) > (@nextTry, @guid) ORDER BY next_try, guid LIMIT @limit`,
@@ -124,6 +126,11 @@ export class RetryQueue {
     if (last === undefined) this.#wake.run({ connector, now });
     const { nextTry, guid } = last ?? { nextTry: Number.MIN_SAFE_INTEGER, guid: new Uint8Array(0) };
     return this.#due.all({ connector, now, nextTry, guid, limit }) as RetryRow[];
+  }
+
+  /** What they waited for is there. */
+  hasten(code: string, now: number): void {
+    if (this.#size > 0) this.#hasten.run({ connector: this.#connector, code, now });
   }
 
   /** Some of them, for people. */

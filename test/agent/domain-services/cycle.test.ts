@@ -391,6 +391,106 @@ test('without NTLM a random value takes the place of the NT hash, and differs fo
   for (let n = 0; n < USERS; n++) expect((await opened(n)).ntHash).toBe(expected(n).ntHash);
 });
 
+describe('a tenant that does not say what it wants', () => {
+  const faults = [
+    new PhsyncError('provisioning-fault', 'an internal error', { facts: { errorCode: 'InternalError' } }),
+    new PhsyncError('provisioning-bad-reply', 'a result is missing'),
+  ];
+  test.each(faults)('changes nothing: only whose keys could not go have them sent later ($code)', async (fault) => {
+    let fails = false;
+    const asked = client({
+      getWindowsCredentialsSyncConfig: (options) =>
+        fails ? Promise.reject(fault) : site.client.getWindowsCredentialsSyncConfig(options),
+    });
+    // Of user 1 the keys alone change, of user 3 the password.
+    let upgraded = false;
+    const guid = lab.guidOf(lab.userIndex(1));
+    const upgrade: Change = (object) =>
+      upgraded && object.guid === guid ? { ...object, supplementalVersion: 7 } : object;
+    await on();
+    const made = agent({ client: asked, openSource: async () => watched(upgrade, upgrade) });
+    await site.sync(made);
+    const before = state().standing;
+    expect(before.name).toBe('on');
+    sent.clear();
+    events = [];
+
+    fails = true;
+    upgraded = true;
+    lab.changePassword(lab.userIndex(3));
+    lab.change('password', lab.userIndex(1));
+    lab.journal.overlay(lab.userIndex(1))!.passwords--;
+    expect(await site.sync(made)).toMatchObject({ credentialsSent: 2, sealed: 0, retryQueue: 2, error: undefined });
+    expect(withBlobs()).toBe(0);
+    expect(await site.password(lab, lab.userIndex(3))).toBe('right');
+    expect(state().standing).toMatchObject({ name: 'on', since: before.since, fullAt: before.fullAt });
+    expect(state().retryQueue.list(2)).toMatchObject([
+      { code: 'domain-services-unanswered' },
+      { code: 'domain-services-unanswered' },
+    ]);
+    expect(rowOf(3).keysVersion).toBeNull();
+    // Twice more, and told once.
+    await site.sync(made);
+    await site.sync(made);
+    expect(told(658)).toMatchObject([{ state: 'on', code: 'domain-services-unanswered' }]);
+    expect(told(604)).toHaveLength(1);
+    expect(made.status().connectors[0]).toMatchObject({
+      domainServices: 'on',
+      domainServicesReason: expect.stringContaining(fault.message),
+    });
+
+    fails = false;
+    sent.clear();
+    // Two, not all twelve.
+    expect(await site.sync(made)).toMatchObject({ credentialsSent: 2, sealed: 2, retryQueue: 0 });
+    expect(sent.size).toBe(2);
+    expect(await opened(3)).toEqual(expected(3));
+    expect((await opened(1)).kerberos?.size).toBe(2);
+    expect(rowOf(1).keysVersion).toBe(7);
+    expect(state().standing).toEqual(before);
+    expect(told(658)).toHaveLength(2);
+    expect(told(657)).toEqual([]);
+    expect(await site.sync(made)).toMatchObject({ credentialsSent: 0 });
+  });
+
+  test('at first has them sent with a full synchronization, once it does', async () => {
+    await on();
+    let fails = true;
+    const asked = client({
+      getWindowsCredentialsSyncConfig: (options) =>
+        fails ? Promise.reject(faults[0]!) : site.client.getWindowsCredentialsSyncConfig(options),
+    });
+    const made = agent({ client: asked });
+    expect(await site.sync(made)).toMatchObject({ credentialsSent: USERS, sealed: 0, retryQueue: 0 });
+    expect(state().standing.name).toBe('off');
+    fails = false;
+    expect(await site.sync(made)).toMatchObject({ credentialsSent: USERS, sealed: USERS });
+  });
+
+  test('in the middle of a full synchronization has it end, and the keys follow one by one', async () => {
+    await site.sync(agent());
+    let fails = false;
+    const asked = client({
+      getWindowsCredentialsSyncConfig: (options) =>
+        fails ? Promise.reject(faults[0]!) : site.client.getWindowsCredentialsSyncConfig(options),
+    });
+    await on();
+    const made = agent({ client: asked });
+    state().transaction(() => {
+      state().standing = { ...state().standing, name: 'on', ntlm: true, kerberos: true };
+      state().demandResend();
+      state().cookie = undefined;
+    });
+    fails = true;
+    expect(await site.sync(made)).toMatchObject({ credentialsSent: USERS, sealed: 0, retryQueue: USERS });
+    expect(state().standing.fullAt).toBeNull();
+    fails = false;
+    expect(await site.sync(made)).toMatchObject({ sealed: USERS, retryQueue: 0 });
+    expect(state().standing.fullAt).not.toBeNull();
+    for (let n = 0; n < USERS; n++) expect(await opened(n), `user ${n}`).toEqual(expected(n));
+  });
+});
+
 describe('the certificate', () => {
   test('that replaces another is used from the next cycle on', async () => {
     await on();

@@ -103,10 +103,10 @@ describe('a tenant that cannot say it', () => {
 
   test('and knows it may have some', () => {
     expect(fault({ errorCode: 'InternalError' })).toMatchObject({
-      kind: 'unusable',
+      kind: 'unanswered',
       code: 'domain-services-unanswered',
     });
     const reply = new PhsyncError('provisioning-bad-reply', 'a result is missing');
-    expect(offerOfFailure(reply)).toMatchObject({ kind: 'unusable', code: 'domain-services-unanswered' });
+    expect(offerOfFailure(reply)).toMatchObject({ kind: 'unanswered', code: 'domain-services-unanswered' });
   });
 });

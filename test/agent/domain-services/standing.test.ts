@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { type DomainServicesOffer, OFF, UNKNOWN, VETOED } from '#src/agent/domain-services/offer.js';
-import { changeOf, NEVER_ON, type Standing } from '#src/agent/domain-services/standing.js';
+import { changeOf, NEVER_ON, type Standing, wantedKeys } from '#src/agent/domain-services/standing.js';
 
 const NOW = Date.parse('2026-03-01T10:00:00Z');
 const certificate = (thumbprint: string) => ({
@@ -109,6 +109,40 @@ test('switched off and on between two looks, which another epoch tells, owes a f
   ] as const) {
     expect(stepped(of(a), of(b)).last).toMatchObject({ owesFull: false, told: [] });
   }
+});
+
+describe('a tenant that does not say it', () => {
+  const unanswered: DomainServicesOffer = { kind: 'unanswered', code: 'domain-services-unanswered', reason: 'a fault' };
+
+  test('leaves what it is as it is, and owes nothing', () => {
+    const { steps, standing } = stepped(on(), unanswered, unanswered, on(), unanswered, on('bb'));
+    expect(steps.map(({ name, owesFull, told }) => [name, owesFull, told.length])).toEqual([
+      ['on', true, 1],
+      ['on', false, 1],
+      ['on', false, 0],
+      ['on', false, 1],
+      ['on', false, 1],
+      ['on', false, 2],
+    ]);
+    expect(standing).toMatchObject({ since: NOW, code: null, reason: null, thumbprint: 'bb' });
+    expect(stepped(OFF, unanswered)).toMatchObject({ standing: NEVER_ON, last: { owesFull: false, told: [] } });
+    expect(stepped(unusable('expired'), unanswered).last).toMatchObject({ name: 'stopped', told: [] });
+    expect(stepped(on(), unanswered, OFF).standing).toMatchObject({ name: 'off', code: null });
+    expect(stepped(on(), unanswered, unusable('expired')).standing).toMatchObject({ name: 'stopped', code: 'expired' });
+  });
+
+  test('has keys sent later where they are sent, and nowhere else', () => {
+    const { standing } = stepped(on('aa', true, true), unanswered);
+    expect(wantedKeys(standing, unanswered)).toMatchObject({
+      kind: 'later',
+      kerberos: true,
+      failure: { lasting: false },
+    });
+    for (const before of [OFF, unusable('expired')]) {
+      expect(wantedKeys(stepped(before, unanswered).standing, unanswered)).toBeUndefined();
+    }
+    expect(wantedKeys(standing, OFF)).toBeUndefined();
+  });
 });
 
 describe('a certificate that cannot be used', () => {
