@@ -51,10 +51,20 @@ describe('appending to a log in SQLite', () => {
   it('writes none of the rows where one is refused, and goes on', async () => {
     const database = make();
     await appender.append('words', rows(5, 6));
-    await expect(appender.append('words', rows(0, 10))).rejects.toMatchObject({ code: 'store-failed' });
+    const refused = [...rows(0, 4), { n: 'no number', word: null }];
+    await expect(appender.append('words', refused)).rejects.toMatchObject({ code: 'store-failed' });
     expect(counted(database)).toBe(1);
     await appender.append('words', rows(6, 10));
     expect(counted(database)).toBe(5);
+    database.close();
+  });
+
+  it('leaves rows alone that are there, by their key', async () => {
+    const database = make();
+    await appender.append('words', rows(0, 6));
+    await appender.append('words', [{ n: 5, word: 'another' }, ...rows(5, 10)]);
+    expect(counted(database)).toBe(10);
+    expect(database.prepare('SELECT word FROM words WHERE n = 5').pluck().get()).toBeNull();
     database.close();
   });
 

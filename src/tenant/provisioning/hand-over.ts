@@ -6,7 +6,7 @@ import { PhsyncError } from '../../hasher/errors.js';
 import { createAuditLog } from '../audit/audit-log.js';
 import type { Queries, TenantDatabase } from '../store/database.js';
 import { BATCH_LOCK } from '../store/postgres-users.js';
-import { newObjectId } from '../store/user-row.js';
+import { timeOrderedId } from '../store/time-ordered-id.js';
 
 /** Of `users.id` in one statement, so that the tenant goes on beside it. */
 const SLICE = 2000;
@@ -58,7 +58,7 @@ export async function handOverUser(
       .where('id', '=', id)
       .execute();
     // Keeps the anchor for its new owner, in a domain of whom no other agent may touch it. Its name nobody ever sees.
-    const next = newObjectId(at);
+    const next = timeOrderedId(at);
     const name = `${next}@${domain}`;
     await queries
       .insertInto('users')

@@ -1,9 +1,9 @@
 /** The sign-in log: gathered, and written a few times a second. A name that no user has is never written down. */
 
-import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { TenantDatabase } from '../store/database.js';
+import { timeOrderedId } from '../store/time-ordered-id.js';
 import type { FamiliarPlaces } from './familiar-places.js';
 
 const INTERVAL = 250;
@@ -28,13 +28,19 @@ export interface SignInEntry {
   readonly correlationId: string;
 }
 
+/** Its id is drawn once: whatever is written again, since nobody answered, is the same row. */
+interface Recorded extends SignInEntry {
+  readonly id: string;
+  readonly at: number;
+}
+
 export class SignInLog {
   readonly #database: TenantDatabase;
   readonly #places: FamiliarPlaces;
   readonly #now: () => Date;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
-  #entries: (SignInEntry & { readonly at: number })[] = [];
+  #entries: Recorded[] = [];
   #familiar: { readonly userId: number; readonly address: string }[] = [];
   #lost = 0;
   /** How often in a row the database refused the first familiar places. */
@@ -50,7 +56,8 @@ export class SignInLog {
   }
 
   record(entry: SignInEntry): void {
-    this.#entries.push({ ...entry, at: this.#now().getTime() });
+    const at = this.#now().getTime();
+    this.#entries.push({ ...entry, id: timeOrderedId(at), at });
     if (this.#entries.length > MOST_WAITING) {
       this.#entries.shift();
       this.#lost++;
@@ -110,7 +117,7 @@ export class SignInLog {
   }
 
   /** What the database refuses for what it is would hold up all that comes behind it: it is lost, and that is told. */
-  async #insert(entries: readonly (SignInEntry & { readonly at: number })[]): Promise<void> {
+  async #insert(entries: readonly Recorded[]): Promise<void> {
     try {
       await this.#database.append('sign_ins', entries.map(toRow));
     } catch (err) {
@@ -128,8 +135,8 @@ const textOf = (given: string) =>
     .replaceAll('\0', '\ufffd')
     .replace(/\p{Surrogate}/gu, '\ufffd');
 
-const toRow = (entry: SignInEntry & { readonly at: number }) => ({
-  sign_in_id: randomUUID(),
+const toRow = (entry: Recorded) => ({
+  sign_in_id: entry.id,
   at: entry.at,
   user_object_id: entry.user?.objectId ?? null,
   user_principal_name: entry.user?.userPrincipalName ?? null,

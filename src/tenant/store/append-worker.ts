@@ -49,7 +49,8 @@ function statementOf({ table, columns }: AppendTask): Database.Statement {
   const into = `${table} (${columns.join(', ')})`;
   let statement = statements.get(into);
   if (statement === undefined) {
-    statement = connection.prepare(`INSERT INTO ${into} VALUES (${columns.map(() => '?').join(', ')})`);
+    const marks = columns.map(() => '?').join(', ');
+    statement = connection.prepare(`INSERT INTO ${into} VALUES (${marks}) ON CONFLICT DO NOTHING`);
     statements.set(into, statement);
   }
   return statement;

@@ -24,7 +24,8 @@ export interface TenantDatabase {
   lookUp<Key extends readonly KeyPart[], Row>(look: LookUp<Key, Row>): Find<Key, Row>;
   /**
    * All of the rows or none, beside all else and without kysely's texts of thousands of parameters: for logs. Their keys
-   * are the same, their values numbers and well-formed text without NUL.
+   * are the same, their values numbers and well-formed text without NUL. A row that is there already, by a unique key, is
+   * left alone: what nobody answered for can be appended again.
    */
   append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void>;
   close(): Promise<void>;

@@ -82,7 +82,8 @@ export class PostgresDatabase implements TenantDatabase {
   async append<T extends keyof Tables>(table: T, rows: readonly Insertable<Tables[T]>[]): Promise<void> {
     if (rows.length === 0) return;
     const columns = Object.keys(rows[0]!).join(', ');
-    const text = `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM json_populate_recordset(NULL::${table}, $1)`;
+    const text = `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM json_populate_recordset(NULL::${table}, $1)
+      ON CONFLICT DO NOTHING`;
     await this.access(({ query }) => query({ name: `append_${table}`, text }, [JSON.stringify(rows)]));
   }
 

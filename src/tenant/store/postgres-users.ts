@@ -6,7 +6,8 @@
 import type { Access, Query, Statement } from './postgres-database.js';
 import { codeOf, isCollision, UNIQUE_VIOLATION } from './postgres-errors.js';
 import { type UserChange, type UserOutcome, userPrincipalNameKey } from './store.js';
-import { ACCOUNT_ENABLED, attributeColumns, newObjectId, toColumn, USER_PRINCIPAL_NAME } from './user-row.js';
+import { timeOrderedId } from './time-ordered-id.js';
+import { ACCOUNT_ENABLED, attributeColumns, toColumn, USER_PRINCIPAL_NAME } from './user-row.js';
 import { claimOnPostgres, sortOnPostgres, spread, type WriteGuard } from './write-guard.js';
 
 /**
@@ -183,7 +184,7 @@ function setsOf(changes: readonly UserChange[], now: number): UserSet[] | undefi
   for (const [mask, group] of groups) {
     const values: unknown[] = [now, group.map(({ sourceAnchor }) => sourceAnchor)];
     if (hasName(mask)) {
-      values.push(group.map(() => newObjectId(now)));
+      values.push(group.map(() => timeOrderedId(now)));
       values.push(group.map(({ attributes }) => userPrincipalNameKey(attributes.userPrincipalName ?? '')));
     }
     for (const [name] of columnsOf(mask)) values.push(group.map(({ attributes }) => toColumn(attributes[name])));
@@ -230,7 +231,14 @@ async function applyOne(query: Query, change: UserChange, now: number): Promise<
   values[ACCOUNT_ENABLED] ??= 1;
   const flags = attributeColumns.map(([name]) => attributes[name] !== undefined);
   const key = userPrincipalNameKey(userPrincipalName ?? '');
-  const [row] = await query<StoredRow>(statements.one, [now, sourceAnchor, newObjectId(now), key, ...values, ...flags]);
+  const [row] = await query<StoredRow>(statements.one, [
+    now,
+    sourceAnchor,
+    timeOrderedId(now),
+    key,
+    ...values,
+    ...flags,
+  ]);
   return row === undefined ? { status: 'duplicateUserPrincipalName' } : { status: 'stored', objectId: row.object_id };
 }
 

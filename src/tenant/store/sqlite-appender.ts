@@ -16,7 +16,7 @@ export class SqliteAppender {
     });
   }
 
-  /** All of the rows or none; on disk when it resolves. @throws PhsyncError `store-busy` or `store-failed`. */
+  /** All of the rows or none, without those that are there by a unique key; on disk when it resolves. @throws PhsyncError `store-busy` or `store-failed`. */
   async append(table: string, rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
     const columns = Object.keys(rows[0] ?? {});
     const values = rows.flatMap((row) => columns.map((column) => row[column]));

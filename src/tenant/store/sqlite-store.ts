@@ -19,10 +19,10 @@ import {
   type UserOutcome,
   userPrincipalNameKey,
 } from './store.js';
+import { timeOrderedId } from './time-ordered-id.js';
 import {
   ACCOUNT_ENABLED,
   attributeColumns,
-  newObjectId,
   SIGN_IN,
   type SignInRow,
   SYNCHRONIZED,
@@ -259,7 +259,7 @@ export class SqliteStore implements TenantStore {
       return { status: 'userPrincipalNameMissing' };
     }
     const values = this.#values;
-    values[0] = newObjectId(now);
+    values[0] = timeOrderedId(now);
     values[1] = sourceAnchor;
     values[2] = userPrincipalNameKey(userPrincipalName ?? '');
     values[3] = values[4] = now;

@@ -1,6 +1,5 @@
 /** A user's row, as both databases have it: columns, values going in, and what is read out. */
 
-import { randomUUID } from 'node:crypto';
 import { sidToText } from '../../protocol/dtyp/sid.js';
 import type { LookUp } from './look-up.js';
 import type { SignInUser, UserAttributes } from './store.js';
@@ -35,15 +34,6 @@ export function toColumn(value: UserAttributes[keyof UserAttributes]): string | 
   if (value === undefined || value === null) return null;
   if (typeof value === 'boolean') return value ? 1 : 0;
   return value instanceof Date ? value.getTime() : value;
-}
-
-/**
- * A UUID version 7 (RFC 9562, 5.7), time first: new users go to the end of the index. With random ones (version 4) each
- * batch rewrites the whole index, which took 4 of the 12 µs a user.
- */
-export function newObjectId(now: number): string {
-  const time = now.toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }
 
 /** By userPrincipalNameKey(). */
