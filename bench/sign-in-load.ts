@@ -8,6 +8,7 @@ export interface LoadTask {
   /** PEM. */
   readonly ca: string;
   readonly path: string;
+  readonly clientId: string;
   readonly scope: string;
   readonly connections: number;
   readonly seconds: number;
@@ -23,9 +24,9 @@ export interface LoadResult {
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-function requestsOf({ path, port, scope, people }: LoadTask): Buffer[] {
+function requestsOf({ path, port, clientId, scope, people }: LoadTask): Buffer[] {
   return people.map(({ name, password }) => {
-    const form = new URLSearchParams({ grant_type: 'password', client_id: 'bench', username: name, password, scope });
+    const form = new URLSearchParams({ grant_type: 'password', client_id: clientId, username: name, password, scope });
     const body = form.toString();
     const head = [
       `POST ${path} HTTP/1.1`,

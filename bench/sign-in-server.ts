@@ -15,6 +15,8 @@ import { createAuthority, issueServerCertificate } from '#src/tenant/tls/certifi
 
 /** What the parent sends. */
 export interface ServerTask {
+  /** The client whose id tokens are signed by ES256. */
+  readonly es256Client: string;
   readonly people: readonly {
     readonly name: string;
     readonly objectId: string;
@@ -58,7 +60,7 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-async function serve({ people }: ServerTask): Promise<void> {
+async function serve({ people, es256Client }: ServerTask): Promise<void> {
   const byName = new Map(
     people.map(({ name, objectId, salt, hash }) => [
       name,
@@ -81,9 +83,10 @@ async function serve({ people }: ServerTask): Promise<void> {
     const { objectId } = user;
     const person = { objectId, userPrincipalName: name, displayName: name, givenName: null, surname: null, mail: null };
     const clientId = form.get('client_id') ?? '';
+    const idTokenAlgorithm = clientId === es256Client ? 'ES256' : 'RS256';
     const scopes = (form.get('scope') ?? '').split(' ');
     const idToken = scopes.includes('openid')
-      ? tokens.idToken(clientId, objectId, personIdClaims(TENANT, person, new Set(scopes)))
+      ? tokens.idToken({ clientId, idTokenAlgorithm }, objectId, personIdClaims(TENANT, person, new Set(scopes)))
       : undefined;
     const claims = personAccessClaims(TENANT, person, { clientId, confidential: false }, scopes, ['pwd']);
     const body = {

@@ -32,8 +32,21 @@ interface Person {
   readonly hash: string;
 }
 
-/** What is signed: an access token (ES256), or an id token (RS256) with it. */
-const SCOPES = { 'access token': 'profile', 'access and id token': 'openid profile' } as const;
+const CLIENT = 'bench';
+/** `idTokenAlgorithm: ES256` */
+const ES256_CLIENT = 'bench-es256';
+const APPLICATIONS = `applications: [{ clientId: ${CLIENT} }, { clientId: ${ES256_CLIENT}, idTokenAlgorithm: ES256 }]`;
+
+interface Asked {
+  readonly clientId: string;
+  readonly scope: string;
+}
+/** What is signed: an access token (ES256), or an id token (RS256, or ES256 where the application says so) with it. */
+const ASKED: Readonly<Record<string, Asked>> = {
+  'access token': { clientId: CLIENT, scope: 'profile' },
+  'access and id token': { clientId: CLIENT, scope: 'openid profile' },
+  'access and id token (ES256)': { clientId: ES256_CLIENT, scope: 'openid profile' },
+};
 
 interface Server {
   readonly name: string;
@@ -127,18 +140,18 @@ async function load(task: LoadTask): Promise<LoadResult> {
   return first as LoadResult;
 }
 
-async function warmUp({ port, ca, path }: Server, scope: string, people: readonly Person[]): Promise<void> {
-  const task = { port, ca, path, scope, people, connections: CONNECTIONS, seconds: WARM_UP_SECONDS };
+async function warmUp({ port, ca, path }: Server, asked: Asked, people: readonly Person[]): Promise<void> {
+  const task = { port, ca, path, ...asked, people, connections: CONNECTIONS, seconds: WARM_UP_SECONDS };
   for (let left = WARM_UP_SIGN_INS; left > 0; left -= (await load(task)).signIns);
 }
 
 async function measureOne(
   { port, ca, path, pid }: Server,
-  scope: string,
+  asked: Asked,
   people: readonly Person[],
   seconds: number,
 ): Promise<Measured> {
-  const task = { port, ca, path, scope, people, connections: CONNECTIONS };
+  const task = { port, ca, path, ...asked, people, connections: CONNECTIONS };
   const before = usage(pid)!.cpuSeconds;
   const { signIns, seconds: took, latencyMicroseconds } = await load({ ...task, seconds });
   return {
@@ -150,9 +163,9 @@ async function measureOne(
 
 export async function signIn({ rounds, seconds, say }: SuiteOptions): Promise<Case[]> {
   const people = await makePeople();
-  const plain = await child<ServerTask>('../sign-in-server.js', { people });
+  const plain = await child<ServerTask>('../sign-in-server.js', { people, es256Client: ES256_CLIENT });
   try {
-    return await withTenant(DOMAIN, {}, async (site) => {
+    const measure = async (site: Site) => {
       await provision(site, people);
       const { port, ca } = plain.first as ServerReady;
       const servers: readonly Server[] = [
@@ -165,13 +178,13 @@ export async function signIn({ rounds, seconds, say }: SuiteOptions): Promise<Ca
         },
         { name: 'await crypto.pbkdf2', pid: plain.process.pid!, port, ca, path: '/token' },
       ];
-      for (const server of servers) await warmUp(server, SCOPES['access and id token'], people);
+      for (const server of servers) await warmUp(server, ASKED['access and id token']!, people);
       const all = new Map<string, Measured[]>();
       for (let round = 0; round < rounds; round++) {
-        for (const [what, scope] of Object.entries(SCOPES)) {
+        for (const [what, asked] of Object.entries(ASKED)) {
           // The one that comes second must not always be the same.
           for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
-            const measured = await measureOne(server, scope, people, Math.max(seconds, LEAST_SECONDS));
+            const measured = await measureOne(server, asked, people, Math.max(seconds, LEAST_SECONDS));
             const name = `${server.name}, ${what}`;
             all.set(name, [...(all.get(name) ?? []), measured]);
             const cpu = `${measured.serverCpuMicroseconds.toFixed(0)} µs CPU of the server each`;
@@ -179,8 +192,9 @@ export async function signIn({ rounds, seconds, say }: SuiteOptions): Promise<Ca
           }
         }
       }
-      return Object.keys(SCOPES).flatMap((what) => casesOf(what, all));
-    });
+      return Object.keys(ASKED).flatMap((what) => casesOf(what, all));
+    };
+    return await withTenant(DOMAIN, {}, measure, '{ type: sqlite }', APPLICATIONS);
   } finally {
     plain.process.disconnect();
   }

@@ -55,6 +55,10 @@ export const applicationsSchema = (secret: ConfigSchemas['secret']) =>
           .array(z.string().min(1))
           .default([])
           .describe("Graph's permissions that it has in its own name (client credentials)"),
+        idTokenAlgorithm: z
+          .enum(['RS256', 'ES256'])
+          .default('RS256')
+          .describe('signs its id tokens: RS256, which every client knows, or ES256, a tenth of the work'),
       }),
     )
     .superRefine(once('clientId'))

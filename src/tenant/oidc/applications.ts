@@ -1,6 +1,7 @@
 /** OAuth 2.0 clients (RFC 6749 2): agents, readers of Domain Services, the applications of tenant.yaml, and any client where it lists none. */
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { SigningAlgorithm } from './signing-keys.js';
 
 export interface ApplicationOptions {
   readonly clientId: string;
@@ -11,6 +12,7 @@ export interface ApplicationOptions {
   readonly postLogoutRedirectUris: readonly string[];
   readonly delegated: readonly string[];
   readonly permissions: readonly string[];
+  readonly idTokenAlgorithm: SigningAlgorithm;
 }
 
 export interface ApplicationsOptions {
@@ -33,6 +35,8 @@ export interface Application {
   readonly delegated: ReadonlySet<string>;
   /** Graph's permissions in its own name. */
   readonly permissions: ReadonlySet<string>;
+  /** `id_token_signed_response_alg` (Dynamic Client Registration 1.0, 2). */
+  readonly idTokenAlgorithm: SigningAlgorithm;
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -120,5 +124,7 @@ function publicClient(clientId: string, kind: Application['kind']): Application 
     postLogoutRedirectUris: [],
     delegated: NONE,
     permissions: NONE,
+    // The default there.
+    idTokenAlgorithm: 'RS256',
   };
 }

@@ -19,7 +19,7 @@ export class ClientAdapter {
   }
 
   #metadata(application: Application): AllClientMetadata {
-    const { clientId, displayName, confidential, redirectUris, postLogoutRedirectUris } = application;
+    const { clientId, displayName, confidential, redirectUris, postLogoutRedirectUris, idTokenAlgorithm } = application;
     // RFC 8252 7.3: a native application's port on the loopback address is free.
     const native = !confidential && [...redirectUris, ...postLogoutRedirectUris].some((uri) => !/^https:/.test(uri));
     return {
@@ -28,6 +28,7 @@ export class ClientAdapter {
       application_type: native ? 'native' : 'web',
       redirect_uris: redirectUris,
       post_logout_redirect_uris: postLogoutRedirectUris,
+      id_token_signed_response_alg: idTokenAlgorithm,
       response_types: redirectUris.length === 0 ? [] : ['code'],
       grant_types: [
         ...(redirectUris.length === 0 ? [] : ['authorization_code']),

@@ -70,7 +70,7 @@ export async function passwordGrant(
   const [accessToken, idToken, refreshToken] = await Promise.all([
     tokens.accessToken(audience, user.objectId, claims),
     oidc.includes('openid')
-      ? tokens.idToken(clientId, user.objectId, personIdClaims(tenantId, user, new Set(oidc)))
+      ? tokens.idToken(application, user.objectId, personIdClaims(tenantId, user, new Set(oidc)))
       : undefined,
     oidc.includes('offline_access')
       ? issueRefreshToken(provider(), { clientId, objectId: user.objectId, audience, scopes })

@@ -16,7 +16,6 @@ export const CLOCK_DIFFERENCE = 60;
 /** RFC 9068 2.1: an id token is no access token. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
 export const ACCESS_TOKEN_ALGORITHM: SigningAlgorithm = 'ES256';
-export const ID_TOKEN_ALGORITHM: SigningAlgorithm = 'RS256';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
@@ -110,8 +109,12 @@ export class Tokens {
     return this.#signed(key, this.#signingInput(key, ACCESS_TOKEN_TYPE, audience, subject, claims, randomUUID()));
   }
 
-  idToken(clientId: string, subject: string, claims: Claims): Promise<string> {
-    const key = this.#options.keys.current(ID_TOKEN_ALGORITHM);
+  idToken(
+    { clientId, idTokenAlgorithm }: Pick<Application, 'clientId' | 'idTokenAlgorithm'>,
+    subject: string,
+    claims: Claims,
+  ): Promise<string> {
+    const key = this.#options.keys.current(idTokenAlgorithm);
     return this.#signed(key, this.#signingInput(key, 'JWT', clientId, subject, claims));
   }
 

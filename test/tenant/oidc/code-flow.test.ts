@@ -1,6 +1,7 @@
 /** Authorization code with PKCE: openid-client and a browser's cookies through the sign-in pages, and attacks on the way. */
 
 import { createHash } from 'node:crypto';
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
 import * as client from 'openid-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
@@ -99,6 +100,34 @@ describe('openid-client', () => {
       expectedNonce: request.nonce,
     });
     expect(claims()).toMatchObject({ oid: anna, aud: 'web' });
+  });
+
+  it('gets id tokens by the algorithm of the application, by code, by refresh token and by password', async () => {
+    const keys = createLocalJWKSet((await tenant.get(`/${tenant.tenantId}/discovery/v2.0/keys`)).json as JSONWebKeySet);
+    const signedBy = async (clientId: string, idToken: string | undefined) => {
+      const { payload, protectedHeader } = await jwtVerify(idToken!, keys, { audience: clientId });
+      expect(payload).toMatchObject({ oid: anna });
+      return protectedHeader.alg;
+    };
+    const scope = 'openid offline_access';
+    for (const [clientId, alg] of [
+      ['spa', 'RS256'],
+      ['quick', 'ES256'],
+    ] as const) {
+      browser = new Browser(tenant.dispatcher);
+      // What openid-client expects, and refuses anything but.
+      const application = await relyingParty(tenant, clientId, undefined, { id_token_signed_response_alg: alg });
+      const request = await authorizationRequest(application, { scope });
+      const byCode = await redeem(application, await signIn(request), request);
+      expect(await signedBy(clientId, byCode.id_token)).toBe(alg);
+      const renewed = await client.refreshTokenGrant(application, byCode.refresh_token!);
+      expect(await signedBy(clientId, renewed.id_token)).toBe(alg);
+      const person = { username: 'anna@phs.test', password: PASSWORD, scope };
+      const byPassword = await client.genericGrantRequest(application, 'password', person);
+      expect(await signedBy(clientId, byPassword.id_token)).toBe(alg);
+      const url = client.buildEndSessionUrl(application, { id_token_hint: renewed.id_token! });
+      expect(await browser.get(url.href)).toMatchObject({ status: 200 });
+    }
   });
 
   it('is answered at once where a session is there, and again asks for the password where it must', async () => {

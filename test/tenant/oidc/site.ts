@@ -29,6 +29,7 @@ export const applications = [
     delegated: ['User.Read'],
     permissions: ['User.Read.All'],
   },
+  { clientId: 'quick', redirectUris: [REDIRECT], postLogoutRedirectUris: [LOGGED_OUT], idTokenAlgorithm: 'ES256' },
 ] as const;
 
 export function startOidcTenant(options: TestTenantOptions & { readonly hasher: Hasher }): Promise<TestTenant> {
@@ -40,12 +41,17 @@ export function startOidcTenant(options: TestTenantOptions & { readonly hasher: 
 }
 
 /** openid-client as this application; `secret` where it has one. */
-export function relyingParty(tenant: TestTenant, clientId: string, secret?: string): Promise<client.Configuration> {
+export function relyingParty(
+  tenant: TestTenant,
+  clientId: string,
+  secret?: string,
+  metadata?: Partial<client.ClientMetadata>,
+): Promise<client.Configuration> {
   const { dispatcher } = tenant;
   return client.discovery(
     new URL(`${tenant.url}/${tenant.tenantId}/v2.0`),
     clientId,
-    undefined,
+    metadata,
     secret === undefined ? client.None() : client.ClientSecretPost(secret),
     { [client.customFetch]: ((url: string, init: object) => fetch(url, { ...init, dispatcher })) as never },
   );
