@@ -195,7 +195,7 @@ describeKerberos('the addon for Kerberos', () => {
       return new KerberosContext(options);
     });
     const acquired = contexts.map((context) => context.acquire().catch(({ code }) => ends.push(code)));
-    await vi.waitUntil(() => sockets.length >= 3, { timeout: 20_000 });
+    await vi.waitUntil(() => sockets.length >= 3, { timeout: 50_000 });
     await readFile(path!);
     expect(ends).toEqual([]);
     answering = true;

@@ -117,7 +117,7 @@ describe('an oversize request is refused', () => {
       [413],
     ],
   ] as const)('%s', async (_what, pieces, expected) => {
-    const heard = await say(tenant, pieces.join(''), 3000);
+    const heard = await say(tenant, pieces.join(''), LATE);
     // The token endpoint has 400 and AADSTS90013 for bodies that it does not read.
     expect(statuses(heard).map((status) => (status === 400 ? expected[0] : status))).toEqual(expected);
     expect(heard.closed).toBe(true);
@@ -158,7 +158,7 @@ describe('framing that can be read in two ways is refused, and nothing behind it
     ['no name of the host', head(TOKEN, FORM, 'Content-Length: 0'), ''],
     ['a version that is none', head('GET /health HTTP/9.9', 'Host: x'), ''],
   ])('%s', async (_what, beginning, body) => {
-    const heard = await say(tenant, beginning + body + SMUGGLED, 3000);
+    const heard = await say(tenant, beginning + body + SMUGGLED, LATE);
     expect(statuses(heard)).toEqual([400]);
     expect(heard.closed).toBe(true);
     expect(heard.text).not.toContain('"ok"');
@@ -166,7 +166,7 @@ describe('framing that can be read in two ways is refused, and nothing behind it
 
   it('a body where none is expected is no request', async () => {
     const withBody = head('GET /health HTTP/1.1', 'Host: x', `Content-Length: ${HEALTH.length}`) + HEALTH;
-    const heard = await say(tenant, withBody + LAST, 3000);
+    const heard = await say(tenant, withBody + LAST, LATE);
     expect(statuses(heard)).toHaveLength(2);
   });
 
@@ -174,7 +174,7 @@ describe('framing that can be read in two ways is refused, and nothing behind it
     const form = 'grant_type=password&client_id=app&username=a%40phs.test&password=wrong';
     const token = (tenantName: string) =>
       head(`POST /${tenantName}/oauth2/v2.0/token HTTP/1.1`, 'Host: x', FORM, `Content-Length: ${form.length}`) + form;
-    const heard = await say(tenant, token('common') + HEALTH + token('nowhere.example') + LAST, 3000);
+    const heard = await say(tenant, token('common') + HEALTH + token('nowhere.example') + LAST, LATE);
     expect(statuses(heard)).toEqual([400, 200, 400, 200]);
     expect(heard.text.indexOf('AADSTS50126')).toBeLessThan(heard.text.indexOf('AADSTS90002'));
   });
@@ -214,7 +214,7 @@ describe('the name that a request calls the server by', () => {
       '/v1.0/users',
       '/nowhere',
     ]) {
-      const heard = await say(tenant, request.replace('PATH', path), 3000);
+      const heard = await say(tenant, request.replace('PATH', path), LATE);
       expect(statuses(heard)).toHaveLength(1);
       expect(heard.text).not.toContain('evil.example');
     }

@@ -91,7 +91,6 @@ describeStores('guesses', (newSite) => {
         `POST /${names[i % names.length]}/oauth2/v2.0/token HTTP/1.1\r\nHost: x\r\nConnection: close\r\n` +
           'X-Forwarded-For: 203.0.113.7\r\nContent-Type: application/x-www-form-urlencoded\r\n' +
           `Content-Length: ${form.length}\r\n\r\n${form}`,
-        5000,
       );
       codes.push(Number(/AADSTS(\d+)/.exec(heard.text)?.[1]));
     }
@@ -187,7 +186,6 @@ describe('the rate limit', () => {
       const heard = await say(
         tenant,
         `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\n\r\n`,
-        5000,
       );
       return statuses(heard)[0];
     };

@@ -45,7 +45,7 @@ export function listen(socket: TLSSocket, silence: number): Promise<Heard> {
 }
 
 /** Sends it at once and hears the answers. */
-export async function say(tenant: Where, bytes: string | Buffer, silence = 400): Promise<Heard> {
+export async function say(tenant: Where, bytes: string | Buffer, silence = 15_000): Promise<Heard> {
   const socket = await open(tenant);
   socket.write(bytes);
   return listen(socket, silence);

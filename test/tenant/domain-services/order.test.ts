@@ -193,7 +193,7 @@ describeStores('the order of changes', (newSite) => {
       expect(told.map((change) => ('deleted' in change ? '' : change.mailNickname))).toEqual(order);
     }));
 
-  it('leaves nothing out and never goes back, with writers and readers at once', { timeout: 60_000 }, () =>
+  it('leaves nothing out and never goes back, with writers and readers at once', { timeout: 240_000 }, () =>
     withTwoStores(async (one, second, { kind }) => {
       // Two of SQLite in one process would wait for each other with the thread that both need.
       const other = kind === 'sqlite' ? one : second;
@@ -250,7 +250,7 @@ describeStores('the order of changes', (newSite) => {
 
   it(
     'stores nothing and notes nothing once they are disabled, though batches were under way',
-    { timeout: 60_000 },
+    { timeout: 240_000 },
     () =>
       withTwoStores(async (one, second, { kind }) => {
         const other = kind === 'sqlite' ? one : second;
@@ -287,16 +287,20 @@ describeStores('the order of changes', (newSite) => {
             await queries.selectFrom('domain_services_pending').select('id').execute(),
             await queries.selectFrom('domain_services_feed').select('sequence').execute(),
           ]);
+        /** Until a batch that comes from now on has had this outcome. */
+        const another = async (outcome: string) => {
+          const before = outcomes.get(outcome);
+          while (outcomes.get(outcome) === before) await sleep(1);
+        };
         for (let round = 0; round < 6; round++) {
-          await sleep(30);
+          await another('stored');
           await service.disable(ADMIN);
-          await sleep(10);
+          await another('off');
           expect(await left()).toEqual([[], [], []]);
           await service.enable({}, ADMIN);
         }
         running = false;
         await Promise.all(senders);
-        expect([...outcomes.keys()].sort()).toEqual(expect.arrayContaining(['off', 'stored']));
       }),
   );
 });

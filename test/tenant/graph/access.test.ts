@@ -571,7 +571,7 @@ describe('limits and outages', () => {
         expectError(reply, 503, 'serviceNotAvailable');
         expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
         await postgres().start();
-        await vi.waitFor(async () => expect((await away.call('GET', '/domains', { token })).status).toBe(200), 10_000);
+        await vi.waitFor(async () => expect((await away.call('GET', '/domains', { token })).status).toBe(200), 60_000);
       } finally {
         await away.close();
         await remove();

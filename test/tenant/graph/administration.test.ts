@@ -504,7 +504,7 @@ function logs(tenant: Tenant) {
         expect(page.value).toHaveLength(3);
         return page;
       },
-      { timeout: 10_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
     expect(value.map(({ status }: { status: { errorCode: number } }) => status.errorCode)).toEqual([0, 50126, 0]);
     expect(value[1].status.failureReason).toBe('Error validating credentials due to invalid username or password.');
@@ -556,7 +556,7 @@ function logs(tenant: Tenant) {
         expect(renewals).toHaveLength(4);
         return renewals;
       },
-      { timeout: 10_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
     expect(
       value.map((entry: { status: { errorCode: number }; appId: string }) => [entry.status.errorCode, entry.appId]),

@@ -146,11 +146,7 @@ describeStores('realms', (newSite) => {
         .where('name', '=', 'phs.test')
         .execute(),
     );
-    const until = Date.now() + 10_000;
-    while ((await signIn('managed@phs.test')).status !== 'federated') {
-      if (Date.now() > until) throw new Error('still managed');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await expect.poll(async () => (await signIn('managed@phs.test')).status).toBe('federated');
     await site.setDomain('phs.test', { authentication_type: 'Managed', federation_url: null });
   });
 

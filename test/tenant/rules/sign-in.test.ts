@@ -349,9 +349,7 @@ describeStores('sign-in', (newSite) => {
   describe('a credential of another iteration count', () => {
     const credentialOf = async (name: string) => (await site.user(name)).credential!;
     const settled = async (name: string, iterations: number) => {
-      for (let i = 0; i < 200 && (await credentialOf(name)).iterations !== iterations; i++) {
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
+      await expect.poll(async () => (await credentialOf(name)).iterations).toBe(iterations);
       return credentialOf(name);
     };
 
