@@ -1,17 +1,13 @@
-/** A batch of the feed's changes into the managed domain: secrets are opened for it, and wiped after it. */
+/** A batch of opened changes into the managed domain, and what becomes of each: counted, told, and tried again where it fails. */
 
 import type { Logger } from 'pino';
-import { PhsyncError } from '../hasher/errors.js';
-import type { Unwrap } from '../provisioning/ad-auth-info.js';
-import type { FeedChange } from '../provisioning/domain-services-feed.js';
-import { desiredUser, isUnchecked, openSecrets, wipe } from './desired.js';
 import type { Counts } from './observer.js';
+import type { OpenedChange } from './open-batch.js';
 import type { Failure } from './state/store.js';
 import type { AppliedChange, ApplyOptions, ManagedChange, ManagedDomainWriter, Outcome } from './writer.js';
 
 export interface BatchOptions extends ApplyOptions {
   readonly writer: ManagedDomainWriter;
-  readonly unwrap: Unwrap;
   /** How often an object was tried in vain. */
   readonly attempts: (objectId: string) => number;
   /** Counted up. */
@@ -37,32 +33,17 @@ const DISPLACED = {
   retryAfterMs: FIRST_RETRY_MS,
 };
 
-interface Prepared {
-  readonly change: ManagedChange;
-  /** Why the change goes without the secrets that it has. */
-  readonly unopened: { readonly code: string; readonly message: string } | undefined;
-  /** Of the password, in the first domain. */
-  readonly changeDate?: string | undefined;
-}
-
 /**
- * One failing change keeps no other from its place. @throws PhsyncError where nothing can be written or opened now: the
- * domain controller as a whole (`managed-domain-…`), or a key (`domain-services-key-unavailable`)
+ * One failing change keeps no other from its place. @throws PhsyncError `managed-domain-…` where nothing can be written now:
+ * the domain controller as a whole
  */
-export async function applyBatch(changes: readonly FeedChange[], options: BatchOptions): Promise<BatchResult> {
-  const { writer, unwrap, dryRun = false } = options;
-  const prepared: Prepared[] = [];
-  let outcomes: readonly Outcome[];
-  try {
-    for (const change of changes) prepared.push(await prepare(change, unwrap));
-    outcomes = await writer.apply(
-      prepared.map(({ change }) => change),
-      { dryRun },
-    );
-  } finally {
-    for (const { change } of prepared) if (change.kind === 'user') wipe(change.secrets);
-  }
-  const unchecked = changes.filter((change) => !('deleted' in change) && isUnchecked(change)).length;
+export async function applyBatch(batch: readonly OpenedChange[], options: BatchOptions): Promise<BatchResult> {
+  const { writer, dryRun = false } = options;
+  const outcomes = await writer.apply(
+    batch.map(({ change }) => change),
+    { dryRun },
+  );
+  const unchecked = batch.filter(({ isUnchecked }) => isUnchecked).length;
   const result = {
     seen: [] as string[],
     gone: [] as string[],
@@ -70,11 +51,11 @@ export async function applyBatch(changes: readonly FeedChange[], options: BatchO
     failed: [] as Failure[],
     unchecked,
   };
-  for (const [i, outcome] of outcomes.entries()) settle(prepared[i]!, outcome, result, options);
+  for (const [i, outcome] of outcomes.entries()) settle(batch[i]!, outcome, result, options);
   for (const [i, outcome] of outcomes.entries()) {
     if ('error' in outcome) continue;
     // Who comes behind it in the batch is what it should be by then.
-    const behind = new Set(prepared.slice(i + 1).map(({ change }) => idOf(change)));
+    const behind = new Set(batch.slice(i + 1).map(({ change }) => idOf(change)));
     for (const objectId of outcome.displaced ?? []) {
       if (!behind.has(objectId)) result.failed.push({ objectId, ...DISPLACED });
     }
@@ -82,24 +63,10 @@ export async function applyBatch(changes: readonly FeedChange[], options: BatchO
   return result;
 }
 
-async function prepare(change: FeedChange, unwrap: Unwrap): Promise<Prepared> {
-  if ('deleted' in change)
-    return { change: { kind: 'deleted', objectId: change.id.toLowerCase() }, unopened: undefined };
-  const user = desiredUser(change);
-  try {
-    const secrets = await openSecrets(change, unwrap);
-    return { change: { kind: 'user', user, secrets }, unopened: undefined, changeDate: change.credentials?.changeDate };
-  } catch (error) {
-    if (!(error instanceof PhsyncError) || !error.code.startsWith('ad-auth-info-')) throw error;
-    const { code, message } = error;
-    return { change: { kind: 'user', user, secrets: undefined }, unopened: { code, message } };
-  }
-}
-
 const idOf = (change: ManagedChange): string => (change.kind === 'user' ? change.user.objectId : change.objectId);
 
 function settle(
-  { change, unopened, changeDate }: Prepared,
+  { change, unopened, changeDate }: OpenedChange,
   outcome: Outcome,
   result: { seen: string[]; gone: string[]; done: string[]; failed: Failure[] },
   options: BatchOptions,

@@ -8,6 +8,7 @@ import { type FeedClient, openFeedClient } from './feed/feed-client.js';
 import { type KeyRing, openKeyRing } from './keys/key-ring.js';
 import { Monitor } from './monitor/monitor.js';
 import { type Counts, nobody, noCounts } from './observer.js';
+import { openedBatches } from './open-batch.js';
 import type { RunnerOptions } from './runner.js';
 import { SambaWriter } from './samba/samba-writer.js';
 import { openStateStore, type StateStore } from './state/store.js';
@@ -117,12 +118,14 @@ export async function rehearse(
     for (let more = true; more && !signal.aborted; ) {
       const page = await feed.page({ cookie, signal });
       checkDomain(page.domain, domain);
-      const options = { writer, unwrap: ring.unwrap, attempts: () => 0, counts, log, dryRun: true };
-      const { failed, seen, unchecked } = await applyBatch(page.value, options);
-      if (unchecked > 0 && !isUnchecked) tellUnchecked(log);
-      isUnchecked ||= unchecked > 0;
-      for (const id of seen) left.delete(id);
-      for (const { objectId, code, reason } of failed) log.warn({ event: 'would-fail', objectId, code }, reason);
+      const options = { writer, attempts: () => 0, counts, log, dryRun: true };
+      for await (const { opened } of openedBatches(page.value, ring.unwrap)) {
+        const { failed, seen, unchecked } = await applyBatch(opened, options);
+        if (unchecked > 0 && !isUnchecked) tellUnchecked(log);
+        isUnchecked ||= unchecked > 0;
+        for (const id of seen) left.delete(id);
+        for (const { objectId, code, reason } of failed) log.warn({ event: 'would-fail', objectId, code }, reason);
+      }
       ({ cookie, more } = page);
     }
     return { ...counts, domain: domain.dnsDomain, toDelete: left.size };

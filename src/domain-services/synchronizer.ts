@@ -10,6 +10,7 @@ import type { FeedChange, FeedPage } from '../provisioning/domain-services-feed.
 import { applyBatch, type BatchResult, describeFailure, tellUnchecked } from './apply-batch.js';
 import type { FeedClient } from './feed/feed-client.js';
 import { type Counts, noCounts, type Observer } from './observer.js';
+import { type OpenedBatch, openedBatches } from './open-batch.js';
 import type { StateStore } from './state/store.js';
 import type { ManagedDomain, ManagedDomainWriter } from './writer.js';
 
@@ -43,8 +44,6 @@ export interface HeldDeletions {
   readonly all: number;
 }
 
-/** A transaction of the domain controller each; others write meanwhile. */
-const BATCH = 100;
 /** Sealed as they came, in memory alone. */
 const MAX_HELD = 2000;
 const DUE_AT_ONCE = 500;
@@ -213,26 +212,33 @@ export class Synchronizer {
     counts: Counts,
     { cookie, isRetry = false }: { readonly cookie?: string | undefined; readonly isRetry?: boolean } = {},
   ): Promise<void> {
-    const { store, now } = this.#options;
-    for (let at = 0; at < changes.length; at += BATCH) {
-      const batch = changes.slice(at, at + BATCH);
-      const isLast = at + BATCH >= changes.length;
-      const result = await this.#apply(batch, counts, isRetry);
-      store.settle({ ...result, cookie: isLast ? cookie : undefined, now: now() });
+    const { store, now, unwrap, observer } = this.#options;
+    let left = changes.length;
+    try {
+      for await (const batch of openedBatches(changes, unwrap)) {
+        left -= batch.changes.length;
+        const result = await this.#apply(batch, counts, isRetry);
+        store.settle({ ...result, cookie: left === 0 ? cookie : undefined, now: now() });
+      }
+    } catch (error) {
+      if (error instanceof PhsyncError && KEY_FAILURES.has(error.code)) {
+        observer.failed('keys', error.code, error.message);
+      }
+      throw error;
     }
     if (changes.length === 0 && cookie !== undefined) {
       store.settle({ cookie, seen: [], gone: [], done: [], failed: [], now: now() });
     }
   }
 
-  async #apply(batch: readonly FeedChange[], counts: Counts, isRetry: boolean): Promise<BatchResult> {
-    const { writer, unwrap, store, log } = this.#options;
+  async #apply({ changes, opened }: OpenedBatch, counts: Counts, isRetry: boolean): Promise<BatchResult> {
+    const { writer, store, log } = this.#options;
     const attempts = (objectId: string) => store.attempts(objectId);
-    const result = await this.#atDomain(() => applyBatch(batch, { writer, unwrap, attempts, counts, log }));
+    const result = await this.#atDomain(() => applyBatch(opened, { writer, attempts, counts, log }));
     if (result.unchecked > 0 && !this.#isUnchecked) tellUnchecked(log);
     this.#isUnchecked ||= result.unchecked > 0;
     const failed = new Set(result.failed.map(({ objectId }) => objectId));
-    for (const change of batch) {
+    for (const change of changes) {
       const id = change.id.toLowerCase();
       this.#held.delete(id);
       if (failed.has(id) && this.#held.size < MAX_HELD) this.#held.set(id, change);
@@ -254,9 +260,6 @@ export class Synchronizer {
       observer.worked('keys');
       return done;
     } catch (error) {
-      if (error instanceof PhsyncError && KEY_FAILURES.has(error.code)) {
-        observer.failed('keys', error.code, error.message);
-      }
       if (error instanceof PhsyncError && error.code.startsWith('managed-domain-')) {
         observer.failed('domain', error.code, error.message);
         this.#domain = undefined;
