@@ -31,6 +31,21 @@ describePostgres(
       };
     });
 
+    it('plans a look-up a few times, and not at each, for one key and for many', async () => {
+      const url = await postgres().createDatabase();
+      const store = await PostgresStore.open({ url, maxConnections: 1, initialFeatures: 1 });
+      try {
+        for (let i = 0; i < 20; i++) await store.findSignInUser(`u${i}@phs.test`);
+        await Promise.all(Array.from({ length: 50 }, (_, i) => store.findSignInUser(`u${i}@phs.test`)));
+        const { rows } = await store.database.pool.query(
+          "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE name = 'sign_in'",
+        );
+        expect(rows).toEqual([{ custom_plans: 5, generic_plans: 16 }]);
+      } finally {
+        await store.close();
+      }
+    });
+
     describe('batches of two processes at once', () => {
       const names = Array.from({ length: 200 }, (_, i) => `u${i}`);
       /** Another order every time, the same in every run. */

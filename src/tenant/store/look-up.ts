@@ -22,9 +22,13 @@ export interface Placed {
   readonly key_number: number;
 }
 
-/** PostgreSQL's statement for any number of keys, an array for each part. */
+/**
+ * PostgreSQL's statement for any number of keys, an array for each part. The arrays stand behind a SELECT, which hides their
+ * lengths from the planner: it takes a plan of one key for so much cheaper than that of any number that it plans at every
+ * execution, in three times the time of the look-up.
+ */
 export function joinedSql<Key extends readonly KeyPart[], Row>({ types, sql }: LookUp<Key, Row>): string {
-  const arrays = types.map((type, i) => `$${i + 1}::${type}[]`).join(', ');
+  const arrays = types.map((type, i) => `(SELECT $${i + 1}::${type}[])`).join(', ');
   const parts = types.map((_, i) => `part${i}`);
   const key = parts.map((part) => `keys.${part}`) as { [Part in keyof Key]: string };
   return `SELECT found.*, keys.key_number FROM unnest(${arrays}) WITH ORDINALITY AS keys (${parts.join(', ')}, key_number)
