@@ -274,7 +274,7 @@ describeDc('Domain Services, from one domain into another', () => {
       first.setPasswords([{ ...changed, password }]);
       await agentOnce();
       // The managed side has only the old key: it says so, keeps the user for later, and goes on with the others.
-      await expect.poll(() => site.log('domain-services.log'), { timeout: 30_000 }).toMatch(/unknown-certificate/);
+      await expect.poll(() => site.log('domain-services.log'), { timeout: 60_000 }).toMatch(/unknown-certificate/);
       expect(await ask('aes256', changed, changed.password)).toBe('in');
       await managedSide.stop();
       managedSide = await site.running(

@@ -27,8 +27,9 @@ import { OwnDc } from './own-dc.js';
 const main = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', 'cli', 'main.js');
 const run = promisify(execFile);
 const PEOPLE = 12;
-/** Others, whom nobody logs on as: enough for several batches. */
+/** Others, whom nobody logs on as: enough for several batches; and as often as there are other bulk accounts. */
 const CROWD = 450;
+const CROWDS = 4;
 const softhsm = existsSync('/usr/lib/softhsm/libsofthsm2.so');
 
 let hasher: Hasher;
@@ -218,7 +219,7 @@ describeDc('phsync domain-services', () => {
   it('brings new passwords while it runs, and goes on after it was killed', async () => {
     const config = configuration('state', { monitor: { port: 0 } });
     const service = new Service(config);
-    await vi.waitFor(() => expect(service.event('domain-open')).toHaveLength(1), { timeout: 20_000 });
+    await vi.waitFor(() => expect(service.event('domain-open')).toHaveLength(1), { timeout: 60_000 });
     changing = people.slice(0, 3);
     const changed = changing.map(({ name, dn }) => ({ name, dn, password: `New.${name}.2` }));
     setPasswords(changed);
@@ -230,7 +231,7 @@ describeDc('phsync domain-services', () => {
       ];
       for (const { name } of changed) expect(second.get(name)!.ntHash).toBe(first.get(name)!.ntHash);
     };
-    await vi.waitFor(written, { timeout: 20_000, interval: 200 });
+    await vi.waitFor(written, { timeout: 60_000, interval: 200 });
     expect(await whoGetsIn(changed)).toEqual(everybody(changed.length));
     expect(await whoGetsIn(changing.map(({ name, password }) => ({ name, password: password! })))).toEqual(
       everybody(0),
@@ -245,10 +246,10 @@ describeDc('phsync domain-services', () => {
         expect(line).toBeDefined();
         return String(line!.url);
       },
-      { timeout: 20_000 },
+      { timeout: 60_000 },
     );
     await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200), {
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 200,
     });
     expect(await (await fetch(`${url}/status`)).json()).toMatchObject({
@@ -266,16 +267,22 @@ describeDc('phsync domain-services', () => {
 
   it('makes everybody once, though it is killed on the way', async () => {
     const bulk = users().filter(({ kind }) => kind === 'bulk');
-    const crowd = bulk.slice(PEOPLE, PEOPLE + CROWD).map(({ name }) => name);
-    await site.provision(crowd);
-    await send(crowd);
+    let crowd: string[] = [];
     const config = configuration('state');
     const ours = () => there.find('(&(objectClass=user)(adminDescription=User_*))', 'sAMAccountName');
-    for (const withHelper of [true, false]) {
+    const kills = [true, false];
+    while (kills.length > 0) {
+      // Where a busy machine let the service come to its end before the signal, it is given another crowd.
+      expect(crowd.length).toBeLessThan(CROWDS * CROWD);
+      const more = bulk.slice(PEOPLE + crowd.length, PEOPLE + crowd.length + CROWD).map(({ name }) => name);
+      crowd = [...crowd, ...more];
+      await site.provision(more);
+      await send(more);
+      const [withHelper] = kills;
       const service = new Service(config);
       // A batch of 100 is written, the next one is under way.
       await vi.waitFor(() => expect(service.event('user-created').length).toBeGreaterThan(0), {
-        timeout: 30_000,
+        timeout: 60_000,
         interval: 5,
       });
       const helper = execFileSync('pgrep', ['-P', String(service.child.pid)], { encoding: 'utf8' }).trim();
@@ -283,11 +290,11 @@ describeDc('phsync domain-services', () => {
       if (withHelper) process.kill(Number(helper), 'SIGKILL');
       service.child.kill('SIGKILL');
       await service.ended;
-      expect((await ours()).length).toBeLessThan(PEOPLE + CROWD);
+      if ((await ours()).length < PEOPLE + crowd.length) kills.shift();
     }
     expect(await onceWith(config)).toMatchObject({ code: 0, done: true, waiting: 0 });
     const made = await ours();
-    expect(made).toHaveLength(PEOPLE + CROWD);
+    expect(made).toHaveLength(PEOPLE + crowd.length);
     expect(new Set(made.map(({ sAMAccountName }) => sAMAccountName![0]))).toEqual(
       new Set([...crowd, ...people.map(({ name }) => name)]),
     );

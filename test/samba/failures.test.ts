@@ -176,21 +176,18 @@ describeDc('the pages of a domain controller', () => {
       pageSize: 40,
       auth: { mechanism: 'ntlm', user, password: password! },
     });
-    /** How much came once no more comes for a while. */
-    const settled = async (): Promise<number> => {
-      for (let last = -1; last !== proxy.replicated; await setTimeout(500)) last = proxy.replicated;
-      return proxy.replicated;
-    };
+    const before = proxy.asked;
+    const asked = () => proxy.asked - before;
     try {
       const pages = source.pages(undefined)[Symbol.asyncIterator]();
       const first = await pages.next();
-      const atOnce = proxy.replicated;
       expect(first.value).toMatchObject({ more: true });
-      const ahead = await settled();
-      expect(ahead).toBeGreaterThan(atOnce * 1.5);
-      expect(ahead).toBeLessThan(atOnce * 4);
+      // The page itself, the one that is on its way, and the one that the server is at then.
+      await expect.poll(asked).toBe(3);
+      await setTimeout(500);
+      expect(asked()).toBe(3);
       const second = await pages.next();
-      expect(await settled()).toBeGreaterThan(ahead);
+      await expect.poll(asked).toBe(4);
       const guids = new Set(
         [first, second].flatMap(({ value }) => value.objects.map(({ guid }: { guid: string }) => guid)),
       );

@@ -18,6 +18,7 @@ export class TroubledDc {
   readonly #trouble: Trouble | undefined;
   readonly #facts: DcFacts;
   #replicated = 0;
+  #asked = 0;
 
   private constructor(address: string, trouble: Trouble | undefined, of: DcFacts) {
     this.#facts = of;
@@ -47,9 +48,26 @@ export class TroubledDc {
     return this.#replicated;
   }
 
+  /** Requests to the DC's replication so far. */
+  get asked(): number {
+    return this.#asked;
+  }
+
   close(): void {
     for (const server of this.#servers) server.close();
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Counts requests in what comes, C706 12.6.3.1: PTYPE at 2, PFC_FIRST_FRAG at 3, frag_length at 8. */
+  #requestsIn(): (bytes: Buffer) => void {
+    let rest = Buffer.alloc(0);
+    return (bytes) => {
+      rest = Buffer.concat([rest, bytes]);
+      while (rest.length >= 10 && rest.length >= rest.readUInt16LE(8)) {
+        if (rest[2] === 0 && (rest[3]! & 1) !== 0) this.#asked++;
+        rest = rest.subarray(rest.readUInt16LE(8));
+      }
+    };
   }
 
   #serve(client: Socket, port: number): void {
@@ -67,6 +85,7 @@ export class TroubledDc {
       });
     }
     client.pipe(dc);
+    if (port !== 135) client.on('data', this.#requestsIn());
     dc.on('data', (bytes: Buffer) => {
       const left = port === 135 || this.#trouble === undefined ? Infinity : this.#trouble.afterBytes - this.#replicated;
       if (port !== 135) this.#replicated += bytes.length;
