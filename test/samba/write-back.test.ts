@@ -25,7 +25,7 @@ const main = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', '
 const run = promisify(execFile);
 const MUST_CHANGE = 50055;
 const WRONG = 50126;
-const WAIT = { timeout: 30_000, interval: 20 };
+const WAIT = { timeout: 60_000, interval: 20 };
 const FEATURES = DirSyncFeature.PasswordHashSync | DirSyncFeature.EnableUserForcePasswordChangeOnLogon;
 /** Every password that people have or choose here: none may be found anywhere afterwards. */
 const passwords = new Set<string>();
@@ -187,7 +187,7 @@ describeDc('password write-back', () => {
     tenant = await startTestTenant({
       stateDir: join(directory, 'tenant-state'),
       hasher,
-      config: { passwordWriteback: { timeoutSeconds: 5 }, domains: [{ name: facts().dnsDomain }] },
+      config: { passwordWriteback: { timeoutSeconds: 10 }, domains: [{ name: facts().dnsDomain }] },
     });
     await setFeatures(tenant.store, FEATURES | DirSyncFeature.PasswordWriteBack);
     configure();
@@ -240,17 +240,20 @@ describeDc('password write-back', () => {
     expect(await change('wb.bob', OLD, 'Bob.Second.2')).toEqual({ status: 'changed' });
     await nextSecond();
     policy({ pwdHistoryLength: '5' });
+    const tomorrow = () => new Date(Date.now() + 24 * 3_600_000).toISOString().slice(0, 10);
+    const days = [tomorrow()];
     expect(await change('wb.bob', 'Bob.Second.2', 'Bob.Third.3')).toEqual({ status: 'changed' });
+    // Midnight may be in between.
+    days.push(tomorrow());
     await nextSecond();
     expect(await change('wb.bob', 'Bob.Third.3', 'Bob.Second.2')).toMatchObject({
       reason: 'onPremisesPolicy',
       message: expect.stringContaining('not used before'),
     });
     policy({ minPwdAge: String(-864_000_000_000) });
-    const tomorrow = new Date(Date.now() + 24 * 3_600_000).toISOString().slice(0, 10);
     expect(await change('wb.bob', 'Bob.Third.3', 'Bob.Fourth.4')).toMatchObject({
       reason: 'onPremisesPolicy',
-      message: expect.stringContaining(`possible from ${tomorrow}`),
+      message: expect.stringMatching(`possible from (${days.join('|')})`),
     });
     policy(RELAXED);
     // Changed on premises meanwhile: the tenant still knows the former one.
