@@ -44,6 +44,8 @@ export interface HeldDeletions {
   readonly all: number;
 }
 
+/** Asked of the tenant at once; where the program is killed, so many at most are compared again. */
+const PAGE = 1000;
 /** Sealed as they came, in memory alone. */
 const MAX_HELD = 2000;
 const DUE_AT_ONCE = 500;
@@ -134,7 +136,7 @@ export class Synchronizer {
     // The first answer is to say whether the tenant is there, and the last one of all that there is nothing behind it.
     const isAll = store.sync.readingAll && this.#heldDeletions === undefined;
     const wait = isAll || this.#settings === undefined ? 0 : waitSeconds;
-    const page = await this.#ask({ cookie, waitSeconds: wait, signal });
+    const page = await this.#ask({ cookie, limit: PAGE, waitSeconds: wait, signal });
     const counts = noCounts();
     const changes = this.#valid(page.value);
     // Where there is nothing to write, it is found out all the same that the domain is gone, or was put back from a backup.
@@ -304,7 +306,7 @@ export class Synchronizer {
     const seen = new Set<string>();
     let cookie: string | undefined;
     for (let more = true; more; ) {
-      const page = await this.#ask({ cookie, signal });
+      const page = await this.#ask({ cookie, limit: PAGE, signal });
       const wanted = this.#valid(page.value).filter(({ id }) => store.isWaiting(id.toLowerCase()));
       for (const { id } of wanted) seen.add(id.toLowerCase());
       // A program that has begun anew says once what is the matter.

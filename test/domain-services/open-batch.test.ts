@@ -21,7 +21,7 @@ import { makeCertificate } from './keys/certificates.js';
 
 let directory: string;
 let real: Unwrap;
-const hashes = Array.from({ length: 250 }, () => randomBytes(16).toString('hex'));
+const hashes = Array.from({ length: 450 }, () => randomBytes(16).toString('hex'));
 let changes: FeedChange[];
 /** What was wiped, as it was before. */
 const wiped = new Set<string>();
@@ -92,10 +92,10 @@ it('opens the next batch while the present one is worked on, in order, and wipes
     for (const done of batches) expect(new Set(hashesOf(done))).toEqual(new Set([zeros]));
     batches.push(batch);
     // Nobody asked for more than this one.
-    await openedAre(Math.min(before + 2 * 100, changes.length));
-    expect(opened).toBe(Math.min(before + 2 * 100, changes.length));
+    await openedAre(Math.min(before + 2 * 200, changes.length));
+    expect(opened).toBe(Math.min(before + 2 * 200, changes.length));
   }
-  expect(batches.map(({ changes }) => changes.length)).toEqual([100, 100, 50]);
+  expect(batches.map(({ changes }) => changes.length)).toEqual([200, 200, 50]);
   expect([...wiped]).toEqual(expect.arrayContaining(hashes));
 });
 
@@ -104,24 +104,24 @@ it('wipes what was opened ahead where nobody wants it', async () => {
     for await (const _ of openedBatches(changes, counted)) throw new Error('the domain controller is away');
   };
   await expect(writing()).rejects.toThrow('the domain controller is away');
-  expect(opened).toBe(200);
-  expect([...wiped]).toEqual(expect.arrayContaining(hashes.slice(0, 200)));
+  expect(opened).toBe(400);
+  expect([...wiped]).toEqual(expect.arrayContaining(hashes.slice(0, 400)));
 });
 
 it('has what was opened before a key went away be written, and wipes the rest', async () => {
   const unavailable = new PhsyncError('domain-services-key-unavailable', 'the token does not answer');
   const goesAway: Unwrap = (...args) => {
-    if (opened === 150) throw unavailable;
+    if (opened === 250) throw unavailable;
     return counted(...args);
   };
   const written: number[] = [];
   const writing = async () => {
     for await (const batch of openedBatches(changes, goesAway)) {
-      await openedAre(150);
+      await openedAre(250);
       written.push(batch.opened.length);
     }
   };
   await expect(writing()).rejects.toBe(unavailable);
-  expect(written).toEqual([100]);
-  expect([...wiped]).toEqual(expect.arrayContaining(hashes.slice(0, 150)));
+  expect(written).toEqual([200]);
+  expect([...wiped]).toEqual(expect.arrayContaining(hashes.slice(0, 250)));
 });

@@ -30,8 +30,8 @@ export interface SambaWriterOptions {
 const NT_HASH_BYTES = 16;
 /** As in samba_writer.py. */
 const MAX_KEYS = 64 * 1024;
-/** Of a change as JSON. No account of a directory is so large, and a batch of 100 stays below what the helper takes. */
-const MAX_CHANGE = 256 * 1024;
+/** Of a change as JSON. No account of a directory is so large, and a batch of 200 stays below what the helper takes. */
+const MAX_CHANGE = 128 * 1024;
 
 const failure = z.object({ code: z.string(), message: z.string() });
 const opened = z.object({
