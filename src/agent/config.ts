@@ -2,10 +2,11 @@
 
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
+import { monitorSchema } from '../config/monitor.js';
 import { refused } from '../config/refused.js';
 import type { ConfigSchemas } from '../config/schemas.js';
 import { tenantConnectionSchema } from '../config/tenant-connection.js';
-import { directorySchema, host } from './config/directory.js';
+import { directorySchema } from './config/directory.js';
 import { domainServicesSchema } from './config/domain-services.js';
 import { scopeSchema } from './config/scope.js';
 import { agentWritebackSchema, connectorWritebackSchema, refuseMissingAccounts } from './config/write-back.js';
@@ -13,11 +14,6 @@ import { agentWritebackSchema, connectorWritebackSchema, refuseMissingAccounts }
 const FIXED_INTERVAL =
   'the agent looks for changed passwords every two minutes, and this cannot be configured: leave the key out';
 const INTERVAL_KEYS = ['interval', 'intervalSeconds', 'syncInterval', 'schedule', 'scheduler'] as const;
-
-const loopback = host.regex(
-  /^(127\.\d+\.\d+\.\d+|::1|localhost)$/,
-  'expected a loopback address: nobody logs on there',
-);
 
 const tenantSchema = (schemas: ConfigSchemas) =>
   tenantConnectionSchema(schemas, {
@@ -47,19 +43,14 @@ export function agentConfigSchema(schemas: ConfigSchemas) {
       .default(false)
       .describe('In FIPS mode: use MD4, MD5 and RC4 all the same, which replication and NTLM are made of.'),
     staging: z.boolean().default(false).describe('Staging mode: imports and computes everything and sends nothing.'),
-    monitor: z
-      .strictObject({
-        host: loopback.default('127.0.0.1').describe('A loopback address.'),
-        port: z.int().min(0).max(65535).describe('A TCP port; 0 takes any that is free.'),
-        readyMinutes: z
-          .int()
-          .min(3)
-          .max(1440)
-          .default(10)
-          .describe('/readyz fails where a connector had no complete cycle for so many minutes.'),
-      })
-      .describe('Where /healthz, /readyz and /metrics are; nowhere without it.')
-      .optional(),
+    monitor: monitorSchema({
+      pages: '/healthz, /readyz and /metrics',
+      readyMinutes: {
+        least: 3,
+        usual: 10,
+        describe: '/readyz fails where a connector had no complete cycle for so many minutes.',
+      },
+    }),
     tenant: tenantSchema(schemas).describe('Where users and credentials go.'),
     domainServices: domainServicesSchema(schemas),
     passwordWriteback: agentWritebackSchema,

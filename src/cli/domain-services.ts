@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { type DomainServicesConfig, loadDomainServicesConfig } from '../domain-services/config.js';
-import { createDomainServices, rehearse } from '../domain-services/create.js';
+import { createDomainServices, type DomainServices, rehearse } from '../domain-services/create.js';
 import type { Counts } from '../domain-services/observer.js';
 import { runForever, runOnce } from '../domain-services/runner.js';
 import { PhsyncError } from '../hasher/errors.js';
@@ -35,8 +35,9 @@ async function run(options: Options): Promise<void> {
   const log = createLog(config.logLevel);
   const stop = stopSignal({
     deadline: { ms: STOP_MS, giveUp: () => log.warn('what was under way took too long and is given up') },
-    ...(once ? {} : { onReload: () => tellOfReload(log) }),
+    ...(once ? {} : { onReload: () => reloads.ask() }),
   });
+  const reloads = new Reloads(options.config, log);
   try {
     if (dryRun) return await dry(config, log, stop.signal, json);
     const created = await createDomainServices(config, { log, monitored: !once });
@@ -47,6 +48,7 @@ async function run(options: Options): Promise<void> {
       );
       const request = { signal: stop.signal, full, allowDeletions };
       if (!once) {
+        reloads.begin(created);
         await runForever(created, request);
         log.info({ event: 'ends' }, 'domain-services ends');
         return;
@@ -62,12 +64,53 @@ async function run(options: Options): Promise<void> {
   }
 }
 
-/** SIGHUP in the running service, which must not end it: its unit would not start it again. */
-function tellOfReload(log: ReturnType<typeof createLog>): void {
-  log.warn(
-    { event: 'reload-ignored' },
-    'SIGHUP changes nothing here: configuration and keys are read at the start, so restart the service to have them read',
-  );
+/** SIGHUPs, one after another; those that come while keys are opened are one. */
+class Reloads {
+  readonly #file: string;
+  readonly #log: ReturnType<typeof createLog>;
+  #created: Pick<DomainServices, 'reloadKeys'> | undefined;
+  #isAsked = false;
+  #isRunning = false;
+
+  constructor(file: string, log: ReturnType<typeof createLog>) {
+    this.#file = file;
+    this.#log = log;
+  }
+
+  /** One that came while the program began is done now: the file may have been read before. */
+  begin(created: Pick<DomainServices, 'reloadKeys'>): void {
+    this.#created = created;
+    if (this.#isAsked) this.ask();
+  }
+
+  ask(): void {
+    this.#isAsked = true;
+    if (this.#created !== undefined && !this.#isRunning) void this.#run(this.#created);
+  }
+
+  async #run(created: Pick<DomainServices, 'reloadKeys'>): Promise<void> {
+    this.#isRunning = true;
+    while (this.#isAsked) {
+      this.#isAsked = false;
+      await this.#reload(created);
+    }
+    this.#isRunning = false;
+  }
+
+  async #reload(created: Pick<DomainServices, 'reloadKeys'>): Promise<void> {
+    try {
+      const { keys } = await loadDomainServicesConfig(this.#file);
+      await created.reloadKeys(keys);
+      this.#log.info(
+        { event: 'keys-reloaded', keys: keys.length },
+        'the keys were opened anew, and who waits is looked at again; whatever else the configuration has is read at the start',
+      );
+    } catch (error) {
+      const { code, message } = error as Error & { code?: string };
+      const facts = { event: 'keys-not-reloaded', code };
+      this.#log.error(facts, `the keys in use stay as they are, since the others cannot be opened: ${message}`);
+    }
+  }
 }
 
 interface Ending {

@@ -2,12 +2,9 @@
 
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.js';
+import { monitorSchema } from '../config/monitor.js';
 import type { ConfigSchemas } from '../config/schemas.js';
 import { tenantConnectionSchema } from '../config/tenant-connection.js';
-
-const loopback = z
-  .string()
-  .regex(/^(127\.\d+\.\d+\.\d+|::1|localhost)$/, 'expected a loopback address: nobody logs on there');
 
 const tenantSchema = (schemas: ConfigSchemas) =>
   tenantConnectionSchema(schemas, {
@@ -80,19 +77,14 @@ export function domainServicesConfigSchema(schemas: ConfigSchemas) {
         'When all is read anew: so many users at most, and no more than half of all, are deleted for being gone; ' +
           'otherwise the program leaves them and says so. --allow-deletions lets it pass, once.',
       ),
-    monitor: z
-      .strictObject({
-        host: loopback.default('127.0.0.1').describe('A loopback address.'),
-        port: z.int().min(0).max(65535).describe('A TCP port; 0 takes any that is free.'),
-        readyMinutes: z
-          .int()
-          .min(1)
-          .max(1440)
-          .default(5)
-          .describe('/readyz fails where tenant and domain were not heard of for so many minutes.'),
-      })
-      .describe('Where /healthz, /readyz, /status and /metrics are; nowhere without it.')
-      .optional(),
+    monitor: monitorSchema({
+      pages: '/healthz, /readyz, /status and /metrics',
+      readyMinutes: {
+        least: 1,
+        usual: 5,
+        describe: '/readyz fails where tenant and domain were not heard of for so many minutes.',
+      },
+    }),
     tenant: tenantSchema(schemas).describe('Where users and sealed credentials come from.'),
     keys: z
       .array(keySchema(schemas))

@@ -1,11 +1,14 @@
 /** Puts the program together from its configuration: state, keys, feed, writer, monitor. */
 
 import type { Logger } from 'pino';
+import { fileOf, filesOpenToOthers } from '../config/open-files.js';
 import { packageVersion } from '../config/version.js';
 import { applyBatch, tellUnchecked } from './apply-batch.js';
 import type { DomainServicesConfig } from './config.js';
 import { type FeedClient, openFeedClient } from './feed/feed-client.js';
 import { type KeyRing, openKeyRing } from './keys/key-ring.js';
+import { daysUntil, missingKeys, tellMissing } from './keys/missing-keys.js';
+import { ReloadableKeys } from './keys/reloadable-keys.js';
 import { Monitor } from './monitor/monitor.js';
 import { type Counts, nobody, noCounts } from './observer.js';
 import { openedBatches } from './open-batch.js';
@@ -25,14 +28,18 @@ export interface CreateOptions {
 export interface DomainServices extends RunnerOptions {
   readonly store: StateStore;
   readonly keys: KeyRing['keys'];
+  /**
+   * Opens keys anew, in place of those in use, which stay where that does not work. @throws PhsyncError `config-key`,
+   * `config-secret`, `domain-services-…`
+   */
+  reloadKeys(configs: DomainServicesConfig['keys']): Promise<void>;
   /** Where the monitor is. */
   readonly monitorUrl: string | undefined;
   close(): Promise<void>;
 }
 
-const DAY_MS = 86_400_000;
 /** A certificate that ends so soon is told of; what is sealed for it can be opened after its end as well. */
-const SOON_MS = 30 * DAY_MS;
+const SOON_DAYS = 30;
 
 /** Contacts neither the tenant nor the domain yet. @throws PhsyncError `config-…`, `state-…`, `domain-services-…` */
 export async function createDomainServices(
@@ -47,15 +54,15 @@ export async function createDomainServices(
     const store = openStateStore(config.stateDir);
     opened.push(store);
     const { ring, feed, writer } = await openEnds(config, { log, env }, opened);
-    tellOfKeys(ring, log);
+    await tellOfKeys(ring, config, { log, env });
     const now = Date.now;
     const monitor =
       monitored && config.monitor !== undefined
-        ? new Monitor({ config: config.monitor, version: packageVersion(), log, store, keys: ring.keys, now })
+        ? new Monitor({ config: config.monitor, version: packageVersion(), log, store, keys: () => ring.keys, now })
         : undefined;
     const synchronizer = new Synchronizer({
       feed,
-      unwrap: ring.unwrap,
+      keys: ring,
       writer,
       store,
       log,
@@ -68,7 +75,12 @@ export async function createDomainServices(
       opened.push(monitor);
     }
     const { waitSeconds } = config;
-    return { synchronizer, log, waitSeconds, store, keys: ring.keys, monitorUrl: monitor?.url, close };
+    const reloadKeys = async (configs: DomainServicesConfig['keys']) => {
+      await ring.replace(() => openKeyRing(configs, env));
+      await tellOfKeys(ring, { ...config, keys: configs }, { log, env });
+      synchronizer.keysChanged();
+    };
+    return { synchronizer, log, waitSeconds, store, keys: ring.keys, reloadKeys, monitorUrl: monitor?.url, close };
   } catch (error) {
     await close();
     throw error;
@@ -79,8 +91,8 @@ async function openEnds(
   config: DomainServicesConfig,
   { log, env }: { readonly log: Logger; readonly env: Readonly<NodeJS.ProcessEnv> },
   opened: { close(): void | Promise<void> }[],
-): Promise<{ ring: KeyRing; feed: FeedClient; writer: ManagedDomainWriter }> {
-  const ring = await openKeyRing(config.keys, env);
+): Promise<{ ring: ReloadableKeys; feed: FeedClient; writer: ManagedDomainWriter }> {
+  const ring = new ReloadableKeys(await openKeyRing(config.keys, env));
   opened.push(ring);
   const feed = await openFeedClient(config.tenant, env);
   opened.push(feed);
@@ -90,13 +102,35 @@ async function openEnds(
   return { ring, feed, writer };
 }
 
-function tellOfKeys({ keys }: KeyRing, log: Logger): void {
+async function tellOfKeys(
+  { keys }: KeyRing,
+  config: DomainServicesConfig,
+  { log, env }: { readonly log: Logger; readonly env: Readonly<NodeJS.ProcessEnv> },
+): Promise<void> {
   for (const { thumbprint, subject, notAfter, place } of keys) {
     log.info({ event: 'key-open', thumbprint, subject, notAfter, place }, 'a private key is open');
-    if (notAfter.getTime() - Date.now() < SOON_MS) {
-      log.warn({ event: 'certificate-ends', thumbprint, notAfter }, 'a certificate ends soon, or has ended: rotate it');
+    const daysLeft = daysUntil(notAfter, Date.now());
+    if (daysLeft < SOON_DAYS) {
+      const facts = { event: 'certificate-ends', thumbprint, notAfter, daysLeft };
+      log.warn(facts, 'a certificate ends soon, or has ended: rotate it');
     }
   }
+  for (const { file, mode } of await filesOpenToOthers(secretFiles(config), env)) {
+    const facts = { event: 'secret-file-open', file, mode };
+    log.warn(facts, `${file} is open to other users of this machine (mode ${mode}): chmod 600, owned by root`);
+  }
+}
+
+/** Secrets, and the keys that they open. */
+function secretFiles({ tenant, keys }: DomainServicesConfig): readonly string[] {
+  const { auth, proxy } = tenant;
+  const references = [
+    auth.clientSecret,
+    ...(proxy?.password === undefined ? [] : [proxy.password]),
+    ...keys.map(({ privateKey }) => ('file' in privateKey ? privateKey.passphrase : privateKey.pkcs11.pin)),
+  ];
+  const keyFiles = keys.flatMap(({ privateKey }) => ('file' in privateKey ? [privateKey.file] : []));
+  return [...references.flatMap((reference) => fileOf(reference) ?? []), ...keyFiles];
 }
 
 /**
@@ -110,6 +144,7 @@ export async function rehearse(
   const opened: { close(): void | Promise<void> }[] = [];
   try {
     const { ring, feed, writer } = await openEnds(config, { log, env }, opened);
+    await tellOfKeys(ring, config, { log, env });
     const domain = await writer.open();
     const left = new Set(domain.users);
     const counts = noCounts();
@@ -118,6 +153,7 @@ export async function rehearse(
     for (let more = true; more && !signal.aborted; ) {
       const page = await feed.page({ cookie, signal });
       checkDomain(page.domain, domain);
+      if (cookie === undefined) tellMissing(missingKeys(page.domain.certificates ?? [], ring.keys, Date.now()), log);
       const options = { writer, attempts: () => 0, counts, log, dryRun: true };
       for await (const { opened } of openedBatches(page.value, ring.unwrap)) {
         const { failed, seen, unchecked } = await applyBatch(opened, options);

@@ -14,6 +14,8 @@ export interface RunnerOptions {
   readonly random?: () => number;
   /** Resolves after `ms`, or at once when the signal is (or gets) aborted. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds, of no beginning. */
+  readonly clock?: () => number;
 }
 
 export interface RunRequest {
@@ -24,6 +26,8 @@ export interface RunRequest {
 
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 60_000;
+/** Where a tenant without Domain Services does not hold the question until they are switched on. */
+const DISABLED_WAIT_MS = 10_000;
 /** Between two questions that the tenant answers at once. */
 const IDLE_MS = 20_000;
 /** A feed that has to be begun anew again and again is broken. */
@@ -75,8 +79,11 @@ export async function runOnce(options: RunnerOptions, request: RunRequest): Prom
 /** Until the signal aborts; failures are told, waited out and tried again. */
 export async function runForever(options: RunnerOptions, request: RunRequest): Promise<void> {
   const { synchronizer, log, waitSeconds, random = Math.random, sleep = sleepUntil } = options;
+  const { clock = () => performance.now() } = options;
   const { signal, full = false } = request;
   let failures = 0;
+  let isDisabled = false;
+  let asked = clock();
   let isFull = full;
   let allowDeletions = request.allowDeletions ?? false;
   while (!signal.aborted) {
@@ -85,23 +92,31 @@ export async function runForever(options: RunnerOptions, request: RunRequest): P
       if (isFull) synchronizer.beginAll();
       isFull = false;
       await synchronizer.retry(signal);
-      // After a failure it shall soon be known whether it works again.
-      const wait = failures > 0 ? 0 : waitSeconds;
+      // After a failure it shall soon be known whether it works again; a tenant without Domain Services tells of their beginning.
+      const wait = failures > 0 && !isDisabled ? 0 : waitSeconds;
+      asked = clock();
       const { more } = await synchronizer.page({ waitSeconds: wait, signal, allowDeletions });
       // Of what the reading at hand has shown, once.
       if (!more) allowDeletions = false;
       if (failures > 0) log.info({ event: 'works-again', failures }, 'it works again');
       failures = 0;
+      isDisabled = false;
       if (!more && waitSeconds === 0) await sleep(IDLE_MS, signal);
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      const wait = waitAfter(error, failures, random());
+      const isTold = isDisabled;
+      isDisabled = codeOf(error) === 'feed-disabled';
+      const wait = isDisabled
+        ? waitWhileDisabled(clock() - asked, isTold, waitSeconds)
+        : waitAfter(error, failures, random());
       if (codeOf(error) === 'feed-restart' && failures <= MAX_RESTARTS) {
         restart(error, options);
         continue;
       }
-      tell(error, failures, wait, log);
+      if (isDisabled && isTold)
+        log.debug({ event: 'feed-disabled', failures }, 'Domain Services is off in the tenant still');
+      else tell(error, failures, wait, log);
       await sleep(wait, signal);
     }
   }
@@ -110,8 +125,13 @@ export async function runForever(options: RunnerOptions, request: RunRequest): P
 function waitAfter(error: unknown, failures: number, random: number): number {
   const asked = error instanceof PhsyncError ? error.facts.retryAfterMs : undefined;
   if (typeof asked === 'number') return asked;
-  if (codeOf(error) === 'feed-disabled') return LONGEST_WAIT_MS;
   return Math.min(FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 10), LONGEST_WAIT_MS) * (0.5 + random / 2);
+}
+
+/** A tenant that held the question is asked again at once, and so is one that was not asked to hold it. */
+function waitWhileDisabled(tookMs: number, isTold: boolean, waitSeconds: number): number {
+  const wasHeld = tookMs >= (waitSeconds * 1000) / 2;
+  return waitSeconds > 0 && (wasHeld || !isTold) ? FIRST_WAIT_MS : DISABLED_WAIT_MS;
 }
 
 function tell(error: unknown, failures: number, wait: number, log: Logger): void {

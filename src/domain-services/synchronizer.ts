@@ -5,10 +5,11 @@
 
 import type { Logger } from 'pino';
 import { PhsyncError } from '../hasher/errors.js';
-import type { Unwrap } from '../provisioning/ad-auth-info.js';
 import type { FeedChange, FeedPage } from '../provisioning/domain-services-feed.js';
 import { applyBatch, type BatchResult, describeFailure, tellUnchecked } from './apply-batch.js';
 import type { FeedClient } from './feed/feed-client.js';
+import type { KeyRing } from './keys/key-ring.js';
+import { type MissingKey, missingKeys, tellMissing } from './keys/missing-keys.js';
 import { type Counts, noCounts, type Observer } from './observer.js';
 import { type OpenedBatch, openedBatches } from './open-batch.js';
 import type { StateStore } from './state/store.js';
@@ -16,7 +17,7 @@ import type { ManagedDomain, ManagedDomainWriter } from './writer.js';
 
 export interface SynchronizerOptions {
   readonly feed: FeedClient;
-  readonly unwrap: Unwrap;
+  readonly keys: Pick<KeyRing, 'keys' | 'unwrap'>;
   readonly writer: ManagedDomainWriter;
   readonly store: StateStore;
   readonly log: Logger;
@@ -74,6 +75,12 @@ export class Synchronizer {
   /** undefined: the queue of an earlier run, of which nothing is held, was not gone through yet. */
   #rereadAt: number | undefined;
   #isUnchecked = false;
+  /** It was what the tenant answered last. */
+  #isDisabled = false;
+  /** What was told last of keys that are missing. */
+  #missingTold = '';
+  /** Ends a question that the tenant holds. */
+  #waiting = new AbortController();
   #heldDeletions: (HeldDeletions & { readonly ids: readonly string[] }) | undefined;
 
   constructor(options: SynchronizerOptions) {
@@ -98,6 +105,20 @@ export class Synchronizer {
     if (this.#heldDeletions === undefined) return undefined;
     const { gone, all } = this.#heldDeletions;
     return { gone, all };
+  }
+
+  /** Keys that the tenant's certificates need and that are not here; none before the first page. */
+  get missingKeys(): readonly MissingKey[] {
+    const { keys, now } = this.#options;
+    return missingKeys(this.#settings?.certificates ?? [], keys.keys, now());
+  }
+
+  /** There are other keys: who waits is looked at again, and what is missing is told anew. */
+  keysChanged(): void {
+    this.#rereadAt = undefined;
+    this.#missingTold = '';
+    this.#tellMissing();
+    this.#waiting.abort();
   }
 
   /** Opens the domain where it is not open. @throws PhsyncError `managed-domain-…` */
@@ -135,9 +156,15 @@ export class Synchronizer {
     const { cookie } = store.sync;
     // The first answer is to say whether the tenant is there, and the last one of all that there is nothing behind it.
     const isAll = store.sync.readingAll && this.#heldDeletions === undefined;
-    const wait = isAll || this.#settings === undefined ? 0 : waitSeconds;
-    const page = await this.#ask({ cookie, limit: PAGE, waitSeconds: wait, signal });
+    const isAtOnce = !this.#isDisabled && (isAll || this.#settings === undefined);
     const counts = noCounts();
+    const page = await this.#askWaiting({
+      cookie,
+      limit: PAGE,
+      waitSeconds: isAtOnce ? 0 : waitSeconds,
+      signal,
+    });
+    if (page === undefined) return { more: true, counts };
     const changes = this.#valid(page.value);
     // Where there is nothing to write, it is found out all the same that the domain is gone, or was put back from a backup.
     if (changes.length === 0) await this.#atDomain(() => this.#options.writer.apply([]));
@@ -173,15 +200,36 @@ export class Synchronizer {
     await this.#options.writer.close();
   }
 
+  /** Undefined: there are other keys meanwhile, and who waits for them is to come first. */
+  async #askWaiting(request: Parameters<FeedClient['page']>[0] & { readonly signal: AbortSignal }) {
+    const { signal } = request;
+    const waiting = new AbortController();
+    this.#waiting = waiting;
+    const stop = () => waiting.abort();
+    if (signal.aborted) stop();
+    // Not AbortSignal.any: each of its signals would stay with one that lives as long as the program (Node.js 20).
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await this.#ask({ ...request, signal: waiting.signal });
+    } catch (error) {
+      if (waiting.signal.aborted && !signal.aborted) return undefined;
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
   async #ask(request: Parameters<FeedClient['page']>[0]): Promise<FeedPage> {
     const { feed, observer } = this.#options;
     try {
       const page = await feed.page(request);
+      this.#isDisabled = false;
       observer.worked('tenant');
       this.#take(page.domain);
       return page;
     } catch (error) {
       if (error instanceof PhsyncError && error.code !== 'feed-aborted') {
+        this.#isDisabled = error.code === 'feed-disabled';
         observer.failed('tenant', error.code, error.message);
       }
       throw error;
@@ -191,10 +239,18 @@ export class Synchronizer {
   /** @throws PhsyncError `domain-services-wrong-domain` */
   #take(of: FeedPage['domain']): void {
     checkDomain(of, this.#domain!);
-    if (JSON.stringify(of) !== JSON.stringify(this.#settings)) {
+    if (JSON.stringify(of.securitySettings) !== JSON.stringify(this.#settings?.securitySettings)) {
       this.#options.log.info({ event: 'security-settings', ...of.securitySettings }, 'security settings of the tenant');
     }
     this.#settings = of;
+    this.#tellMissing();
+  }
+
+  #tellMissing(): void {
+    const missing = this.missingKeys;
+    const which = missing.map(({ thumbprint, isNewest }) => `${thumbprint} ${isNewest}`).join();
+    if (which !== this.#missingTold) tellMissing(missing, this.#options.log);
+    this.#missingTold = which;
   }
 
   #valid(changes: readonly FeedChange[]): FeedChange[] {
@@ -214,10 +270,10 @@ export class Synchronizer {
     counts: Counts,
     { cookie, isRetry = false }: { readonly cookie?: string | undefined; readonly isRetry?: boolean } = {},
   ): Promise<void> {
-    const { store, now, unwrap, observer } = this.#options;
+    const { store, now, keys, observer } = this.#options;
     let left = changes.length;
     try {
-      for await (const batch of openedBatches(changes, unwrap)) {
+      for await (const batch of openedBatches(changes, keys.unwrap)) {
         left -= batch.changes.length;
         const result = await this.#apply(batch, counts, isRetry);
         store.settle({ ...result, cookie: left === 0 ? cookie : undefined, now: now() });

@@ -78,13 +78,33 @@ export const feedDeletedSchema = z.object({ id: z.string(), deleted: z.literal(t
 export type FeedDeleted = z.output<typeof feedDeletedSchema>;
 export type FeedChange = FeedUser | FeedDeleted;
 
+/**
+ * A certificate that blobs are sealed to. `notAfter` is null for one that was taken out of the list while users' blobs are
+ * still sealed to it.
+ */
+export const feedCertificateSchema = z.object({
+  /** SHA-1 of the DER, in small hexadecimal digits. */
+  thumbprint: z.string().regex(/^[0-9a-f]{40}$/),
+  notAfter: z.iso.datetime().nullable(),
+  /** Agents are given it: what comes from now on is sealed to it. */
+  isNewest: z.boolean(),
+  /** Stored blobs are sealed to it. */
+  inUse: z.boolean(),
+});
+export type FeedCertificate = z.output<typeof feedCertificateSchema>;
+
 export const feedPageSchema = z.object({
   value: z.array(z.union([feedDeletedSchema, feedUserSchema])),
   /** For the next page, or for what comes later. */
   cookie: z.string(),
   /** Ask again at once. */
   more: z.boolean(),
-  domain: z.object({ name: z.string(), securitySettings: securitySettingsSchema }),
+  domain: z.object({
+    name: z.string(),
+    securitySettings: securitySettingsSchema,
+    /** The newest first; a tenant of before does not say. */
+    certificates: z.array(feedCertificateSchema).optional(),
+  }),
 });
 export type FeedPage = z.output<typeof feedPageSchema>;
 

@@ -85,26 +85,45 @@ it.skipIf(!softhsm && process.env.CI !== 'true').each([
   },
 );
 
-it('goes on at SIGHUP, and says that it has to be started again for what is new', async () => {
+it('opens its keys anew at SIGHUP, and goes on with the others where that does not work', async () => {
+  const next = makeCertificate(folder, 'next', 'of the tests');
   makeCertificate(folder, 'now', 'of the tests');
-  writeFileSync(join(folder, 'ds.yaml'), yaml);
+  writeFileSync(join(folder, 'client-secret'), 'secret', { mode: 0o644 });
+  const withFile = yaml.replace('{ env: DS_SECRET }', '{ file: client-secret }');
+  const file = join(folder, 'ds.yaml');
+  writeFileSync(file, withFile);
+  const [entry] = /\{ certificate: now.+\} \} \}/.exec(yaml)!;
+  const both = withFile.replace(entry, `${entry}, ${entry.replaceAll('now.', 'next.')}`);
   const child = spawn(process.execPath, [main, 'domain-services', '--config', 'ds.yaml'], {
     cwd: folder,
     env: { PATH: process.env.PATH, DS_SECRET: 'secret', DS_PASSPHRASE: 'of the tests' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const ended = once(child, 'close');
-  const events: unknown[] = [];
+  const events: Record<string, unknown>[] = [];
+  /** What is done to the files before each SIGHUP; then it is ended. */
+  const steps = [
+    () => writeFileSync(file, both),
+    () => writeFileSync(next.key, 'none'),
+    () => writeFileSync(file, 'stateDir: ['),
+  ];
   for await (const line of createInterface({ input: child.stderr })) {
-    const { event } = JSON.parse(line);
-    // Twice: the second one ends nothing either.
-    if (event === 'starts') child.kill('SIGHUP');
-    if (event === 'reload-ignored') {
-      child.kill(events.includes(event) ? 'SIGTERM' : 'SIGHUP');
-    }
-    events.push(event);
+    const told = JSON.parse(line);
+    events.push(told);
+    if (!['starts', 'keys-reloaded', 'keys-not-reloaded'].includes(told.event)) continue;
+    const step = steps.shift();
+    step?.();
+    child.kill(step === undefined ? 'SIGTERM' : 'SIGHUP');
   }
   expect(await ended).toEqual([0, null]);
-  expect(events.filter((event) => event === 'reload-ignored')).toHaveLength(2);
-  expect(events.at(-1)).toBe('ends');
+  expect(events.filter(({ event }) => /^keys-/.test(String(event)))).toMatchObject([
+    { event: 'keys-reloaded', level: 'info', keys: 2 },
+    { event: 'keys-not-reloaded', level: 'error', code: 'config-key', msg: expect.stringMatching(/stay .+next\.key/) },
+    { event: 'keys-not-reloaded', level: 'error', code: expect.stringMatching(/^config-/) },
+  ]);
+  const open = events.filter(({ event }) => event === 'secret-file-open');
+  expect(open.filter(({ file }) => String(file).endsWith('client-secret'))).toMatchObject(
+    Array(2).fill({ level: 'warn', mode: '0644' }),
+  );
+  expect(events.at(-1)!.event).toBe('ends');
 });

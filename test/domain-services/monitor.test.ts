@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { MissingKey } from '#src/domain-services/keys/missing-keys.js';
 import { Monitor } from '#src/domain-services/monitor/monitor.js';
 import { noCounts } from '#src/domain-services/observer.js';
 import { openStateStore, type StateStore } from '#src/domain-services/state/store.js';
@@ -13,10 +14,16 @@ import type { Synchronizer } from '#src/domain-services/synchronizer.js';
 const ID = '0f2a3b4c-5d6e-4f70-8192-a3b4c5d6e7f8';
 const directory = mkdtempSync(join(tmpdir(), 'phsync-monitor.'));
 let now = Date.parse('2026-06-01T00:00:00Z');
+const ends = new Date(now);
 let store: StateStore;
 let monitor: Monitor;
 /** What the monitor asks of the synchronizer. */
-const synchronizer: { domain?: object; tenantDomain?: object; heldDeletions?: { gone: number; all: number } } = {};
+const synchronizer: {
+  domain?: object;
+  tenantDomain?: object;
+  heldDeletions?: { gone: number; all: number };
+  missingKeys: readonly MissingKey[];
+} = { missingKeys: [] };
 
 beforeAll(async () => {
   store = openStateStore(join(directory, 'state'));
@@ -25,7 +32,7 @@ beforeAll(async () => {
     version: '1.2.3',
     log: pino({ level: 'silent' }),
     store,
-    keys: [{ thumbprint: 'ab', subject: 'CN=x', notAfter: new Date(now), place: '/key' }],
+    keys: () => [{ thumbprint: 'ab', subject: 'CN=x', notAfter: ends, place: '/key' }],
     now: () => now,
   });
   await monitor.start(synchronizer as Synchronizer);
@@ -109,6 +116,28 @@ it('tells who waits, and counts', async () => {
   expect((await page('/metrics')).text).toContain(
     `\nphsync_domain_services_last_success_timestamp_seconds ${now / 1000}\n`,
   );
+});
+
+it('says which keys are missing, until when their certificates go, and is not ready without the newest', async () => {
+  const newest = { thumbprint: 'cd', notAfter: new Date(now + 3 * 86_400_000), daysLeft: 3, isNewest: true };
+  const old = { thumbprint: 'ef', notAfter: undefined, daysLeft: undefined, isNewest: false };
+  monitor.worked('tenant');
+  synchronizer.missingKeys = [old];
+  expect(await failing()).toEqual([]);
+  synchronizer.missingKeys = [newest, old];
+  expect(await failing()).toEqual(['keys: no key for the certificate cd that agents seal passwords to']);
+  expect((await page('/status')).json).toMatchObject({
+    keys: [{ thumbprint: 'ab', daysLeft: -1 }],
+    missingKeys: [
+      { thumbprint: 'cd', notAfter: newest.notAfter.toISOString(), daysLeft: 3, isNewest: true },
+      { thumbprint: 'ef', notAfter: null, daysLeft: null, isNewest: false },
+    ],
+  });
+  const { text } = await page('/metrics');
+  expect(text).toContain('\nphsync_domain_services_key_missing{thumbprint="cd",newest="true"} 1\n');
+  expect(text).toContain('\nphsync_domain_services_key_missing{thumbprint="ef",newest="false"} 1\n');
+  const end = newest.notAfter.getTime() / 1000;
+  expect(text).toContain(`\nphsync_domain_services_certificate_expiry_timestamp_seconds{thumbprint="cd"} ${end}\n`);
 });
 
 it('has the metrics that its guide lists, with these types and labels', async () => {

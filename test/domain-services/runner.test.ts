@@ -10,20 +10,28 @@ import { PhsyncError } from '#src/hasher/errors.js';
 const failure = (code: string, facts = {}) => new PhsyncError(code, `it says ${code}`, { facts });
 
 /** A simulated synchronizer: each page ends as the list says (`last`: nothing is behind it), then the loop is stopped. */
-async function run(pages: readonly (Error | 'page' | 'last')[], request: { allowDeletions?: boolean } = {}) {
+async function run(
+  pages: readonly (Error | 'page' | 'last')[],
+  request: { allowDeletions?: boolean } = {},
+  pageMs = 0,
+) {
   const stop = new AbortController();
   const lines: Record<string, unknown>[] = [];
   const sink = new Writable({ write: (line, _, done) => done(void lines.push(JSON.parse(String(line)))) });
   const waits: number[] = [];
   const allowed: boolean[] = [];
+  const asked: number[] = [];
+  let time = 0;
   let begun = 0;
   let at = 0;
   const synchronizer = {
     open: async () => {},
     retry: async () => ({}),
     beginAll: () => void (begun += 1),
-    page: async ({ allowDeletions }: { allowDeletions: boolean }) => {
+    page: async ({ allowDeletions, waitSeconds }: { allowDeletions: boolean; waitSeconds: number }) => {
       allowed.push(allowDeletions);
+      asked.push(waitSeconds);
+      time += pageMs;
       const next = pages[at++];
       if (at === pages.length) stop.abort();
       if (next instanceof Error) throw next;
@@ -37,10 +45,11 @@ async function run(pages: readonly (Error | 'page' | 'last')[], request: { allow
       waitSeconds: 20,
       random: () => 1,
       sleep: async (ms) => void waits.push(ms),
+      clock: () => time,
     },
     { signal: stop.signal, ...request },
   );
-  return { waits, lines, begun, allowed };
+  return { waits, lines, begun, allowed, asked };
 }
 
 it('waits twice as long after each failure, a minute at most, and not at all once it works', async () => {
@@ -52,15 +61,26 @@ it('waits twice as long after each failure, a minute at most, and not at all onc
 });
 
 it('waits as long as it was asked to, and says which end is away', async () => {
-  const pages = [
-    failure('feed-busy', { retryAfterMs: 7000 }),
-    failure('managed-domain-ldb'),
-    failure('feed-disabled'),
-    'page',
-  ];
+  const pages = [failure('feed-busy', { retryAfterMs: 7000 }), failure('managed-domain-ldb'), 'page'];
   const { waits, lines } = await run(pages as (Error | 'page')[]);
-  expect(waits).toEqual([7000, 2000, 60_000]);
-  expect(lines.map(({ event }) => event).slice(0, 3)).toEqual(['tenant-away', 'domain-away', 'feed-disabled']);
+  expect(waits).toEqual([7000, 2000]);
+  expect(lines.map(({ event }) => event).slice(0, 2)).toEqual(['tenant-away', 'domain-away']);
+});
+
+it('has the tenant hold its question until Domain Services are switched on, and says once that they are off', async () => {
+  const off = failure('feed-disabled');
+  const { waits, lines, asked } = await run([off, off, off, 'page'], {}, 20_000);
+  expect(waits).toEqual([1000, 1000, 1000]);
+  expect(asked).toEqual([20, 20, 20, 20]);
+  expect(lines.map(({ event, level }) => [event, level])).toEqual([
+    ['feed-disabled', 40],
+    ['feed-disabled', 20],
+    ['feed-disabled', 20],
+    ['works-again', 30],
+  ]);
+  // Of a tenant that answers at once.
+  expect((await run([off, off, off, 'page'], {}, 5)).waits).toEqual([1000, 10_000, 10_000]);
+  expect((await run([off, failure('feed-unreachable'), 'page'])).asked).toEqual([20, 20, 0]);
 });
 
 it.each([

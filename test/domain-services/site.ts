@@ -13,6 +13,7 @@ import { configSchemas } from '#src/config/schemas.js';
 import { domainServicesConfigSchema } from '#src/domain-services/config.js';
 import { type FeedClient, openFeedClient } from '#src/domain-services/feed/feed-client.js';
 import { openKeyRing } from '#src/domain-services/keys/key-ring.js';
+import { ReloadableKeys } from '#src/domain-services/keys/reloadable-keys.js';
 import { nobody } from '#src/domain-services/observer.js';
 import { openStateStore, type StateStore } from '#src/domain-services/state/store.js';
 import { Synchronizer } from '#src/domain-services/synchronizer.js';
@@ -171,6 +172,8 @@ export class Site {
   deletionThreshold = 50;
   /** Of the next run: the feed as a tenant of before has it. */
   isOlderTenant = false;
+  /** Of the run. */
+  ring!: ReloadableKeys;
   readonly tenant: TestTenant;
   readonly service: DomainServices;
   readonly #client: ProvisioningClient;
@@ -223,13 +226,13 @@ export class Site {
     await this.end();
     const config = this.config(...certificates);
     this.#store = openStateStore(config.stateDir);
-    const ring = await openKeyRing(config.keys);
+    this.ring = new ReloadableKeys(await openKeyRing(config.keys));
     const feed = await openFeedClient(config.tenant);
-    this.#opened.push(this.#store, ring, feed);
+    this.#opened.push(this.#store, this.ring, feed);
     const sink = new Writable({ write: (line, _, done) => done(void this.log.push(String(line))) });
     return new Synchronizer({
       feed: this.isOlderTenant ? asBefore(feed) : feed,
-      unwrap: ring.unwrap,
+      keys: this.ring,
       writer: this.domain,
       store: this.#store,
       log: pino({ level: 'debug' }, sink),

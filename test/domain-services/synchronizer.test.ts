@@ -1,8 +1,10 @@
 /** From a real tenant's feed to a (simulated) domain: order, crash safety, keys that fail, deletions, and what is kept on disk. */
 
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openKeyRing } from '#src/domain-services/keys/key-ring.js';
 import { runOnce } from '#src/domain-services/runner.js';
 import type { Synchronizer } from '#src/domain-services/synchronizer.js';
 import type { Hasher } from '#src/hasher/types.js';
@@ -206,6 +208,43 @@ describe('the synchronizer', () => {
     const later = await site.run();
     expect(await once(later, { full: true })).toMatchObject({ passwordsUnchanged: 2 });
     expect(later.isUnchecked).toBe(false);
+  });
+
+  it('says which key is missing before anybody needs it, and opens who waits when the keys are opened anew', async () => {
+    await site.provision(['a', 'b']);
+    await site.send('a', '2026-05-01T00:00:00Z', site.seal(KEYS));
+    const synchronizer = await site.run(site.certificate);
+    await once(synchronizer);
+    expect(synchronizer.missingKeys).toEqual([]);
+    await site.service.addCertificate(site.next.der, ADMIN);
+    await once(synchronizer);
+    const thumbprint = createHash('sha1').update(site.next.der).digest('hex');
+    const daysLeft = expect.any(Number);
+    expect(synchronizer.missingKeys).toMatchObject([{ thumbprint, isNewest: true, daysLeft }]);
+    const missing = { level: 50, thumbprint, isNewest: true, daysLeft };
+    expect(site.events('key-missing')).toMatchObject([missing]);
+    await once(synchronizer);
+    expect(site.events('key-missing')).toHaveLength(1);
+    // At a start.
+    const later = await site.run(site.certificate);
+    await once(later);
+    expect(site.events('key-missing')).toMatchObject([missing, missing]);
+    const sealed = site.seal(KEYS, site.next);
+    await site.send('b', '2026-05-01T00:00:00Z', sealed);
+    expect(await once(later)).toMatchObject({ failed: 1 });
+    expect(site.store.waiting(1)).toMatchObject([{ code: 'ad-auth-info-unknown-certificate' }]);
+
+    // While the tenant holds a question.
+    const waiting = later.page({ waitSeconds: 30, signal, allowDeletions: false });
+    const { keys } = site.config(site.certificate, site.next);
+    await site.ring.replace(() => openKeyRing(keys));
+    later.keysChanged();
+    expect(await waiting).toMatchObject({ more: true });
+    expect(later.missingKeys).toEqual([]);
+    expect(await later.retry(signal)).toMatchObject({ passwordsWritten: 1 });
+    expectPassword('b', sealed, KEYS);
+    expect(site.store.retryCount).toBe(0);
+    expect(site.events('key-missing')).toHaveLength(2);
   });
 
   it('keeps whom the domain refuses in the queue, tries again with patience, and has the others go on', async () => {

@@ -1,10 +1,10 @@
 /** Checks of the configuration itself: readable, valid, and every secret that it names to be had. */
 
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { access } from 'node:fs/promises';
 import { readCa } from '../../config/ca.js';
 import { fileErrorText } from '../../config/file-error.js';
+import { fileOf, filesOpenToOthers } from '../../config/open-files.js';
 import type { SecretReference } from '../../config/schemas.js';
 import { resolveSecret } from '../../config/secrets.js';
 import { PhsyncError } from '../../hasher/errors.js';
@@ -53,7 +53,10 @@ export async function checkSecrets(config: AgentConfig, env: Readonly<NodeJS.Pro
   }
   if (missing.length > 0)
     return failure('secrets', missing.join('; '), missingAdvice(missing, credentials), { missing });
-  const open = await openToOthers(wanted, env);
+  const open = await filesOpenToOthers(
+    wanted.flatMap(({ secretFile }) => secretFile ?? []),
+    env,
+  );
   if (open.length === 0) return ok('secrets', `all ${wanted.length} can be read`, { count: wanted.length });
   return warning(
     'secrets',
@@ -66,7 +69,7 @@ export async function checkSecrets(config: AgentConfig, env: Readonly<NodeJS.Pro
 function wantedFiles(config: AgentConfig, env: Readonly<NodeJS.ProcessEnv>): readonly Wanted[] {
   const secret = (reference: SecretReference, name: string): Wanted => ({
     read: () => resolveSecret(reference, name, env),
-    secretFile: 'file' in reference ? reference.file : undefined,
+    secretFile: fileOf(reference),
   });
   const { tenant, connectors } = config;
   const wanted = [secret(tenant.auth.clientSecret, 'tenant.auth.clientSecret')];
@@ -105,21 +108,6 @@ function missingAdvice(missing: readonly string[], credentials: readonly string[
     `Set CREDENTIALS_DIRECTORY to the directory that holds ${files}: the one that LoadCredential= of the ` +
     'unit names, as in CREDENTIALS_DIRECTORY=/etc/phsync phsync diagnose …';
   return missing.length === credentials.length ? directory : `${directory}. ${others}`;
-}
-
-/** What systemd hands out is its own affair: it sets owner, mode and access list. */
-async function openToOthers(wanted: readonly Wanted[], { CREDENTIALS_DIRECTORY }: Readonly<NodeJS.ProcessEnv>) {
-  // Windows knows no such modes.
-  if (process.getuid === undefined) return [];
-  const handedOut = ['/run/credentials', ...(CREDENTIALS_DIRECTORY ? [resolve(CREDENTIALS_DIRECTORY)] : [])];
-  const files = new Set(wanted.flatMap(({ secretFile }) => secretFile ?? []));
-  const open: { readonly file: string; readonly mode: string }[] = [];
-  for (const file of files) {
-    if (handedOut.some((directory) => file.startsWith(`${directory}/`))) continue;
-    const { mode } = await stat(file);
-    if ((mode & 0o077) !== 0) open.push({ file, mode: (mode & 0o7777).toString(8).padStart(4, '0') });
-  }
-  return open;
 }
 
 /** @throws PhsyncError `config-secret` */

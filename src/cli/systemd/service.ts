@@ -31,8 +31,8 @@ export interface Service {
   /** Whatever else it reads. */
   readonly files: readonly string[];
   readonly certificate: PublicFile | undefined;
-  /** Whether SIGHUP reads the configuration again. */
-  readonly reloads: boolean;
+  /** What SIGHUP does; undefined: it ends the program. */
+  readonly reloads: string | undefined;
   readonly restartSeconds: number;
   readonly stop: { readonly seconds: number; readonly why: string };
   readonly noCore: string;
@@ -72,7 +72,7 @@ export function agentService({ stateDir, tenant, connectors, domainServices }: A
     ],
     certificate:
       tenant.ca === undefined ? undefined : { path: tenant.ca, key: 'tenant.ca', closed: "a tenant's state directory" },
-    reloads: true,
+    reloads: 'Opens the keys anew.',
     restartSeconds: 30,
     stop: { seconds: 20, why: 'The batch in hand is finished first, within 10 s.' },
     noCore: 'a core dump would hold hashes and keys',
@@ -98,7 +98,7 @@ export function tenantService({ stateDir, tls, listen, store, agents, applicatio
     keys: own === undefined ? [] : [own.key],
     files: [],
     certificate: own && { path: own.cert, key: 'tls.cert', closed: '/etc/letsencrypt/live' },
-    reloads: false,
+    reloads: undefined,
     restartSeconds: 5,
     stop: { seconds: 30, why: 'Requests under way are answered first, within 10 s.' },
     noCore: 'a core dump would hold credentials and keys',
@@ -132,7 +132,7 @@ export function domainServicesService(
     files: [...keys.map(({ certificate }) => certificate), managedDomain.smbConf],
     certificate:
       tenant.ca === undefined ? undefined : { path: tenant.ca, key: 'tenant.ca', closed: "a tenant's state directory" },
-    reloads: false,
+    reloads: 'Opens the keys anew.',
     restartSeconds: 30,
     stop: { seconds: 20, why: 'The batch in hand is finished first, within 10 s.' },
     noCore: 'a core dump would hold hashes and keys',

@@ -204,7 +204,7 @@ export function systemdUnit(options: UnitOptions): Unit {
     '# Node.js has no way to send to NOTIFY_SOCKET, a datagram socket of the AF_UNIX family: readiness is /readyz.',
     'Type=exec',
     `ExecStart=${exec}`,
-    ...(service.reloads ? ['# Reads the configuration again.', 'ExecReload=/bin/kill -HUP $MAINPID'] : []),
+    ...(service.reloads === undefined ? [] : [`# ${service.reloads}`, 'ExecReload=/bin/kill -HUP $MAINPID']),
     'Restart=on-failure',
     `RestartSec=${service.restartSeconds}`,
     '# Exit code 2 is a wrong configuration: that does not pass by itself.',

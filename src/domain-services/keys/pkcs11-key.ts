@@ -4,7 +4,7 @@ import { constants, publicEncrypt, randomBytes, timingSafeEqual } from 'node:cry
 import type { PKCS11 } from 'pkcs11js';
 import { PhsyncError } from '../../hasher/errors.js';
 import type { CertificateOfKey, PrivateKey } from './key.js';
-import { busyWith, closeModule, openModule, pkcs11, restartModule } from './pkcs11-module.js';
+import { busyWith, closeModule, generationOf, openModule, pkcs11, restartModule } from './pkcs11-module.js';
 
 export interface Pkcs11Place {
   /** The token's library, e.g. `/usr/lib/softhsm/libsofthsm2.so`. */
@@ -19,6 +19,8 @@ type Handle = ReturnType<PKCS11['C_OpenSession']>;
 interface Session {
   readonly handle: Handle;
   readonly key: Handle;
+  /** Of the module, which another key of it may have begun anew since. */
+  readonly generation: number | undefined;
 }
 
 const PROBE_BYTES = 32;
@@ -43,7 +45,11 @@ export async function openPkcs11Key(
 ): Promise<PrivateKey> {
   const key = new Pkcs11Key(place, certificate, `${name}.privateKey.pkcs11`);
   try {
-    await key.open();
+    // A library that other keys have loaded already may not know a token that was made since, until it is begun anew.
+    await key.open().catch((error: unknown) => {
+      if (error instanceof PhsyncError && error.code === 'domain-services-key-unavailable') return key.open();
+      throw error;
+    });
     return key;
   } catch (error) {
     await key.close();
@@ -81,7 +87,7 @@ class Pkcs11Key implements PrivateKey {
   unwrap(encryptedKey: Buffer): Promise<Buffer | undefined> {
     return this.#alone(async () => {
       // A session that ended with its token (taken out, restarted) is opened once more.
-      const before = this.#session;
+      const before = this.#session && this.#isCurrent(this.#session) ? this.#session : undefined;
       const session = await this.#ready();
       try {
         return await this.#decrypt(session, encryptedKey);
@@ -132,7 +138,8 @@ class Pkcs11Key implements PrivateKey {
 
   /** An open session whose key was proven. */
   async #ready(): Promise<Session> {
-    if (this.#session !== undefined) return this.#session;
+    if (this.#session !== undefined && this.#isCurrent(this.#session)) return this.#session;
+    this.#session = undefined;
     if (this.#refusedPin !== undefined) throw this.#refusedPin;
     try {
       if (this.#isStale) restartModule(this.#place.module);
@@ -145,6 +152,10 @@ class Pkcs11Key implements PrivateKey {
       this.#isStale = true;
       throw this.#unavailable(error);
     }
+  }
+
+  #isCurrent({ generation }: Session): boolean {
+    return generation === generationOf(this.#place.module);
   }
 
   #openSession(): Session {
@@ -175,7 +186,7 @@ class Pkcs11Key implements PrivateKey {
           `it has no private key for the certificate with the thumbprint ${this.#certificate.thumbprint}`,
         );
       }
-      return { handle, key };
+      return { handle, key, generation: generationOf(this.#place.module) };
     } catch (error) {
       api.C_CloseSession(handle);
       throw error;
@@ -209,7 +220,7 @@ class Pkcs11Key implements PrivateKey {
   #endSession(): void {
     const session = this.#session;
     this.#session = undefined;
-    if (session === undefined) return;
+    if (session === undefined || !this.#isCurrent(session)) return;
     try {
       this.#api?.C_CloseSession(session.handle);
     } catch {

@@ -35,6 +35,8 @@ interface OpenModule {
   users: number;
   /** Operations in libuv's threads. */
   busy: number;
+  /** How often it was begun anew: handles of before mean nothing, or something else, by then. */
+  generation: number;
 }
 
 const modules = new Map<string, OpenModule>();
@@ -55,7 +57,7 @@ export function openModule(path: string): Pkcs11js.PKCS11 {
     api.close();
     throw error;
   }
-  modules.set(path, { api, users: 1, busy: 0 });
+  modules.set(path, { api, users: 1, busy: 0, generation: 0 });
   return api;
 }
 
@@ -78,9 +80,13 @@ export async function busyWith<T>(path: string, work: () => Promise<T>): Promise
 export function restartModule(path: string): void {
   const known = modules.get(path);
   if (known === undefined || known.busy > 0) return;
+  known.generation += 1;
   finalize(known.api);
   known.api.C_Initialize({ flags: pkcs11().CKF_OS_LOCKING_OK });
 }
+
+/** Of the module's handles that are given now. */
+export const generationOf = (path: string): number | undefined => modules.get(path)?.generation;
 
 function finalize(api: Pkcs11js.PKCS11): void {
   try {

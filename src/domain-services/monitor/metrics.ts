@@ -2,12 +2,15 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { OpenKey } from '../keys/key-ring.js';
+import type { MissingKey } from '../keys/missing-keys.js';
 import type { Counts, Observer, Side } from '../observer.js';
 
 export interface MetricsOptions {
   readonly version: string;
-  readonly keys: readonly Pick<OpenKey, 'thumbprint' | 'notAfter'>[];
-  /** Asked at each scrape; times in milliseconds since 1970. */
+  /** Asked at each scrape, as the next two. */
+  readonly keys: () => readonly Pick<OpenKey, 'thumbprint' | 'notAfter'>[];
+  readonly missing: () => readonly Pick<MissingKey, 'thumbprint' | 'notAfter' | 'isNewest'>[];
+  /** Times in milliseconds since 1970. */
   readonly look: () => {
     readonly users: number;
     readonly waiting: number;
@@ -27,7 +30,7 @@ export class Metrics implements Observer {
   readonly #failed: Counter;
   readonly #calls: Counter<'side' | 'outcome'>;
 
-  constructor({ version, keys, look, now }: MetricsOptions) {
+  constructor({ version, keys, missing, look, now }: MetricsOptions) {
     const registers = [this.#registry];
     const prefix = 'phsync_domain_services';
     this.#users = new Counter({
@@ -57,13 +60,28 @@ export class Metrics implements Observer {
       { version },
       1,
     );
-    const expiry = new Gauge({
+    new Gauge({
       name: `${prefix}_certificate_expiry_timestamp_seconds`,
-      help: 'Until when a certificate of the keys is valid.',
+      help: 'Until when a certificate is valid: of the keys, and of those in use whose key is missing.',
       labelNames: ['thumbprint'],
       registers,
+      collect() {
+        this.reset();
+        for (const { thumbprint, notAfter } of [...keys(), ...missing()]) {
+          if (notAfter !== undefined) this.set({ thumbprint }, notAfter.getTime() / 1000);
+        }
+      },
     });
-    for (const { thumbprint, notAfter } of keys) expiry.set({ thumbprint }, notAfter.getTime() / 1000);
+    new Gauge({
+      name: `${prefix}_key_missing`,
+      help: 'A certificate that the tenant has passwords sealed to, or (newest) agents seal to, and whose key is not here.',
+      labelNames: ['thumbprint', 'newest'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { thumbprint, isNewest } of missing()) this.set({ thumbprint, newest: String(isNewest) }, 1);
+      },
+    });
     const gauge = (name: string, help: string, value: () => number | undefined) =>
       new Gauge({
         name: `${prefix}_${name}`,

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { jsonPage, type MonitorServer, type Page, startMonitorServer } from '../../monitor/server.js';
 import type { DomainServicesConfig } from '../config.js';
 import type { OpenKey } from '../keys/key-ring.js';
+import { daysUntil } from '../keys/missing-keys.js';
 import type { Counts, Observer, Side } from '../observer.js';
 import type { StateStore } from '../state/store.js';
 import type { Synchronizer } from '../synchronizer.js';
@@ -14,7 +15,8 @@ export interface MonitorOptions {
   readonly version: string;
   readonly log: Logger;
   readonly store: StateStore;
-  readonly keys: readonly OpenKey[];
+  /** Those that are open now. */
+  readonly keys: () => readonly OpenKey[];
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -60,7 +62,8 @@ export class Monitor implements Observer {
       oldestFailure: store.oldestFailure,
       completedAt: store.sync.completedAt,
     });
-    this.#metrics = new Metrics({ version, keys, look, now });
+    const missing = () => this.#synchronizer?.missingKeys ?? [];
+    this.#metrics = new Metrics({ version, keys, missing, look, now });
   }
 
   /** Begins to listen. @throws PhsyncError `monitor-listen` */
@@ -117,12 +120,20 @@ export class Monitor implements Observer {
     const checks: Check[] = [
       this.#side('tenant'),
       this.#side('domain'),
-      this.#side('keys'),
+      this.#newestMissing() ?? this.#side('keys'),
       this.#state(),
       this.#deletions(),
     ];
     const ok = checks.every((check) => check.ok);
     return jsonPage(ok ? 200 : 503, { status: ok ? 'ok' : 'failing', checks });
+  }
+
+  /** Not of those for which nothing comes any more: who waits for one of these stands in the queue. */
+  #newestMissing(): Check | undefined {
+    const newest = this.#synchronizer?.missingKeys?.find(({ isNewest }) => isNewest);
+    if (newest === undefined) return undefined;
+    const detail = `no key for the certificate ${newest.thumbprint} that agents seal passwords to`;
+    return { name: 'keys', ok: false, detail };
   }
 
   #side(name: Side): Check {
@@ -166,14 +177,19 @@ export class Monitor implements Observer {
   }
 
   #status(): object {
-    const { store, keys } = this.#options;
+    const { store, keys, now } = this.#options;
     const { readingAll, completedAt, fullAt } = store.sync;
     const domain = this.#synchronizer?.domain;
     const iso = (at: number | undefined) => (at === undefined ? null : new Date(at).toISOString());
     return {
       domain: domain === undefined ? null : { name: domain.dnsDomain, dc: domain.dc, sid: domain.sid },
       tenant: this.#synchronizer?.tenantDomain ?? null,
-      keys: keys.map(({ thumbprint, subject, notAfter, place }) => ({ thumbprint, subject, notAfter, place })),
+      keys: keys().map(({ thumbprint, subject, notAfter, place }) => {
+        return { thumbprint, subject, notAfter, daysLeft: daysUntil(notAfter, now()), place };
+      }),
+      missingKeys: (this.#synchronizer?.missingKeys ?? []).map(({ thumbprint, notAfter, daysLeft, isNewest }) => {
+        return { thumbprint, notAfter: notAfter ?? null, daysLeft: daysLeft ?? null, isNewest };
+      }),
       /** Blobs are compared with what the tenant took in. */
       digestsChecked: this.#synchronizer?.isUnchecked !== true,
       users: store.userCount,

@@ -64,7 +64,9 @@ export function registerFeedEndpoint(server: FastifyInstance, options: FeedEndpo
       );
     } catch (error) {
       if (!(error instanceof FeedRefusal)) throw error;
-      options.context.log.warn({ clientId, code: error.code }, 'domain services feed refused');
+      // Whoever waits for them to be switched on comes back twice a minute.
+      const level = isWaiting && error.code === FeedError.disabled ? 'debug' : 'warn';
+      options.context.log[level]({ clientId, code: error.code }, 'domain services feed refused');
       return refuse(reply, error.status, error.code, `${error.message}.`);
     } finally {
       if (isWaiting) waiting.set(clientId, waiting.get(clientId)! - 1);
@@ -104,11 +106,15 @@ async function answer(
   request.raw.socket.once('close', leave);
   const over = AbortSignal.any([closing, left.signal]);
   try {
-    let page = await feed.page(cookie, limit);
-    while (page.value.length === 0 && performance.now() - began < wait * 1000 && !over.aborted) {
+    const look = () => feed.page(cookie, limit).catch(disabled);
+    let page = await look();
+    // Whoever waits learns that Domain Services are switched on as soon as of a change.
+    const isNothing = () => page instanceof FeedRefusal || page.value.length === 0;
+    while (isNothing() && performance.now() - began < wait * 1000 && !over.aborted) {
       await sleep(LOOK_MS, undefined, { signal: over }).catch(ignoreAbort);
-      if (!left.signal.aborted) page = await feed.page(cookie, limit);
+      if (!left.signal.aborted) page = await look();
     }
+    if (page instanceof FeedRefusal) throw page;
     const users = page.value.length;
     // Readers that wait come back twice a minute.
     log[users > 0 ? 'info' : 'debug']({ clientId, users, more: page.more }, 'domain services feed');
@@ -116,6 +122,12 @@ async function answer(
   } finally {
     request.raw.socket.off('close', leave);
   }
+}
+
+/** The refusal that passes when they are switched on. */
+function disabled(error: unknown): FeedRefusal {
+  if (error instanceof FeedRefusal && error.code === FeedError.disabled) return error;
+  throw error;
 }
 
 function ignoreAbort(error: Error): void {

@@ -5,7 +5,7 @@ import type { Queries, TenantDatabase } from '../store/database.js';
 import { readDigestKey } from '../store/digest-key.js';
 import { sidOf } from '../store/user-row.js';
 import { Cookies, type Position } from './cookie.js';
-import { readService, type ServiceRow } from './repository.js';
+import { feedCertificates, readService, type ServiceRow } from './repository.js';
 import { numberChanges } from './sequence.js';
 import { settingsOf } from './settings.js';
 
@@ -43,12 +43,15 @@ export class Feed {
       throw new FeedRefusal(409, FeedError.disabled, 'Domain Services are not enabled in this tenant');
     }
     const position = cookie === undefined ? beginningOf(service) : positionOf(cookies, cookie, service);
-    const { value, next, more } = await this.#database.run((queries) => read(queries, position, limit));
+    const [{ value, next, more }, certificates] = await this.#database.run(async (queries) => [
+      await read(queries, position, limit),
+      await feedCertificates(queries),
+    ]);
     return {
       value,
       cookie: cookies.write(next),
       more,
-      domain: { name: service.domain_name, securitySettings: settingsOf(service.security_settings) },
+      domain: { name: service.domain_name, securitySettings: settingsOf(service.security_settings), certificates },
     };
   }
 

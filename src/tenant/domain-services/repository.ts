@@ -1,6 +1,7 @@
 /** Domain Services in the tenant's database: settings, certificates, and how many users' credentials are sealed to which. */
 
 import type { Selectable } from 'kysely';
+import type { FeedCertificate } from '../../provisioning/domain-services-feed.js';
 import type { Queries, TenantDatabase } from '../store/database.js';
 import type { DomainServicesCertificatesTable, DomainServicesTable } from '../store/tables.js';
 
@@ -48,6 +49,41 @@ export async function countSealed(queries: Queries): Promise<ReadonlyMap<string,
       { users: all - deleted, deletedUsers: deleted },
     ]),
   );
+}
+
+/** Of users who exist. By seeks in the index of thumbprints, not by a look at every user: it is asked for with each page of the feed. */
+export async function thumbprintsInUse(queries: Queries): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (let last: Uint8Array = Buffer.alloc(0); ; ) {
+    const row = await queries
+      .selectFrom('windows_credentials')
+      .innerJoin('users', 'users.id', 'windows_credentials.user_id')
+      .select('thumbprint')
+      .where('thumbprint', '>', last)
+      .where('deleted_at', 'is', null)
+      .orderBy('thumbprint')
+      .limit(1)
+      .executeTakeFirst();
+    if (row === undefined) return found;
+    last = row.thumbprint;
+    found.push(Buffer.from(last).toString('hex'));
+  }
+}
+
+/** What the feed says of them: those of the list, and those that blobs are sealed to all the same. */
+export async function feedCertificates(queries: Queries): Promise<FeedCertificate[]> {
+  const rows = await queries
+    .selectFrom('domain_services_certificates')
+    .select(['thumbprint', 'not_after'])
+    .orderBy('added_at', 'desc')
+    .execute();
+  const inUse = new Set(await thumbprintsInUse(queries));
+  const listed = rows.map(({ thumbprint: bytes, not_after }, i) => {
+    const thumbprint = Buffer.from(bytes).toString('hex');
+    const notAfter = new Date(not_after).toISOString();
+    return { thumbprint, notAfter, isNewest: i === 0, inUse: inUse.delete(thumbprint) };
+  });
+  return [...listed, ...[...inUse].map((thumbprint) => ({ thumbprint, notAfter: null, isNewest: false, inUse: true }))];
 }
 
 /** userPrincipalNames of the first few users who exist and whose credentials are sealed to the certificate. */

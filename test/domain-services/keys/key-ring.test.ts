@@ -8,6 +8,7 @@ import { PKCS11 } from 'pkcs11js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KeyConfig } from '#src/domain-services/config.js';
 import { openKeyRing } from '#src/domain-services/keys/key-ring.js';
+import { ReloadableKeys } from '#src/domain-services/keys/reloadable-keys.js';
 import { openAdAuthInfo, recipientOf, sealAdAuthInfo } from '#src/provisioning/ad-auth-info.js';
 import { type MadeCertificate, makeCertificate, makeToken, type Token } from './certificates.js';
 
@@ -224,6 +225,43 @@ describe.skipIf(!softhsm && process.env.CI !== 'true')(
         expect(Buffer.from(await openAdAuthInfo(sealed(first), ring.unwrap)).toString()).toBe(TEXT);
       } finally {
         await ring.close();
+      }
+    });
+
+    it('takes the place of others, of a token that was made since, and not where it cannot be opened', async () => {
+      const keys = new ReloadableKeys(await openKeyRing([inToken(first)]));
+      try {
+        const later = makeCertificate(directory, 'later', PASSPHRASE);
+        const { label } = makeToken(directory, 'made since', [later.plainKey]);
+        const opens = async (made: MadeCertificate) =>
+          expect(Buffer.from(await openAdAuthInfo(sealed(made), keys.unwrap)).toString()).toBe(TEXT);
+        const wrong = join(directory, 'wrong-pin');
+        writeFileSync(wrong, '000000');
+        const bad: readonly [KeyConfig, string][] = [
+          [inToken(first, { token: 'nowhere' }), 'domain-services-key-unavailable'],
+          [inToken(later, { token: label, pin: wrong }), 'config-key'],
+          [inFile(first, wrong), 'config-key'],
+        ];
+        for (const [config, code] of bad) {
+          await expect(
+            keys.replace(() => openKeyRing([config])),
+            code,
+          ).rejects.toMatchObject({ code });
+          await opens(first);
+        }
+        // With what is under way.
+        const running = [opens(first), opens(first)];
+        await keys.replace(() => openKeyRing([inToken(later, { token: label }), inToken(second)]));
+        await Promise.all(running);
+        expect(keys.keys).toHaveLength(2);
+        for (const made of [later, second]) await opens(made);
+        await expect(openAdAuthInfo(sealed(first), keys.unwrap)).rejects.toMatchObject({
+          code: 'ad-auth-info-unknown-certificate',
+        });
+        await keys.replace(() => openKeyRing([inFile(first)]));
+        await opens(first);
+      } finally {
+        await keys.close();
       }
     });
 

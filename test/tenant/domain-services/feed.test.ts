@@ -1,9 +1,10 @@
 /** The feed of users and sealed credentials: what it tells, in which order, and whom; on both databases. */
 
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Hasher } from '#src/hasher/types.js';
 import { sidFromText } from '#src/protocol/dtyp/sid.js';
+import { recipientOf } from '#src/provisioning/ad-auth-info.js';
 import type { ProvisioningClient } from '#src/provisioning/client.js';
 import {
   DOMAIN_SERVICES_FEED_PATH,
@@ -31,6 +32,10 @@ import {
 } from './site.js';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('base64');
+
+const IN_USE = { isNewest: true, inUse: true };
+const thumbprintOf = ({ der }: TestCertificate) => recipientOf(der).thumbprint.toString('hex');
+const notAfterOf = ({ der }: TestCertificate) => new Date(new X509Certificate(der).validTo).toISOString();
 
 let hasher: Hasher;
 let certificate: TestCertificate;
@@ -151,8 +156,36 @@ describeStores('the feed', (newSite) => {
           ...{ ntlmV1: 'Disabled', syncNtlmPasswords: 'Enabled', tlsV1: 'Disabled', kerberosRc4Encryption: 'Enabled' },
           ...{ kerberosArmoring: 'Disabled', ldapSigning: 'Disabled', channelBinding: 'Disabled' },
         },
+        certificates: [{ thumbprint: thumbprintOf(certificate), notAfter: notAfterOf(certificate), ...IN_USE }],
       },
     });
+  });
+
+  it('tells which certificates are the newest, in use, and in use though they are gone', async () => {
+    await enable();
+    await provision(client, ['a', 'b']);
+    const other = await createCertificate(2048);
+    const certificates = async () => (await reader.page()).domain.certificates;
+    const [first, second] = [certificate, other].map((each) => ({
+      thumbprint: thumbprintOf(each),
+      notAfter: notAfterOf(each),
+    }));
+    expect(await certificates()).toEqual([{ ...first, isNewest: true, inUse: false }]);
+    await client.provisionCredentials([item('a', '2026-01-01', sealed(certificate.der))]);
+    await service.addCertificate(other.der, ADMIN);
+    expect(await certificates()).toEqual([
+      { ...second, isNewest: true, inUse: false },
+      { ...first, isNewest: false, inUse: true },
+    ]);
+    await client.provisionCredentials([item('b', '2026-01-01', sealed(other.der))]);
+    const { thumbprint } = recipientOf(certificate.der);
+    await service.removeCertificate(thumbprint, { force: true }, ADMIN);
+    expect(await certificates()).toEqual([
+      { ...second, isNewest: true, inUse: true },
+      { thumbprint: first!.thumbprint, notAfter: null, isNewest: false, inUse: true },
+    ]);
+    await client.provisionCredentials([item('a', '2026-01-02', sealed(other.der))]);
+    expect(await certificates()).toEqual([{ ...second, isNewest: true, inUse: true }]);
   });
 
   it('has digests of what agents sent, whatever became of it in the store since', async () => {
@@ -282,6 +315,21 @@ describeStores('the feed', (newSite) => {
     await provision(client, ['b']);
     await Promise.all(many);
     expect(answered).toEqual([429, 429, 200, 200, 200, 200]);
+  });
+
+  it('answers a question that waits while Domain Services are off as soon as they are on', async () => {
+    const refused = { status: 409, json: { error: 'domain_services_disabled' } };
+    expect(await reader.get({ wait: 1 })).toMatchObject(refused);
+    const waiting = reader.get({ wait: 30 });
+    await provision(client, ['a']);
+    await enable();
+    expect(await waiting).toMatchObject({ status: 200, json: { value: [{ mailNickname: 'a' }] } });
+    // With a cookie of the time before.
+    const { cookie } = await reader.page();
+    await service.disable(ADMIN);
+    const again = reader.get({ cookie, wait: 30 });
+    await service.enable({}, ADMIN);
+    expect(await again).toMatchObject({ status: 410, json: { error: 'resync_required' } });
   });
 
   it('lets a waiting question go when the tenant closes', async () => {

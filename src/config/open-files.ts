@@ -1,0 +1,34 @@
+/** Files with secrets whose mode lets others on the machine read them. */
+
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { SecretReference } from './schemas.js';
+
+export interface OpenFile {
+  readonly file: string;
+  /** Four octal digits. */
+  readonly mode: string;
+}
+
+/** Where the secret lies; undefined where that is no file of an administrator's. */
+export const fileOf = (reference: SecretReference): string | undefined =>
+  'file' in reference ? reference.file : undefined;
+
+/**
+ * Those of `files` that group or world can do anything with; none on Windows, which knows no such modes. What systemd hands
+ * out is its own affair: it sets owner, mode and access list.
+ */
+export async function filesOpenToOthers(
+  files: Iterable<string>,
+  { CREDENTIALS_DIRECTORY }: Readonly<NodeJS.ProcessEnv> = process.env,
+): Promise<readonly OpenFile[]> {
+  if (process.getuid === undefined) return [];
+  const handedOut = ['/run/credentials', ...(CREDENTIALS_DIRECTORY ? [resolve(CREDENTIALS_DIRECTORY)] : [])];
+  const open: OpenFile[] = [];
+  for (const file of new Set(files)) {
+    if (handedOut.some((directory) => file.startsWith(`${directory}/`))) continue;
+    const { mode } = await stat(file);
+    if ((mode & 0o077) !== 0) open.push({ file, mode: (mode & 0o7777).toString(8).padStart(4, '0') });
+  }
+  return open;
+}
