@@ -84,9 +84,10 @@ export async function passwordGrant(
       expires_in: TOKEN_LIFETIME,
       ext_expires_in: TOKEN_LIFETIME,
       access_token: accessToken,
-      ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
-      ...(idToken === undefined ? {} : { id_token: idToken }),
-      ...(form.get('client_info') === '1' ? { client_info: clientInfo(tenantId, user.objectId) } : {}),
+      // Undefined is what JSON leaves out.
+      refresh_token: refreshToken,
+      id_token: idToken,
+      client_info: form.get('client_info') === '1' ? clientInfo(tenantId, user.objectId) : undefined,
     },
   };
 }

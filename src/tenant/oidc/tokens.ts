@@ -74,10 +74,10 @@ export function personIdClaims(tenantId: string, person: Person, scopes: Readonl
   return {
     oid: objectId,
     preferred_username: userPrincipalName,
-    ...(displayName === null ? {} : { name: displayName }),
-    ...(scopes.has('email') && mail !== null ? { email: mail } : {}),
-    ...(profile && givenName !== null ? { given_name: givenName } : {}),
-    ...(profile && surname !== null ? { family_name: surname } : {}),
+    name: displayName ?? undefined,
+    email: scopes.has('email') ? (mail ?? undefined) : undefined,
+    given_name: profile ? (givenName ?? undefined) : undefined,
+    family_name: profile ? (surname ?? undefined) : undefined,
     tid: tenantId,
     ver: '2.0',
   };

@@ -29,9 +29,10 @@ export interface SignInEntry {
 }
 
 /** Its id is drawn once: whatever is written again, since nobody answered, is the same row. */
-interface Recorded extends SignInEntry {
+interface Recorded {
   readonly id: string;
   readonly at: number;
+  readonly entry: SignInEntry;
 }
 
 export class SignInLog {
@@ -57,7 +58,7 @@ export class SignInLog {
 
   record(entry: SignInEntry): void {
     const at = this.#now().getTime();
-    this.#entries.push({ ...entry, id: timeOrderedId(at), at });
+    this.#entries.push({ id: timeOrderedId(at), at, entry });
     if (this.#entries.length > MOST_WAITING) {
       this.#entries.shift();
       this.#lost++;
@@ -135,9 +136,9 @@ const textOf = (given: string) =>
     .replaceAll('\0', '\ufffd')
     .replace(/\p{Surrogate}/gu, '\ufffd');
 
-const toRow = (entry: Recorded) => ({
-  sign_in_id: entry.id,
-  at: entry.at,
+const toRow = ({ id, at, entry }: Recorded) => ({
+  sign_in_id: id,
+  at,
   user_object_id: entry.user?.objectId ?? null,
   user_principal_name: entry.user?.userPrincipalName ?? null,
   client_id: textOf(entry.clientId),
