@@ -7,6 +7,7 @@ import { PhsyncError } from '../hasher/errors.js';
 import { BUSY_ANSWER, BUSY_RETRY_AFTER, isBusy } from './busy.js';
 import type { TenantConfig } from './config.js';
 import type { TenantContext } from './context.js';
+import { SAFETY_HEADERS } from './safety-headers.js';
 import type { ServerTls } from './tls/server-tls.js';
 
 /** An agent's next batch and a person's next try come on the connection that is there. */
@@ -26,12 +27,6 @@ export interface Timeouts {
 export const TIMEOUTS: Timeouts = { handshake: 20_000, head: 20_000, request: 100_000, check: 10_000 };
 /** Every body but an agent's is smaller: a form with a name, a password and a few words. */
 const MAX_FORM = 16 * 1024;
-/** RFC 6797: a year; and nothing here is to be guessed at or framed. */
-const SAFETY_HEADERS = Object.entries({
-  'strict-transport-security': 'max-age=31536000',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-});
 export const NO_SUCH_ADDRESS = {
   error: 'invalid_request',
   error_description: 'There is no such address here.',
@@ -71,9 +66,9 @@ export function createServer(
   // JSON and plain text, which no endpoint takes.
   server.removeAllContentTypeParsers();
   server.register(formbody);
-  // On the raw response, so that what others answer below a route has them, too.
+  // Not on the raw response, whose headers Node would have to put together with Fastify's: what is handed over has its own.
   server.addHook('onRequest', (_request, reply, done) => {
-    for (const [name, value] of SAFETY_HEADERS) reply.raw.setHeader(name, value);
+    reply.headers(SAFETY_HEADERS);
     done();
   });
   // The connection of a request that was under way would stay open, as long as its client likes.

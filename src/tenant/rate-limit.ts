@@ -34,13 +34,23 @@ export function sourceOf(address: string): string {
 }
 
 export async function registerRateLimit(server: FastifyInstance, limits: TenantConfig['rateLimit']): Promise<void> {
+  // There are as many as there are routes.
+  const kinds = new Map<string | undefined, Kind>();
+  const kindOfRequest = ({ routeOptions: { url } }: FastifyRequest): Kind => {
+    let kind = kinds.get(url);
+    if (kind === undefined) {
+      kind = kindOf(url);
+      kinds.set(url, kind);
+    }
+    return kind;
+  };
   await server.register(rateLimit, {
     global: true,
     cache: ADDRESSES,
     timeWindow: 60_000,
-    keyGenerator: (request: FastifyRequest) => `${kindOf(request.routeOptions.url)} ${sourceOf(request.ip)}`,
+    keyGenerator: (request: FastifyRequest) => `${kindOfRequest(request)} ${sourceOf(request.ip)}`,
     max: (request: FastifyRequest) => {
-      const kind = kindOf(request.routeOptions.url);
+      const kind = kindOfRequest(request);
       return kind === 'provisioning' ? Number.MAX_SAFE_INTEGER : limits[kind];
     },
     addHeaders: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },

@@ -4,6 +4,7 @@ import { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Provider } from 'oidc-provider';
 import { isThisTenant, type TenantContext } from '../context.js';
+import { SAFETY_HEADERS } from '../safety-headers.js';
 import type { Applications } from './applications.js';
 import { correlationIdOf } from './oauth-error.js';
 import { rememberFacts } from './provider-answers.js';
@@ -41,6 +42,7 @@ export function createHandOver({ context, applications, provider }: HandOverOpti
     const correlationId = correlationIdOf(request.headers);
     rememberFacts(within, { correlationId, address: request.ip, scope, wantsClientInfo });
     reply.hijack();
+    for (const [name, value] of Object.entries(SAFETY_HEADERS)) reply.raw.setHeader(name, value);
     await handle(within, reply.raw);
   };
 }
