@@ -297,30 +297,29 @@ describe('the token', () => {
   });
 
   it('that several calls saw refused is refreshed once for all of them', async () => {
+    const refusal = fault({ ...adminFault, subcode: 'InvalidSecurityToken' });
+    const refused: ((answer: Answer) => void)[] = [];
     const server = await serve((request) =>
       request.header.syncToken!.bearerToken === 'stale'
-        ? fault({ ...adminFault, subcode: 'InvalidSecurityToken' })
+        ? new Promise((resolve) => refused.push(resolve))
         : reply(request),
     );
     let current = 'stale';
     let refreshes = 0;
     const token = async (forceRefresh: boolean) => {
-      if (!forceRefresh) return current;
-      refreshes++;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      return (current = `fresh ${refreshes}`);
+      if (forceRefresh) current = `fresh ${++refreshes}`;
+      return current;
     };
     const client = connect(server.url, { token });
-    await client.getCompanyConfiguration();
+    const calls = Array.from({ length: 8 }, () => client.getCompanyConfiguration());
+    await expect.poll(() => refused.length).toBe(8);
+    refused[0]!(refusal);
+    await Promise.race(calls);
     expect(refreshes).toBe(1);
-    current = 'stale';
-    await Promise.all(
-      Array.from({ length: 8 }, async (_, i) => {
-        await new Promise((resolve) => setTimeout(resolve, 20 * i));
-        return client.getCompanyConfiguration();
-      }),
-    );
-    expect(refreshes).toBe(2);
+    // They hear of it when there is a new one.
+    for (const answer of refused.slice(1)) answer(refusal);
+    await Promise.all(calls);
+    expect(refreshes).toBe(1);
   });
 
   it('never stands in an error, and what the token function throws passes through', async () => {
@@ -454,11 +453,12 @@ describe('what goes wrong below', () => {
       body = Buffer.from(reply(request).body as Uint8Array);
       return { headers: { ...headers, 'content-length': String(length(body.length)) }, body: cut(body) };
     });
-    const client = connect(server.url, { timeoutMs: 1500 });
+    const client = connect(server.url);
     expect(await client.getCompanyConfiguration()).toEqual(companyConfiguration);
     // The whole length promised, half of it sent: the answer never ends.
     cut = (whole) => whole.subarray(0, whole.length / 2);
-    expect((await failure(client.getCompanyConfiguration())).code).toMatch(/^provisioning-(timeout|unreachable)$/);
+    const hasty = connect(server.url, { timeoutMs: 1500 });
+    expect((await failure(hasty.getCompanyConfiguration())).code).toMatch(/^provisioning-(timeout|unreachable)$/);
     length = (whole) => Math.floor(whole / 2);
     expect((await failure(client.getCompanyConfiguration())).code).toBe('provisioning-bad-reply');
   });
