@@ -5,7 +5,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -551,12 +551,14 @@ describeDc('the writer into a Samba domain', () => {
       encoding: 'utf8',
     }).split('\n');
     const line = readFileSync(`/proc/${helper}/cmdline`, 'utf8').split('\0');
-    expect(line.slice(1)).toEqual(['-I', helperProgram(), join(managed.directory, 'smb.conf'), '']);
+    expect(line.slice(1)).toEqual(['-I', '-B', helperProgram(), join(managed.directory, 'smb.conf'), '']);
     const environment = readFileSync(`/proc/${helper}/environ`, 'utf8')
       .split('\0')
       .map((each) => each.split('=')[0]);
-    expect(environment.sort()).toEqual(['', 'LANG', 'PATH', 'PYTHONDONTWRITEBYTECODE']);
+    expect(environment.sort()).toEqual(['', 'LANG', 'PATH']);
     expect(readFileSync(`/proc/${helper}/limits`, 'utf8')).toMatch(/Max core file size +0 +0/);
+    // Nor has it written anything beside its own modules.
+    expect(readdirSync(helperProgram()).filter((name) => !name.endsWith('.py'))).toEqual([]);
   });
 
   it('says so where its helper was killed, and opens again', async () => {

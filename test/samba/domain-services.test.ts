@@ -280,7 +280,7 @@ describeDc('phsync domain-services', () => {
       await send(more);
       const [withHelper] = kills;
       const service = new Service(config);
-      // A batch of 100 is written, the next one is under way.
+      // A batch is written, the next one is under way.
       await vi.waitFor(() => expect(service.event('user-created').length).toBeGreaterThan(0), {
         timeout: 60_000,
         interval: 5,

@@ -1,9 +1,12 @@
-/** The frames between phsync and samba_writer.py: a length, a JSON document, and then the secrets that it announces. */
+/**
+ * The frames between phsync and samba_writer, whose frames.py has the whole protocol: a length, a JSON document, and then the
+ * secrets that it announces.
+ */
 
 import { PhsyncError } from '../../hasher/errors.js';
 
 const LENGTH_BYTES = 4;
-/** As in samba_writer.py. */
+/** As in samba_writer/frames.py. */
 const MAX_DOCUMENT = 32 * 1024 * 1024;
 
 /** One buffer of its own for the whole frame, to be wiped after it was written. */

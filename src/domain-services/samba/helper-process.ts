@@ -1,4 +1,4 @@
-/** samba_writer.py as a process: one request at a time, an answer to each, an end that is noticed. */
+/** samba_writer as a process: one request at a time, an answer to each, an end that is noticed. */
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -18,11 +18,11 @@ export interface HelperOptions {
   readonly timeoutMs: number;
 }
 
-/** Which file it is, for those who confine or check it. */
-export const helperProgram = (): string => join(packageHome(), 'src', 'domain-services', 'samba', 'samba_writer.py');
+/** A directory that Python runs, for those who confine or check it. */
+export const helperProgram = (): string => join(packageHome(), 'src', 'domain-services', 'samba', 'samba_writer');
 
 /** Its environment is none of ours, where secrets of the configuration may stand. */
-const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', PYTHONDONTWRITEBYTECODE: '1' };
+const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
 const CLOSE_MS = 5000;
 
 interface Waiting {
@@ -43,8 +43,8 @@ export class HelperProcess {
   constructor(options: HelperOptions) {
     this.#options = options;
     const { python, smbConf, log } = options;
-    // -I: neither PYTHON… variables nor the working directory have a say in what is imported.
-    this.#child = spawn(python, ['-I', helperProgram(), smbConf], {
+    // -I: neither PYTHON… variables nor the working directory have a say in what is imported. -B: writes nothing beside it.
+    this.#child = spawn(python, ['-I', '-B', helperProgram(), smbConf], {
       env: ENVIRONMENT,
       stdio: ['pipe', 'pipe', 'pipe'],
     });

@@ -28,7 +28,7 @@ export interface SambaWriterOptions {
 }
 
 const NT_HASH_BYTES = 16;
-/** As in samba_writer.py. */
+/** As in samba_writer/frames.py, which says what is asked and answered. */
 const MAX_KEYS = 64 * 1024;
 /** Of a change as JSON. No account of a directory is so large, and a batch of 200 stays below what the helper takes. */
 const MAX_CHANGE = 128 * 1024;
@@ -147,7 +147,7 @@ function keysError(secrets: ManagedSecrets | undefined): AppliedChange['password
   return { code: 'keys-too-large', message: `the Kerberos keys have ${length} bytes; expected 1 to ${MAX_KEYS}` };
 }
 
-/** A change as samba_writer.py reads it. */
+/** A change as samba_writer reads it. */
 function described(change: ManagedChange): object {
   if (change.kind === 'deleted') return { id: change.objectId, deleted: true };
   const { user, secrets } = change;
