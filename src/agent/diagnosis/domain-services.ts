@@ -19,6 +19,7 @@ import {
   warning,
 } from './check.js';
 import type { ObjectUnderTest } from './object-under-test.js';
+import { passwordBarred } from './object-user.js';
 
 /** A certificate that ends within is worth a warning. */
 const SOON_MS = 30 * 24 * 3_600_000;
@@ -157,6 +158,7 @@ export function checkObjectKeys(under: ObjectUnderTest, inScope: boolean): Check
   const id = 'object-keys';
   if (offer?.kind !== 'on') return undefined;
   if (!inScope) return skipped(id, 'not sent, as the object is out of scope', of);
+  const barred = passwordBarred(under);
   const row = reader?.object(connector.name, guid)?.row;
   const sent = row?.cloudAnchor ? row.keysVersion : null;
   const { supplementalVersion: version = null } = object;
@@ -168,6 +170,10 @@ export function checkObjectKeys(under: ObjectUnderTest, inScope: boolean): Check
     sentVersion: sent,
     outcome: row?.outcome === Outcome.missingAttribute ? 'MissingAttribute' : null,
   };
+  if (barred !== undefined) {
+    const former = sent === null ? '' : '; the managed domain goes on with the former password';
+    return { ...skipped(id, `not sent, as the password is not (${barred})${former}`, of), facts };
+  }
   if (keys?.failure !== undefined) {
     return failure(id, keys.failure.reason, 'Set the password anew in the directory.', facts, of);
   }

@@ -1,6 +1,7 @@
 /** Checks of one object by what the directory says of it: in scope, its password, its account. */
 
 import { decide } from '../decide.js';
+import type { Decision } from '../decision.js';
 import { outOfScopeText } from '../out-of-scope.js';
 import { createScope, type OutOfScope, type Scope } from '../scope.js';
 import { Outcome, outcomeNames } from '../state/rows.js';
@@ -31,19 +32,18 @@ export function checkScope({ object, connector }: ObjectUnderTest, scope: Scope)
   return failure('scope', finding, INTO_SCOPE[why], { why, objectClass, dn }, of);
 }
 
-export function checkPassword(under: ObjectUnderTest, inScope: boolean): CheckResult {
-  const { object, connector, company, domainServices, reader, guid, now, source, staging } = under;
-  const of = { connector: connector.name };
-  if (!inScope) return skipped('password', 'not sent, as the object is out of scope', of);
-  const { passwordVersion, passwordChanged } = object;
-  const changed = passwordChanged?.getTime();
-  const facts = {
-    passwordVersion,
-    passwordChanged: passwordChanged?.toISOString() ?? null,
-    mustChange: object.pwdLastSet === 0n,
-  };
-  const known = reader?.object(connector.name, guid);
-  const decision = decide(object, known?.row, {
+/** What a cycle would do now, with the object as the directory has it. */
+function decideNow({
+  object,
+  connector,
+  company,
+  domainServices,
+  reader,
+  guid,
+  now,
+  source,
+}: ObjectUnderTest): Decision {
+  return decide(object, reader?.object(connector.name, guid)?.row, {
     scope: createScope(connector.scope),
     domain: source.domain,
     force: reader?.retry(connector.name, guid) !== undefined,
@@ -56,6 +56,30 @@ export function checkPassword(under: ObjectUnderTest, inScope: boolean): CheckRe
     domainServices: domainServices?.kind === 'on' ? domainServices : undefined,
     now,
   });
+}
+
+/** The result that keeps the password of a user in scope from the tenant, and with it the keys; undefined: none does. */
+export function passwordBarred(under: ObjectUnderTest): string | undefined {
+  const decision = decideNow(under);
+  if (!('row' in decision) || decision.row === undefined) return undefined;
+  const { outcome } = decision.row;
+  const isBarred = outcome === Outcome.filteredByTarget || outcome === Outcome.filteredByRule;
+  return isBarred ? outcomeNames[outcome] : undefined;
+}
+
+export function checkPassword(under: ObjectUnderTest, inScope: boolean): CheckResult {
+  const { object, connector, reader, guid, staging } = under;
+  const of = { connector: connector.name };
+  if (!inScope) return skipped('password', 'not sent, as the object is out of scope', of);
+  const { passwordVersion, passwordChanged } = object;
+  const changed = passwordChanged?.getTime();
+  const facts = {
+    passwordVersion,
+    passwordChanged: passwordChanged?.toISOString() ?? null,
+    mustChange: object.pwdLastSet === 0n,
+  };
+  const known = reader?.object(connector.name, guid);
+  const decision = decideNow(under);
   const which = `that of ${changed === undefined ? 'an unknown date' : timeText(changed)}, version ${passwordVersion ?? 'unknown'}`;
   if (decision.kind === 'sync' && decision.credential) {
     const how = decision.forceChange ? ', to be changed at the next sign-in' : '';

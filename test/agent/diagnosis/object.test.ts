@@ -6,10 +6,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { systemClock } from '#src/agent/clock.js';
-import { diagnoseObject } from '#src/agent/diagnosis/object.js';
+import { agentConfigSchema } from '#src/agent/config.js';
+import { checkObject, diagnoseObject } from '#src/agent/diagnosis/object.js';
 import type { DirectoryObject } from '#src/agent/source.js';
 import { LabDirectory, LabSource } from '#src/agent/sources/lab-source.js';
+import { configSchemas } from '#src/config/schemas.js';
 import type { Hasher } from '#src/hasher/types.js';
+import { guidFromText } from '#src/protocol/dtyp/guid.js';
+import { type CompanyConfiguration, DirSyncFeature } from '#src/provisioning/types.js';
 import { AGENT, startTestTenant, testHasher } from '../../tenant/harness.js';
 
 let folder: string;
@@ -50,4 +54,39 @@ test('a state that cannot be read is an error, as it is without --dn', async () 
   const options = { clock: systemClock, env: { AGENT_SECRET: AGENT.secret }, connector: undefined, dn };
   const checks = await diagnoseObject(file, options);
   expect(checks.filter(({ status }) => status === 'error').map(({ id }) => id)).toEqual(['state-directory']);
+});
+
+test('the keys of a user whose password is not sent are not said to be on their way', async () => {
+  const lab = new LabDirectory({ users: 20, now: () => 0 });
+  const source = new LabSource(lab);
+  const page: { objects: DirectoryObject[] } = (await source.pages(undefined).next()).value;
+  const person = page.objects.find(({ userPrincipalName, pwdLastSet }) => userPrincipalName && pwdLastSet !== 0n)!;
+  const [connector] = agentConfigSchema(configSchemas(folder)).parse({
+    stateDir: './none',
+    tenant: { url: tenant.url, auth: { clientId: 'a', clientSecret: { env: 'A' } } },
+    connectors: [{ name: 'lab', directory: { type: 'lab', users: 20 } }],
+  }).connectors;
+  const keys = { legacy: 'AA==', supplemental: 'AA==', keysMissing: false, failure: undefined };
+  const company = (dirSyncFeatures: number) => ({ dirSyncFeatures }) as CompanyConfiguration;
+  const keysOf = (object: DirectoryObject, features: number = DirSyncFeature.PasswordHashSync) => {
+    const certificate = { der: new Uint8Array(), thumbprint: '', subject: '', validFrom: 0, validTo: 0 };
+    const checks = checkObject({
+      ...{ object, connector: connector!, source, reader: undefined, keys, staging: false, now: 0 },
+      guid: guidFromText(object.guid),
+      company: company(features),
+      domainServices: { kind: 'on', ntlm: true, kerberos: true, epoch: null, certificate },
+    });
+    return checks.find(({ id }) => id === 'object-keys');
+  };
+  expect(keysOf(person)).toMatchObject({
+    status: 'ok',
+    finding: 'NT hash and Kerberos keys sealed, to be sent with the next cycle',
+  });
+  const mustChange = { ...person, pwdLastSet: 0n };
+  expect(keysOf(mustChange)).toMatchObject({
+    status: 'skipped',
+    finding: 'not sent, as the password is not (FilteredByTarget)',
+  });
+  const forced = DirSyncFeature.PasswordHashSync | DirSyncFeature.EnableUserForcePasswordChangeOnLogon;
+  expect(keysOf(mustChange, forced)).toMatchObject({ status: 'ok' });
 });
