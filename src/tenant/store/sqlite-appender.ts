@@ -19,7 +19,8 @@ export class SqliteAppender {
   /** All of the rows or none, without those that are there by a unique key; on disk when it resolves. @throws PhsyncError `store-busy` or `store-failed`. */
   async append(table: string, rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
     const columns = Object.keys(rows[0] ?? {});
-    const values = rows.flatMap((row) => columns.map((column) => row[column]));
+    const values: unknown[] = [];
+    for (const row of rows) for (const column of columns) values.push(row[column]);
     const failure = await this.#thread.ask({ table, columns, values });
     if (failure !== undefined) throw new PhsyncError(failure.code, failure.message);
   }
