@@ -20,6 +20,11 @@ export interface TenantDatabase {
    * `work` must not wait for anything but its own queries.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /**
+   * Queries that may look at many rows, beside sign-in: a few at a time, on SQLite by threads. `work` only reads, what is
+   * committed. @throws PhsyncError `store-busy` where too many wait as well.
+   */
+  aside<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
   /** For what each sign-in asks: without kysely, and many at once cost little more than one. */
   lookUp<Key extends readonly KeyPart[], Row>(look: LookUp<Key, Row>): Find<Key, Row>;
   /**

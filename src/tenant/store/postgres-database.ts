@@ -5,6 +5,7 @@ import pg from 'pg';
 import { PhsyncError } from '../../hasher/errors.js';
 import { Gather } from '../gather.js';
 import type { Queries, TenantDatabase } from './database.js';
+import { Lanes } from './lanes.js';
 import { type Find, joinedSql, type KeyPart, type LookUp, type Placed } from './look-up.js';
 import { migrationsOf } from './migrations.js';
 import { openError, translatedError } from './postgres-errors.js';
@@ -33,6 +34,9 @@ export interface Access {
 const MIGRATION_LOCK = 0x706873796e63;
 /** bigint: times and counts here stay below 2^53. */
 const INT8 = 20;
+/** Connections that long reads may have: the others are there for sign-in and provisioning. */
+const MOST_ASIDE = 2;
+const MOST_ASIDE_WAITING = 40;
 /** A batch of 2000 takes a fraction of a second: what takes longer than this waits for someone who has gone astray. */
 const LIMITS = {
   connectionTimeoutMillis: 10_000,
@@ -45,10 +49,16 @@ export class PostgresDatabase implements TenantDatabase {
   readonly dialect = 'postgres';
   readonly pool: pg.Pool;
   readonly #queries: Queries;
+  readonly #asides: Lanes<Queries>;
 
-  private constructor(pool: pg.Pool) {
+  private constructor(pool: pg.Pool, maxConnections: number) {
     this.pool = pool;
     this.#queries = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+    const asides = maxConnections > MOST_ASIDE ? MOST_ASIDE : 1;
+    this.#asides = new Lanes(
+      Array.from({ length: asides }, () => this.#queries),
+      MOST_ASIDE_WAITING,
+    );
   }
 
   /** Connects and migrates. @throws PhsyncError `config-secret` (no such URL), `store-open` or `store-newer`. */
@@ -60,11 +70,15 @@ export class PostgresDatabase implements TenantDatabase {
       await pool.end();
       throw openError(error);
     }
-    return new PostgresDatabase(pool);
+    return new PostgresDatabase(pool, options.maxConnections);
   }
 
   run<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     return translated(() => work(this.#queries));
+  }
+
+  aside<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    return this.#asides.use((queries) => translated(() => work(queries)));
   }
 
   lookUp<Key extends readonly KeyPart[], Row>(look: LookUp<Key, Row>): Find<Key, Row> {

@@ -10,6 +10,7 @@ import type { Find, KeyPart, LookUp } from './look-up.js';
 import { migrationsOf } from './migrations.js';
 import { SqliteAppender } from './sqlite-appender.js';
 import { translatedError } from './sqlite-errors.js';
+import { SqliteReaders } from './sqlite-readers.js';
 import { withStatementCache } from './statement-cache.js';
 import type { Tables } from './tables.js';
 
@@ -25,6 +26,9 @@ const OPTIONS: DatabaseOptions = {
   busyMs: 5000,
 };
 
+/** Of each thread that reads: what it looks at it rarely looks at twice, and the system keeps the file. */
+const THREAD_CACHE_KIB = 8192;
+
 /** Makes the file, or brings it up to date. @throws PhsyncError `store-open`, `store-newer` or `store-sqlite`. */
 export function migrateSqlite(file: string): void {
   openDatabase(file, OPTIONS).close();
@@ -38,6 +42,7 @@ export class SqliteDatabase implements TenantDatabase {
   readonly reader: Database.Database;
   readonly #queries: Queries;
   readonly #appender: SqliteAppender;
+  readonly #readers: SqliteReaders;
 
   /** @throws PhsyncError `store-open`, `store-newer` or `store-sqlite`. */
   constructor(file: string) {
@@ -46,6 +51,7 @@ export class SqliteDatabase implements TenantDatabase {
     this.reader.pragma('query_only = ON');
     this.reader.pragma(`cache_size = -${OPTIONS.cacheKiB}`);
     this.#appender = new SqliteAppender({ file, ...OPTIONS });
+    this.#readers = new SqliteReaders({ file, busyMs: OPTIONS.busyMs, cacheKiB: THREAD_CACHE_KIB });
     // Its own mutex lets one query or transaction at a time have the connection.
     this.#queries = new Kysely<Tables>({
       dialect: new SqliteDialect({ database: withStatementCache(this.connection) }),
@@ -80,6 +86,10 @@ export class SqliteDatabase implements TenantDatabase {
     );
   }
 
+  aside<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    return this.#readers.read(work);
+  }
+
   lookUp<Key extends readonly KeyPart[], Row>({ types, sql }: LookUp<Key, Row>): Find<Key, Row> {
     const marks = types.map(() => '?') as { [Part in keyof Key]: string };
     const statement = this.reader.prepare<unknown[], unknown[]>(sql(...marks)).raw();
@@ -109,6 +119,7 @@ export class SqliteDatabase implements TenantDatabase {
 
   async close(): Promise<void> {
     await this.#appender.close();
+    await this.#readers.close();
     this.reader.close();
     // Waits for what is under way; but kysely closes only what was used through it.
     await this.#queries.destroy();

@@ -18,6 +18,8 @@ function suite(theTenant: () => GraphTenant) {
       ['bo', 'Bo (Annex) Nguyễn'],
       ['joanne', 'Joanne Lee'],
       ['straße', 'ÇAĞLA Ann'],
+      ['wide', 'Ｗｉｄｅ LETTERS'],
+      ['ligature', 'Oﬃce'],
     ] as const;
     const filler = (from: number) =>
       Array.from({ length: 1500 }, (_, i) => ({ name: `f${from + i}`, displayName: `Filler ${from + i}` }));
@@ -48,6 +50,10 @@ function suite(theTenant: () => GraphTenant) {
     ['"displayName:lüden"', ['anna']],
     ['"displayName:çağ"', ['straße']],
     ['"DisplayName:nguyễn"', ['bo']],
+    ['"displayName:WIDE letters"', ['wide']],
+    ['"displayName:office"', ['ligature']],
+    ['"displayName:ｏｆｆ"', ['ligature']],
+    ['"displayName:etters"', []],
     ['"displayName:nobody"', []],
     ['"userPrincipalName:ANN"', ['ann', 'anna']],
     ['"userPrincipalName:joanne" OR "userPrincipalName:bo"', ['bo', 'joanne']],

@@ -105,7 +105,7 @@ export const directoryAuditRoutes = [
       const { alternatives, top, select } = call.query;
       const start = await startOf(call);
       const limit = top + 1;
-      const rows = await call.services.database.run((queries) =>
+      const rows = await call.services.database.aside((queries) =>
         mergePages(alternatives, (conditions) => selectAudits(queries, conditions, { start, limit }).execute(), {
           compare: newestFirst,
           limit,

@@ -84,7 +84,7 @@ export const signInRoutes = [
       const { alternatives, top, select } = call.query;
       const start = await startOf(call);
       const limit = top + 1;
-      const rows = await call.services.database.run((queries) =>
+      const rows = await call.services.database.aside((queries) =>
         mergePages(
           alternatives,
           async (conditions) =>

@@ -88,7 +88,7 @@ export const riskRoutes = [
     async handle(call) {
       const { conditions, top, select } = call.query;
       const start = await startOf(call);
-      const rows = await call.services.database.run((queries) =>
+      const rows = await call.services.database.aside((queries) =>
         filterRisk(selectRisky(queries), conditions)
           .where('risky_users.user_id', '>', Number(start?.[0] ?? 0))
           .orderBy('risky_users.user_id')
@@ -163,7 +163,7 @@ export const riskRoutes = [
     async handle(call) {
       const { conditions, top, select } = call.query;
       const start = await startOf(call);
-      const rows = await call.services.database.run(async (queries) => {
+      const rows = await call.services.database.aside(async (queries) => {
         const events = filterEvents(selectEvents(queries), conditions);
         const from = start === undefined ? events : events.where('risk_events.id', '<', Number(start[0]));
         return from

@@ -73,7 +73,7 @@ export const groupRoutes = [
     async handle(call) {
       const { conditions, select, top } = call.query;
       const start = await startOf(call);
-      const rows = await call.services.database.run((queries) => {
+      const rows = await call.services.database.aside((queries) => {
         const groups = filterGroups(queries.selectFrom('groups').selectAll(), conditions);
         const from = start === undefined ? groups : groups.where('group_id', '>', String(start[0]));
         return from
@@ -180,7 +180,7 @@ export const groupRoutes = [
     async handle(call) {
       const { select, top } = call.query;
       const start = await startOf(call);
-      const rows = await call.services.database.run(async (queries) => {
+      const rows = await call.services.database.aside(async (queries) => {
         const { group_id } = await findGroup(queries, call.params.id!);
         return selectUsers(queries)
           .innerJoin('group_members', 'group_members.user_id', 'users.id')
@@ -206,7 +206,7 @@ export const groupRoutes = [
     reply: { status: 200, description: 'A number, as text.' },
     async handle({ services, params, eventual }) {
       if (!eventual) throw unsupportedQuery("$count needs the header 'ConsistencyLevel: eventual'.");
-      const count = await services.database.run(async (queries) =>
+      const count = await services.database.aside(async (queries) =>
         countMembers(queries, (await findGroup(queries, params.id!)).group_id),
       );
       return { status: 200, body: String(count) };

@@ -135,7 +135,7 @@ function searchesOf({ query, eventual }: GraphCall<unknown>): readonly UserQuery
 
 const countOf = (database: TenantDatabase, searches: readonly UserQuery[]): Promise<number> =>
   searches.every(({ words }) => words.length === 0)
-    ? database.run((queries) =>
+    ? database.aside((queries) =>
         countUsers(
           queries,
           searches.map(({ conditions }) => conditions),

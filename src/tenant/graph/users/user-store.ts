@@ -1,6 +1,6 @@
 /** Users as Graph reads and writes them. Every list goes along an index, however many users there are. */
 
-import type { SelectQueryBuilder } from 'kysely';
+import { type SelectQueryBuilder, sql } from 'kysely';
 import type { Queries } from '../../store/database.js';
 import { userPrincipalNameKey } from '../../store/store.js';
 import type { Tables } from '../../store/tables.js';
@@ -100,7 +100,11 @@ export function filterUsers<O>(query: SelectQueryBuilder<Tables, 'users', O>, co
         filtered = filtered.where('users.account_enabled', '=', values[0] === true ? 1 : 0);
         break;
       case 'onPremisesSyncEnabled':
-        filtered = filtered.where('users.source_anchor', values[0] === true ? 'is not' : 'is', null);
+        // Nearly all are: SQLite would go along the index of anchors, from one end of the table to the other for each.
+        filtered =
+          values[0] === true
+            ? filtered.where(sql<boolean>`(users.source_anchor IS NOT NULL) = true`)
+            : filtered.where('users.source_anchor', 'is', null);
         break;
     }
   }
