@@ -23,6 +23,13 @@ const ROUNDS = 250;
 /** Until the planted fault is noticed; on a quiet machine a few dozen are enough. */
 const MOST_ROUNDS = 3000;
 const THRESHOLD = 10;
+/**
+ * A row or a password more or less in hand is some microseconds, one in a hundred, and a machine that is quick and quiet
+ * enough shows them as sure as anything; a look-up or a hash more is ten times that. Half-way between the two.
+ */
+const SHARE = 0.03;
+/** What tells does so whenever it is measured; chance, and what else the machine does, are not there every time. */
+const MEASUREMENTS = 3;
 
 /** Names that answer "wrong": each is tried once, so that none is locked. */
 const KINDS = ['unknown', 'known', 'withoutPassword', 'disabled', 'deleted'] as const;
@@ -210,8 +217,13 @@ describe('the time is the same', () => {
     return times;
   }
 
-  const compare = (times: Times, one: string, other: string) =>
-    signedRank(times[one]!.map((time, round) => time - times[other]![round]!));
+  const compare = (times: Times, one: string, other: string) => {
+    const differences = times[one]!.map((time, round) => time - times[other]![round]!);
+    const share = median(differences) / median(times[other]!);
+    return { z: signedRank(differences), share };
+  };
+  type Comparison = ReturnType<typeof compare>;
+  const isAlarm = ({ z, share }: Comparison) => Math.abs(z) >= ALARM && Math.abs(share) >= SHARE;
   const told = (times: Times) =>
     Object.entries(times)
       .map(([name, values]) => `${name} ${Math.round(median(values) * 1000)} µs`)
@@ -221,7 +233,7 @@ describe('the time is the same', () => {
     Object.fromEntries(kinds.map((kind) => [kind, (round: number) => attempt(at, nameOf(kind, round))]));
 
   it('for wrong passwords, behind a lock, and for the realm, over 2,000 tries and more', {
-    timeout: 120_000,
+    timeout: 360_000,
   }, async () => {
     for (const name of [nameOf('locked', 0), nameOf('lockedUnknown', 0)]) await lock(tenant, name);
     const tries = {
@@ -232,13 +244,22 @@ describe('the time is the same', () => {
       realmUnknown: (round: number) => tenant.get(`/common/userrealm/${nameOf('unknown', round)}`),
       realmKnown: (round: number) => tenant.get(`/common/userrealm/${nameOf('known', round)}`),
     };
-    const times = await measure(tries, (_times, rounds) => rounds === ROUNDS);
     const pairs = [
       ...KINDS.slice(1).map((kind) => [kind, KINDS[0]] as const),
       ...LOCKED_KINDS.slice(1).map((kind) => [kind, LOCKED_KINDS[0]] as const),
       ['realmKnown', 'realmUnknown'] as const,
     ];
-    const alarms = pairs.map(([one, other]) => [`${one} / ${other}`, compare(times, one, other)] as const);
+    let times: Times = {};
+    const again = async () => {
+      times = await measure(tries, (_times, rounds) => rounds === ROUNDS);
+      return pairs.map(([one, other]) => [`${one} / ${other}`, compare(times, one, other)] as const);
+    };
+    let alarms = await again();
+    for (let n = 1; n < MEASUREMENTS && alarms.some(([, comparison]) => isAlarm(comparison)); n++) {
+      // Of those that it was told of before.
+      const before = new Map(alarms.filter(([, comparison]) => isAlarm(comparison)));
+      alarms = (await again()).filter(([pair]) => before.has(pair));
+    }
     if (process.env.PHSYNC_SHOW_TIMES) {
       const differences = times.known!.map((time, round) => time - times.unknown![round]!);
       const noticed = Array.from({ length: 200 }, (_, i) => (i + 1) * 10).find(
@@ -255,13 +276,17 @@ describe('the time is the same', () => {
         `beyond 3: ${false3}, most ${Math.max(...shuffled)}`,
       );
     }
-    for (const [pair, z] of alarms) expect(Math.abs(z), `${pair}: ${told(times)}`).toBeLessThan(ALARM);
+    const shown = alarms.filter(([, comparison]) => isAlarm(comparison)).map(([pair]) => pair);
+    expect(shown, told(times)).toEqual([]);
   });
 
   it('and where it is not, this is noticed: a tenant that does not hash for names without password', {
-    timeout: 60_000,
+    timeout: 360_000,
   }, async () => {
-    const isNoticed = (times: Times) => compare(times, 'known', 'unknown') > ALARM;
+    const isNoticed = (times: Times) => {
+      const comparison = compare(times, 'known', 'unknown');
+      return isAlarm(comparison) && comparison.z > 0;
+    };
     const times = await measure(
       firstTries(planted, ['unknown', 'known']),
       (soFar, rounds) => rounds === MOST_ROUNDS || (rounds % 25 === 0 && rounds > 0 && isNoticed(soFar)),
