@@ -189,7 +189,7 @@ describe('the keys of objects', () => {
     expect(unseen).toEqual(all);
     store.close();
     expectWhole(join(state, 'agent.sqlite'), total);
-  }, 60_000);
+  }, 240_000);
 
   test('the id of a row that was deleted is given to none that would have no key', () => {
     let store = openStateStore(directory);
@@ -326,7 +326,7 @@ describe('a process that is killed while it writes', () => {
       store.close();
       expectWhole(join(directory, 'agent.sqlite'), committed * PAGE);
     }
-  }, 60_000);
+  }, 240_000);
 });
 
 describe.runIf(mayMount)('a full disk (where this process may mount a file system)', () => {

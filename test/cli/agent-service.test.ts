@@ -219,5 +219,5 @@ describe.skipIf(process.platform === 'win32')('the agent as a service (by signal
     next.stdout!.on('data', (bytes) => (stdout += bytes));
     expect(await once(next, 'close')).toEqual([0, null]);
     expect(JSON.parse(stdout)).toMatchObject({ done: true, connectors: [{ failed: 0, retryQueue: 0 }] });
-  }, 90_000);
+  }, 240_000);
 });

@@ -332,7 +332,7 @@ describe('phsync agent', () => {
     const allowed = await run([...args, '--allow-deletions']);
     expect(allowed.code).toBe(0);
     expect(JSON.parse(allowed.stdout)).toMatchObject({ done: true, connectors: [{ deleted: 600 }] });
-  }, 60_000);
+  }, 240_000);
 
   test('a tenant that is not there fails a cycle, not the loop', async () => {
     const child = start([

@@ -146,7 +146,7 @@ describeWithTools('fish', { fish: 'fish' }, () => {
     return stdout.split('\n').flatMap((row) => (row === '' ? [] : [row.split('\t')[0]!]));
   }
 
-  it('completes commands, options, values and files', { timeout: 60_000 }, () => {
+  it('completes commands, options, values and files', { timeout: 240_000 }, () => {
     expect(complete('phsync ').sort()).toEqual([...commands, 'help'].sort());
     expect(complete('phsync agent --').sort()).toEqual(optionsOf('agent').sort());
     expect(complete('phsync agent --config ag')).toEqual(['agent.yaml']);

@@ -26,7 +26,7 @@ function phsync(args: readonly string[], { input = '', env = {}, from = root }: 
     input,
     encoding: 'utf8',
     env: { ...process.env, PHSYNC_BACKEND: '', PHSYNC_KERNEL: '', ...env },
-    timeout: 20_000,
+    timeout: 100_000,
   });
   return { status, stdout, stderr };
 }

@@ -13,7 +13,7 @@ const main = join(fileURLToPath(new URL('../..', import.meta.url)), 'dist/cli/ma
 function help(...command: string[]): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...command, '--help'], {
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 100_000,
   });
   expect([status, stderr]).toEqual([0, '']);
   return stdout;
@@ -23,7 +23,7 @@ function help(...command: string[]): string {
 const yamlIn = (text: string) => /^ {2}stateDir:[\s\S]*?(?=\n\n)/m.exec(text)![0].replaceAll(/^ {2}/gm, '');
 
 describe('phsync --help', () => {
-  it('names every command, the exit codes and the environment', { timeout: 60_000 }, () => {
+  it('names every command, the exit codes and the environment', { timeout: 240_000 }, () => {
     const text = help();
     for (const command of [
       'demo',
@@ -45,7 +45,7 @@ describe('phsync --help', () => {
     expect(text).toMatch(/PHSYNC_BACKEND[\s\S]*PHSYNC_KERNEL/);
   });
 
-  it('shows configurations that are taken', { timeout: 60_000 }, () => {
+  it('shows configurations that are taken', { timeout: 240_000 }, () => {
     const tenant = parseConfig(yamlIn(help('tenant')), '/etc/phsync/tenant.yaml', tenantSchema);
     const agent = parseConfig(yamlIn(help('agent')), '/etc/phsync/agent.yaml', agentConfigSchema);
     expect(agent.tenant.url).toBe(`https://${tenant.listen.host}:${tenant.listen.port}/provisioningservice.svc`);
@@ -56,7 +56,7 @@ describe('phsync --help', () => {
   it('answers a mistyped command with the nearest', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'agnet'], {
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 100_000,
     });
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^phsync: unknown command 'agnet'; did you mean agent\? expected one of demo, init, /);

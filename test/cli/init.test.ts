@@ -33,7 +33,7 @@ function init(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     cwd: folder,
     env: { PATH: process.env.PATH, ...env },
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 100_000,
   });
   return { status, stdout, stderr };
 }

@@ -416,7 +416,7 @@ describe.skipIf(!isRoot)(isRoot ? 'as root' : 'as root (not root)', () => {
       expect(stdout).toContain('AADSTS50126');
     });
 
-    it('is there: mounts, other sockets and what is not in the filter are refused', { timeout: 60_000 }, async () => {
+    it('is there: mounts, other sockets and what is not in the filter are refused', { timeout: 240_000 }, async () => {
       const netlink = 'import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)';
       expect((await within(text, 'python3', '-c', netlink)).stderr).toMatch(/PermissionError/);
       expect((await within(text, 'mount', '--bind', '/tmp', '/mnt')).status).not.toBe(0);

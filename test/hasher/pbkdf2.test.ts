@@ -309,7 +309,7 @@ describe('the callback', () => {
 
   const index = JSON.stringify(new URL('../../dist/index.js', import.meta.url).href);
   const run = async (source: string) =>
-    promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], { timeout: 25_000 });
+    promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], { timeout: 100_000 });
   /** The same program on node:crypto and on phsync. */
   const both = async (source: string) => {
     const [theirs, ours] = await Promise.all(

@@ -54,7 +54,7 @@ describe('a worker', () => {
          await hasher.close();
          console.log(JSON.stringify(outcomes));`,
       ],
-      { encoding: 'utf8', timeout: 20_000 },
+      { encoding: 'utf8', timeout: 100_000 },
     );
     expect([status, stderr]).toEqual([0, '']);
     const failure = { name: 'PhsyncError', code: 'hasher-worker', message: expect.stringMatching(message) };

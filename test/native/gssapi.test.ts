@@ -146,7 +146,7 @@ describeKerberos('the addon for Kerberos', () => {
     const request = ${JSON.stringify(REQUEST)};
     ${body}`;
   const node = async (body: string, ...flags: string[]) =>
-    (await promisify(execFile)(process.execPath, [...flags, '-e', program(body)], { timeout: 60_000 })).stdout;
+    (await promisify(execFile)(process.execPath, [...flags, '-e', program(body)], { timeout: 240_000 })).stdout;
 
   it('works in workers that come, go and are cut off, and the process ends cleanly', async () => {
     const output = await node(`
@@ -179,7 +179,7 @@ describeKerberos('the addon for Kerberos', () => {
     ).toBe('');
   });
 
-  it('leaves a thread for files while KDCs are silent', { timeout: 60_000 }, async () => {
+  it('leaves a thread for files while KDCs are silent', { timeout: 240_000 }, async () => {
     const sockets: Socket[] = [];
     let answering = false;
     const kdc = createServer((socket) => {

@@ -100,7 +100,7 @@ export class LogOn {
       url: `ldaps://${host}`,
       // Samba makes a certificate for the DC's name, which no resolver knows here.
       tlsOptions: { ca, servername: dnsHostName },
-      timeout: 20_000,
+      timeout: 100_000,
     });
     try {
       await client.bind(userPrincipalName, password);

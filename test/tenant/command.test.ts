@@ -130,7 +130,7 @@ describe('phsync tenant', () => {
     }
   });
 
-  it('has every acknowledged batch after SIGKILL', { timeout: 60_000 }, async () => {
+  it('has every acknowledged batch after SIGKILL', { timeout: 240_000 }, async () => {
     const file = await writeText(directory.path, 'tenant.yaml', yaml());
     const { child, ended, ready } = await startReady(file);
     const { client, close } = await clientOf(ready);

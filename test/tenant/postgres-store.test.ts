@@ -64,7 +64,7 @@ describePostgres(
         ...{ hash: Buffer.alloc(32, date), forcePasswordChangeOnLogon: false },
       });
 
-      it('of the same users in any order do not wait for each other in a ring', { timeout: 60_000 }, async () => {
+      it('of the same users in any order do not wait for each other in a ring', { timeout: 240_000 }, async () => {
         const url = await postgres().createDatabase();
         const open = () => PostgresStore.open({ url, maxConnections: 4, initialFeatures: 1 });
         const stores = [await open(), await open()];
@@ -97,7 +97,7 @@ describePostgres(
         }
       });
 
-      it('that hand names round, delete and bring back all come to an end', { timeout: 60_000 }, async () => {
+      it('that hand names round, delete and bring back all come to an end', { timeout: 240_000 }, async () => {
         const url = await postgres().createDatabase();
         const open = () => PostgresStore.open({ url, maxConnections: 4, initialFeatures: 1 });
         const stores = [await open(), await open()];

@@ -84,7 +84,7 @@ describe('the SQLite file', () => {
     await database.close();
   });
 
-  it('says that it is busy while another holds it, and works afterwards', { timeout: 20_000 }, async () => {
+  it('says that it is busy while another holds it, and works afterwards', { timeout: 240_000 }, async () => {
     const file = join(directory.path, 'busy.sqlite');
     const store = new SqliteStore(file, { initialFeatures: 1 });
     const other = new Database(file);
@@ -97,7 +97,7 @@ describe('the SQLite file', () => {
     await store.close();
   });
 
-  it('keeps every acknowledged batch of a process that is killed', { timeout: 60_000 }, async () => {
+  it('keeps every acknowledged batch of a process that is killed', { timeout: 240_000 }, async () => {
     const file = join(directory.path, 'killed.sqlite');
     const module = fileURLToPath(new URL('../../dist/tenant/store/sqlite-store.js', import.meta.url));
     const program = `

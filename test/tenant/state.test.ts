@@ -145,7 +145,7 @@ describe('tls: auto', () => {
 });
 
 describe('tenants that start at once on one new directory', () => {
-  it('share one authority and one token key', { timeout: 30_000 }, async () => {
+  it('share one authority and one token key', { timeout: 240_000 }, async () => {
     const hasher = testHasher();
     const start = () => startTestTenant({ stateDir: directory.path, hasher });
     const tenants = await Promise.all([start(), start(), start()]);
@@ -162,7 +162,7 @@ describe('tenants that start at once on one new directory', () => {
     await hasher.close();
   });
 
-  it('take their turns, and do not wait for one that died', { timeout: 30_000 }, async () => {
+  it('take their turns, and do not wait for one that died', { timeout: 60_000 }, async () => {
     let inside = 0;
     const work = async () => {
       expect(++inside).toBe(1);

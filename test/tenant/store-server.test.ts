@@ -85,7 +85,7 @@ describePostgres('a PostgreSQL that goes away', (postgres) => {
   afterEach(() => directory.remove());
   const start = (databaseUrl: string) => startTestTenant({ stateDir: directory.path, databaseUrl, hasher });
 
-  it('is busy while it is down, and the same tenant works when it is back', { timeout: 60_000 }, async () => {
+  it('is busy while it is down, and the same tenant works when it is back', { timeout: 240_000 }, async () => {
     const tenant = await start(url);
     const client = clientOf(tenant);
     try {

@@ -229,7 +229,7 @@ describe('messages made to cost', () => {
     expect(word, reply.bytes.toString('latin1').replace(/[^ -~]+/g, ' ')).toBeDefined();
   };
 
-  it.each(Object.keys(endless))('%s, a million of bytes of them and more', { timeout: 30_000 }, async (what) => {
+  it.each(Object.keys(endless))('%s, a million of bytes of them and more', { timeout: 240_000 }, async (what) => {
     for (const head of Object.values(heads())) await refused(filled(head, endless[what]!, 2 * MIB));
   });
 

@@ -34,7 +34,7 @@ function phsync(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-it('enables, shows, sets and disables, beside a tenant', { timeout: 60_000 }, async () => {
+it('enables, shows, sets and disables, beside a tenant', { timeout: 240_000 }, async () => {
   expect(phsync('show')).toMatchObject({ status: 3, stderr: expect.stringContaining('no tenant has run') });
   const store = openSqlite(directory.path);
   try {

@@ -232,7 +232,7 @@ export function describeGraph(
       const url = await databaseUrl();
       const store = url === undefined ? {} : { databaseUrl: url };
       tenant = await startGraphTenant({ stateDir: directory.path, hasher, ...options, ...store });
-    }, 60_000);
+    }, 240_000);
     afterAll(async () => {
       await tenant?.close();
       await directory.remove();

@@ -24,7 +24,7 @@ describeGraph('plans', (tenant, dialect) => {
       queries = database;
       await sql`ANALYZE`.execute(database);
     });
-  }, 60_000);
+  }, 240_000);
 
   /** The database's plan of the query, as one text. */
   async function planOf(query: { compile(): CompiledQuery<unknown> }): Promise<string> {

@@ -25,7 +25,7 @@ function suite(theTenant: () => GraphTenant) {
       Array.from({ length: 1500 }, (_, i) => ({ name: `f${from + i}`, displayName: `Filler ${from + i}` }));
     for (let at = 0; at < MANY; at += 1500) await add(filler(at));
     await add(people.map(([name, displayName]) => ({ name, displayName })));
-  }, 60_000);
+  }, 240_000);
   const add = (users: readonly { name: string; displayName: string }[]) =>
     provision(
       tenant,

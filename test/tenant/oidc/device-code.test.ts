@@ -54,7 +54,7 @@ describe('a device code', () => {
     });
   });
 
-  it('waits for its person, and is good once', { timeout: 20_000 }, async () => {
+  it('waits for its person, and is good once', { timeout: 240_000 }, async () => {
     expect(await poll()).toMatchObject({ status: 400, json: { error: 'authorization_pending', error_codes: [70016] } });
     const waiting = client.pollDeviceAuthorizationGrant(config, device);
     const next = await enter(device.user_code.toLowerCase().replace('-', ' '), 'confirm');

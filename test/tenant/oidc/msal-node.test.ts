@@ -131,7 +131,7 @@ describe('msal-node', () => {
     expect(users).toMatchObject({ status: 200, json: { value: [{ userPrincipalName: 'anna@phs.test' }] } });
   });
 
-  it('signs in on a device that shows a code', { timeout: 30_000 }, async () => {
+  it('signs in on a device that shows a code', { timeout: 240_000 }, async () => {
     const application = new PublicClientApplication(configuration('spa'));
     let shown: (code: { userCode: string; verificationUri: string; message: string }) => void = () => {};
     const code = new Promise<{ userCode: string; verificationUri: string; message: string }>((resolve) => {

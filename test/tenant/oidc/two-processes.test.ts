@@ -70,7 +70,7 @@ describePostgres('two tenant processes on one PostgreSQL', (postgres) => {
     both = await Promise.all([start('one', url), start('two', url)]);
     store = await PostgresStore.open({ url, maxConnections: 2, initialFeatures: 1, now: () => new Date() });
     await addPerson({ store }, 'anna');
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     for (const { child, dispatcher } of both ?? []) {
       await dispatcher.close();

@@ -13,6 +13,7 @@ import type { TestTenant } from '../harness.js';
 const EXECUTABLE = process.env.PHSYNC_TEST_CHROMIUM ?? '/usr/bin/chromium';
 const launchOptions = {
   executablePath: EXECUTABLE,
+  timeout: 120_000,
   args: [
     '--no-sandbox',
     '--disable-gpu',
@@ -27,12 +28,12 @@ const launchOptions = {
 /** A named skip where there is no Chromium; with CI=true that is a failure. */
 export function describeWithChromium(name: string, body: () => void): void {
   const there = existsSync(EXECUTABLE);
-  if (there || process.env.CI === 'true') describe(name, { timeout: 60_000 }, body);
+  if (there || process.env.CI === 'true') describe(name, { timeout: 240_000 }, body);
   else describe.skip(`${name} (skipped: there is no ${EXECUTABLE}; PHSYNC_TEST_CHROMIUM may name another)`, body);
 }
 
 /** Of a `beforeAll` that starts a tenant and Chromium beside other tests. */
-export const START_TIMEOUT = 60_000;
+export const START_TIMEOUT = 240_000;
 
 export const launchChromium = (): Promise<Browser> => chromium.launch(launchOptions);
 
@@ -62,7 +63,7 @@ export async function visitor(browser: Browser, options: BrowserContextOptions =
   // The tenant's own certificate authority is none of Chromium's.
   const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(25_000);
+  page.setDefaultTimeout(100_000);
   return { page, context, complaints: complaintsOf(page), close: () => context.close() };
 }
 
