@@ -3,7 +3,7 @@
 import { type FeedChange, FeedError, type FeedPage, type FeedUser } from '../../provisioning/domain-services-feed.js';
 import type { Queries, TenantDatabase } from '../store/database.js';
 import { readDigestKey } from '../store/digest-key.js';
-import { sidOf } from '../store/user-row.js';
+import { type PersonRow, personColumns, sidOf } from '../store/user-row.js';
 import { Cookies, type Position } from './cookie.js';
 import { feedCertificates, readService, type ServiceRow } from './repository.js';
 import { numberChanges } from './sequence.js';
@@ -94,13 +94,7 @@ const read = (queries: Queries, position: Position, limit: number): Promise<Read
     : readAll(queries, { ...position, after: position.after }, limit);
 
 const USER = [
-  'users.object_id',
-  'users.user_principal_name',
-  'users.display_name',
-  'users.given_name',
-  'users.surname',
-  'users.mail',
-  'users.account_enabled',
+  ...personColumns.map((column) => `users.${column}` as const),
   'users.password_policies',
   'users.sam_account_name',
   'users.security_identifier',
@@ -159,14 +153,7 @@ async function readChanges(queries: Queries, position: Position, limit: number):
   };
 }
 
-interface UserRow {
-  readonly object_id: string;
-  readonly user_principal_name: string;
-  readonly display_name: string | null;
-  readonly given_name: string | null;
-  readonly surname: string | null;
-  readonly mail: string | null;
-  readonly account_enabled: number;
+interface UserRow extends PersonRow {
   readonly password_policies: string | null;
   readonly sam_account_name: string | null;
   readonly security_identifier: Uint8Array | null;

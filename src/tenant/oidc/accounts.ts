@@ -2,17 +2,8 @@
 
 import type { TenantDatabase } from '../store/database.js';
 import type { Find, LookUp } from '../store/look-up.js';
-import { userPrincipalNameKey } from '../store/store.js';
-
-/** What claims are made of. */
-export interface Person {
-  readonly objectId: string;
-  readonly userPrincipalName: string;
-  readonly displayName: string | null;
-  readonly givenName: string | null;
-  readonly surname: string | null;
-  readonly mail: string | null;
-}
+import { type Person, userPrincipalNameKey } from '../store/store.js';
+import { type PersonRow, personColumns } from '../store/user-row.js';
 
 export interface Account extends Person {
   /** Milliseconds since 1970: what was begun before is over. */
@@ -28,13 +19,7 @@ export type AccountState = 'unknown' | 'disabled' | Account;
 export const isRevoked = ({ sessionsValidFrom }: Account, seconds: number): boolean =>
   sessionsValidFrom !== null && seconds * 1000 < sessionsValidFrom;
 
-interface AccountRow {
-  readonly user_principal_name: string;
-  readonly display_name: string | null;
-  readonly given_name: string | null;
-  readonly surname: string | null;
-  readonly mail: string | null;
-  readonly account_enabled: number;
+interface AccountRow extends PersonRow {
   readonly sessions_valid_from: number | null;
 }
 
@@ -43,8 +28,7 @@ const ACCOUNT: LookUp<[string], AccountRow> = {
   name: 'account',
   types: ['text'],
   sql: (objectId) =>
-    `SELECT user_principal_name, display_name, given_name, surname, mail, account_enabled, sessions_valid_from
-    FROM users WHERE object_id = ${objectId} AND deleted_at IS NULL`,
+    `SELECT ${personColumns.join(', ')}, sessions_valid_from FROM users WHERE object_id = ${objectId} AND deleted_at IS NULL`,
 };
 
 export class Accounts {

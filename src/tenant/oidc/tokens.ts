@@ -1,7 +1,7 @@
 /** Tokens with the claims of Entra's version 2: access tokens as JWTs (RFC 9068) and id tokens (Core 2), made and signed. */
 
 import { type KeyObject, randomUUID } from 'node:crypto';
-import type { Person } from './accounts.js';
+import type { Person } from '../store/store.js';
 import type { Application } from './applications.js';
 import type { SigningAlgorithm, SigningKey, SigningKeys } from './signing-keys.js';
 

@@ -89,15 +89,19 @@ export interface CredentialOptions {
 /** `refused`: by the guard. */
 export type CredentialOutcome = 'stored' | 'unknownUser' | 'olderChange' | 'refused';
 
-export interface SignInUser {
-  /** `users.id`, for the tables that refer to it. */
-  readonly id: number;
+/** What tokens and pages say of somebody. */
+export interface Person {
   readonly objectId: string;
   readonly userPrincipalName: string;
   readonly displayName: string | null;
   readonly givenName: string | null;
   readonly surname: string | null;
   readonly mail: string | null;
+}
+
+export interface SignInUser extends Person {
+  /** `users.id`, for the tables that refer to it. */
+  readonly id: number;
   readonly accountEnabled: boolean;
   /** Undefined: no password in the directory. */
   readonly credential:

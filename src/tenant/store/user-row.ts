@@ -1,9 +1,10 @@
 /** A user's row, as both databases have it: columns, values going in, and what is read out. */
 
+import type { Selectable } from 'kysely';
 import { sidToText } from '../../protocol/dtyp/sid.js';
 import type { LookUp } from './look-up.js';
 import type { SignInUser, UserAttributes } from './store.js';
-import type { CredentialOrigin } from './tables.js';
+import type { CredentialsTable, UsersTable } from './tables.js';
 
 /** Attributes and their columns, in the order in which they stand in statements. */
 export const attributeColumns = [
@@ -36,35 +37,38 @@ export function toColumn(value: UserAttributes[keyof UserAttributes]): string | 
   return value instanceof Date ? value.getTime() : value;
 }
 
+/** What is read of a user wherever somebody is shown or signs in. */
+export const personColumns = [
+  'object_id',
+  'user_principal_name',
+  'display_name',
+  'given_name',
+  'surname',
+  'mail',
+  'account_enabled',
+] as const satisfies readonly (keyof UsersTable)[];
+
+type User = Selectable<UsersTable>;
+export type PersonRow = Readonly<Pick<User, (typeof personColumns)[number]>>;
+
 /** By userPrincipalNameKey(). */
 export const SIGN_IN: LookUp<[string], SignInRow> = {
   name: 'sign_in',
   types: ['text'],
   sql: (nameKey) => `
-  SELECT id, object_id, source_anchor, user_principal_name, display_name, given_name, surname, mail, account_enabled,
+  SELECT id, source_anchor, ${personColumns.join(', ')},
     password_policies, salt, iterations, hash, changed_at, force_change, origin, last_password_change
   FROM users LEFT JOIN credentials ON user_id = id
   WHERE upn_key = ${nameKey} AND deleted_at IS NULL`,
 };
 
-export interface SignInRow {
-  readonly id: number;
-  readonly object_id: string;
-  readonly source_anchor: string | null;
-  readonly user_principal_name: string;
-  readonly display_name: string | null;
-  readonly given_name: string | null;
-  readonly surname: string | null;
-  readonly mail: string | null;
-  readonly account_enabled: number;
+export interface SignInRow
+  extends PersonRow,
+    Readonly<Pick<User, 'id' | 'source_anchor' | 'password_policies' | 'last_password_change'>>,
+    Readonly<Pick<Selectable<CredentialsTable>, 'iterations' | 'hash' | 'changed_at' | 'origin'>> {
+  /** Null, and the other parts of a credential as well: there is none. */
   readonly salt: Uint8Array | null;
-  readonly iterations: number;
-  readonly hash: Uint8Array;
-  readonly changed_at: number;
   readonly force_change: number | null;
-  readonly origin: CredentialOrigin;
-  readonly password_policies: string | null;
-  readonly last_password_change: number | null;
 }
 
 /** `lastPasswordChange` of a user who must change the password at the first sign-in: the beginning of FILETIME. */
