@@ -33,7 +33,7 @@ export interface DomainServicesOptions {
 }
 
 /** Which options an action takes, beside --config and --json; those with `!` it must have. */
-const taken: Readonly<Record<DomainServicesAction, readonly string[]>> = {
+export const optionsOfActions: Readonly<Record<DomainServicesAction, readonly string[]>> = {
   show: [],
   enable: ['domain', 'certificate', 'setting', 'force'],
   disable: [],
@@ -81,11 +81,13 @@ export async function domainServices(
 function checkOptions(action: DomainServicesAction, options: DomainServicesOptions, command: Command): void {
   for (const [name, text] of Object.entries(usage)) {
     const isGiven = options[name as keyof DomainServicesOptions] !== undefined;
-    if (!isGiven && taken[action].includes(`${name}!`)) {
+    if (!isGiven && optionsOfActions[action].includes(`${name}!`)) {
       command.error(`required option '${text}' not specified`, { code: 'commander.missingMandatoryOptionValue' });
     }
-    if (!isGiven || taken[action].some((each) => each.replace('!', '') === name)) continue;
-    const owners = domainServicesActions.filter((each) => taken[each].some((own) => own.replace('!', '') === name));
+    if (!isGiven || optionsOfActions[action].some((each) => each.replace('!', '') === name)) continue;
+    const owners = domainServicesActions.filter((each) =>
+      optionsOfActions[each].some((own) => own.replace('!', '') === name),
+    );
     const words = `option '${text.split(' ')[0]}' belongs to phsync tenant domain-services ${owners.join(' and ')}`;
     command.error(words, { code: 'commander.conflictingOption' });
   }
