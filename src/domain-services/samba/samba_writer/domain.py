@@ -132,7 +132,7 @@ class Domain:
     def at(self, guid):
         """The entry with this objectGUID, or None."""
         attrs = [*TEXTS, "sAMAccountName", "userAccountControl", "sIDHistory", "cn", ANCHOR, MARK, "objectGUID",
-                 "unicodePwd", "supplementalCredentials", "pwdLastSet", "ntPwdHistory"]
+                 "unicodePwd", "supplementalCredentials", "pwdLastSet"]
         try:
             found = self.sam.search(f"<GUID={guid}>", ldb.SCOPE_BASE, attrs=attrs)
         except ldb.LdbError as error:

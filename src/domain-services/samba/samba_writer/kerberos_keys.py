@@ -93,28 +93,31 @@ def pack_newer(control, salt, keys):
     iterations = {key.keytype: key.iteration_count for key in control.keys}
     made = drsblobs.package_PrimaryKerberosBlob()
     made.version = 4
-    made.ctr.salt = salt_string(salt)
-    made.ctr.default_iteration_count = control.default_iteration_count
-    made.ctr.keys = [newer_key(kind, keys[kind], iterations.get(kind, control.default_iteration_count))
-                     for kind in (AES256, AES128, DES_CBC_MD5, DES_CBC_CRC)]
-    made.ctr.num_keys = 4
+    # Each look at .ctr costs as much as packing a key.
+    ctr = made.ctr
+    ctr.salt = salt_string(salt)
+    ctr.default_iteration_count = control.default_iteration_count
+    ctr.keys = [newer_key(kind, keys[kind], iterations.get(kind, control.default_iteration_count))
+                for kind in (AES256, AES128, DES_CBC_MD5, DES_CBC_CRC)]
+    ctr.num_keys = 4
     old = former(control.old_keys)
-    made.ctr.old_keys, made.ctr.num_old_keys = old, len(old)
+    ctr.old_keys, ctr.num_old_keys = old, len(old)
     oldest = former(control.older_keys)[:len(old)]
-    made.ctr.older_keys, made.ctr.num_older_keys = oldest, len(oldest)
+    ctr.older_keys, ctr.num_older_keys = oldest, len(oldest)
     return ndr_pack(made)
 
 
 def pack_older(salt, md5, crc):
     made = drsblobs.package_PrimaryKerberosBlob()
     made.version = 3
-    made.ctr.salt = salt_string(salt)
+    ctr = made.ctr
+    ctr.salt = salt_string(salt)
     keys = []
     for kind, key in ((DES_CBC_MD5, md5), (DES_CBC_CRC, crc)):
         one = drsblobs.package_PrimaryKerberosKey3()
         one.keytype, one.value, one.value_len = kind, key, len(key)
         keys.append(one)
-    made.ctr.keys, made.ctr.num_keys = keys, len(keys)
+    ctr.keys, ctr.num_keys = keys, len(keys)
     return ndr_pack(made)
 
 
