@@ -8,6 +8,7 @@ import { SAFETY_HEADERS } from '../safety-headers.js';
 import type { Applications } from './applications.js';
 import { correlationIdOf } from './oauth-error.js';
 import { rememberFacts } from './provider-answers.js';
+import { withinProviderContext } from './provider-context.js';
 import { scopeWithin } from './provider-scopes.js';
 
 export interface HandOverOptions {
@@ -28,11 +29,8 @@ export function createHandOver({ context, applications, provider }: HandOverOpti
   const handlers = new WeakMap<Provider, ReturnType<Provider['callback']>>();
   return async (request, reply, path, form) => {
     const current = provider();
-    let handle = handlers.get(current);
-    if (handle === undefined) {
-      handle = current.callback();
-      handlers.set(current, handle);
-    }
+    const answer = handlers.get(current) ?? current.callback();
+    handlers.set(current, answer);
     const query = new URLSearchParams(request.raw.url?.split('?')[1] ?? '');
     const scope = (form ?? query).get('scope') ?? undefined;
     const wantsClientInfo = (form ?? query).get('client_info') === '1';
@@ -43,7 +41,7 @@ export function createHandOver({ context, applications, provider }: HandOverOpti
     rememberFacts(within, { correlationId, address: request.ip, scope, wantsClientInfo });
     reply.hijack();
     for (const [name, value] of Object.entries(SAFETY_HEADERS)) reply.raw.setHeader(name, value);
-    await handle(within, reply.raw);
+    await withinProviderContext(() => answer(within, reply.raw));
   };
 }
 
