@@ -37,6 +37,7 @@ listen: { host: 127.0.0.1, port: 0 }
 domains: [{ name: phs.test }]
 store: { type: postgres, url: { env: PHSYNC_DATABASE_URL } }
 rateLimit: { token: 1000000 }
+signIn: { lockoutSeconds: 18000 }
 logLevel: error
 `,
     );
