@@ -9,6 +9,7 @@ import type { PropertyValue } from '../provisioning/types.js';
 import { sqlite } from '../state/sqlite.js';
 import type { ConnectorConfig } from './config.js';
 import { anchorOf, type Item } from './item.js';
+import { isOwnAccount } from './own-account.js';
 import type { DirectoryObject } from './source.js';
 import { type ObjectRow, Outcome, outcomeNames, RowFlag } from './state/rows.js';
 import { DATABASE_FILE } from './state/store.js';
@@ -65,6 +66,8 @@ export function copyState(stateDir: string): { readonly stateDir: string; dispos
   }
 }
 
+const OWN = '; it is the account that the agent logs on with: leave it out (scope.cloudFiltered)';
+
 /** Undefined: nothing would be sent, and nothing is held back either. `row`: what the state would hold then. */
 export function plannedChange(
   connector: ConnectorConfig,
@@ -92,6 +95,7 @@ export function plannedChange(
       return decision.inScope ? { ...who, ...nothing, operation: 'none', why: whyNot(row) } : undefined;
     }
     case 'sync': {
+      const ofOwn = isOwnAccount(connector, object) ? OWN : '';
       const properties = decision.provision ? propertiesOf(connector, item) : {};
       return {
         ...who,
@@ -100,7 +104,7 @@ export function plannedChange(
         password: decision.credential ? 'sent' : 'not sent',
         forcePasswordChangeOnLogon: decision.forceChange,
         domainServices: keysOf(item),
-        why: decision.credential ? whySent(item) : (item.failure?.reason ?? whyNot(row)),
+        why: `${decision.credential ? whySent(item) : (item.failure?.reason ?? whyNot(row))}${ofOwn}`,
       };
     }
   }

@@ -8,6 +8,7 @@ import { PhsyncError } from '../hasher/errors.js';
 import type { Draft } from './init/draft.js';
 import { nextSteps } from './init/next-steps.js';
 import { addAnswers, defaultSecrets, draftOf, refuseIncomplete } from './init/options.js';
+import { leaveOutOwnAccounts } from './init/own-account.js';
 import { renderConfig } from './init/render.js';
 import { type SecretFile, secretsFromEnvironment } from './init/secrets.js';
 import { refuseExisting, writeFiles } from './init/write.js';
@@ -61,6 +62,7 @@ async function init(options: Options): Promise<void> {
   if (!force) await refuseExisting([config]);
   const gathered = options.nonInteractive || json ? fromOptions(options) : await byQuestions(options);
   if (gathered === undefined) return;
+  leaveOutOwnAccounts(gathered.draft);
   const text = renderConfig(gathered.draft);
   parseConfig(text, config, agentConfigSchema);
   const secrets = gathered.secrets.map(({ name, secret }) => ({

@@ -11,12 +11,15 @@ import { agentConfigSchema, loadAgentConfig } from '#src/agent/config.js';
 import { wholeProgram } from '#src/cli/commands.js';
 import { describeProgram } from '#src/cli/describe-commands.js';
 import { parseAccount } from '#src/cli/init/account.js';
+import { leaveOutOwnAccounts } from '#src/cli/init/own-account.js';
 import { type DescribedNode, describeSchema } from '#src/config/describe-schema.js';
 import { parseConfig } from '#src/config/load-config.js';
 import { configSchemas } from '#src/config/schemas.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'dist/cli/main.js');
+/** The account that replicates, left out of the tenant. */
+const OWN = { attribute: 'sAMAccountName', equals: 'phs.sync' };
 const GIVEN = [
   ...['--account', 'phs.sync@dc1.phs.test', '--client-id', 'agent-1'],
   ...['--tenant-url', 'https://tenant.example/provisioningservice.svc'],
@@ -70,7 +73,7 @@ describe('phsync init --non-interactive', () => {
             domain: 'phs.test',
             auth: { mechanism: 'negotiate', user: 'phs.sync', password: { env: 'PHSYNC_AD_PASSWORD' } },
           },
-          scope: { include: [], exclude: [] },
+          scope: { include: [], exclude: [], cloudFiltered: [OWN] },
         },
       ],
     });
@@ -217,6 +220,25 @@ describe('phsync init --non-interactive', () => {
     const { status, stderr } = init(GIVEN);
     expect(status).toBe(2);
     expect(stderr).toContain('--non-interactive');
+  });
+});
+
+describe("the agent's own account", () => {
+  const conditionsOf = (user: string, cloudFiltered?: unknown) => {
+    const connector = { directory: { domain: 'phs.test', auth: { user } }, scope: { cloudFiltered } };
+    leaveOutOwnAccounts({ connectors: [connector] });
+    // Once more changes nothing.
+    leaveOutOwnAccounts({ connectors: [connector] });
+    return connector.scope.cloudFiltered;
+  };
+
+  it('is left out of the tenant, where it is one of the domain', () => {
+    expect(conditionsOf('phs.sync')).toEqual([OWN]);
+    expect(conditionsOf('OTHER\\phs.sync')).toBeUndefined();
+    const sales = { attribute: 'department', equals: 'Sales' };
+    expect(conditionsOf('phs.sync', [sales])).toEqual([sales, OWN]);
+    const others = { attribute: 'sAMAccountName', startsWith: 'svc.' };
+    expect(conditionsOf('phs.sync', [others])).toEqual([others]);
   });
 });
 
@@ -451,10 +473,7 @@ describe('phsync init on a terminal', () => {
         scope: {
           include: ['OU=Staff,DC=phs,DC=test', 'OU=More,DC=phs,DC=test'],
           exclude: ['OU=X,OU=Staff,DC=phs,DC=test'],
-          cloudFiltered: [
-            { attribute: 'department', equals: 'Sales' },
-            { attribute: 'mail', present: false },
-          ],
+          cloudFiltered: [{ attribute: 'department', equals: 'Sales' }, { attribute: 'mail', present: false }, OWN],
           passwords: 'PHSFiltered',
         },
         passwordWriteback: {
@@ -478,7 +497,7 @@ describe('phsync init on a terminal', () => {
             allowRc4: true,
           },
         },
-        scope: { include: [], exclude: [] },
+        scope: { include: [], exclude: [], cloudFiltered: [OWN] },
         passwordWriteback: { enabled: false },
       },
       {

@@ -97,6 +97,14 @@ describeDc('phsync diagnose --dn', () => {
       () => dnOf('plain'),
     ],
     [
+      "the agent's own account",
+      ['warning:scope'],
+      /in scope, though it is the account that the agent logs on with/,
+      /sAMAccountName/,
+      () => undefined,
+      () => dnOf('sync-account'),
+    ],
+    [
       'a user whose password is left out by adminDescription',
       ['warning:password'],
       /adminDescription keeps the password out \(scope\.passwords: PHSIncluded\)/,

@@ -3,6 +3,7 @@
 import { decide } from '../decide.js';
 import type { Decision } from '../decision.js';
 import { outOfScopeText } from '../out-of-scope.js';
+import { isOwnAccount } from '../own-account.js';
 import { createScope, type OutOfScope, type Scope } from '../scope.js';
 import { Outcome, outcomeNames } from '../state/rows.js';
 import { accountExpiry, isDisabled } from '../user-properties.js';
@@ -10,6 +11,9 @@ import { type CheckResult, failure, ok, skipped, timeText, warning } from './che
 import { forcesChange, type ObjectUnderTest } from './object-under-test.js';
 
 const SCOPE_ADVICE = "Change the connector's scope in agent.yaml";
+
+const OWN_ADVICE =
+  'Leave it out: scope.cloudFiltered, { attribute: sAMAccountName, equals: … } with its name, as phsync init writes it.';
 
 /** What would bring an object in. */
 const INTO_SCOPE: Readonly<Record<OutOfScope, string>> = {
@@ -26,7 +30,11 @@ const INTO_SCOPE: Readonly<Record<OutOfScope, string>> = {
 export function checkScope({ object, connector }: ObjectUnderTest, scope: Scope): CheckResult {
   const of = { connector: connector.name };
   const why = scope.why(object);
-  if (why === undefined) return ok('scope', 'in scope', {}, of);
+  if (why === undefined) {
+    if (!isOwnAccount(connector, object)) return ok('scope', 'in scope', {}, of);
+    const own = 'in scope, though it is the account that the agent logs on with, which may read every hash';
+    return warning('scope', own, OWN_ADVICE, { ownAccount: true }, of);
+  }
   const { objectClass, dn } = object;
   const finding = `out of scope: ${outOfScopeText(why, object, scope)}`;
   return failure('scope', finding, INTO_SCOPE[why], { why, objectClass, dn }, of);

@@ -67,7 +67,7 @@ export function checkObject(under: ObjectUnderTest): CheckResult[] {
     facts: { dn, guid, objectClass, sAMAccountName, userPrincipalName, directory: under.source.description },
   };
   const scope = checkScope(under, createScope(connector.scope));
-  const inScope = scope.status === 'ok';
+  const inScope = scope.status !== 'error';
   return [
     found,
     scope,

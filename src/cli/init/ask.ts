@@ -4,6 +4,7 @@ import { intro, note, outro } from '@clack/prompts';
 import { PhsyncError } from '../../hasher/errors.js';
 import { complaintsOf, type Draft } from './draft.js';
 import { Interview } from './interview.js';
+import { leaveOutOwnAccounts } from './own-account.js';
 import { renderConfig } from './render.js';
 import type { SecretFile } from './secrets.js';
 import { custom, express } from './wizard.js';
@@ -34,6 +35,7 @@ export async function ask(
     );
   }
   // The comments, and what is left at its default, are for those who read the file.
+  leaveOutOwnAccounts(draft);
   const shown = renderConfig(draft)
     .split('\n')
     .filter((line) => !/^\s*(#|$)/.test(line));
