@@ -56,7 +56,7 @@ function commands(): string {
 }
 
 test('runs to its end, with a ticket of the managed domain by the password of the first', {
-  timeout: 170_000,
+  timeout: 620_000,
 }, async () => {
   const file = join(folder, 'guide.sh');
   writeFileSync(file, commands());
@@ -67,7 +67,7 @@ test('runs to its end, with a ticket of the managed domain by the password of th
   try {
     const status = await Promise.race([
       new Promise((resolve) => shell.once('close', resolve)),
-      new Promise((resolve) => setTimeout(resolve, 150_000, 'too slow').unref()),
+      new Promise((resolve) => setTimeout(resolve, 600_000, 'too slow').unref()),
     ]);
     expect(status, output).toBe(0);
   } finally {

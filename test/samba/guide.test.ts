@@ -43,7 +43,7 @@ function commands(): string {
   return `set -e\nshopt -s expand_aliases\ncd '${root}'\n${alias}\nexport SMB_CONF_PATH=${join(dc.directory, 'smb.conf')}\n${text}\n`;
 }
 
-test('runs to its end', { timeout: 170_000 }, async () => {
+test('runs to its end', { timeout: 620_000 }, async () => {
   const file = join(folder, 'guide.sh');
   writeFileSync(file, commands());
   // A process group of its own: where a command fails, tenant and agent are still there.
@@ -53,7 +53,7 @@ test('runs to its end', { timeout: 170_000 }, async () => {
   try {
     const status = await Promise.race([
       new Promise((resolve) => shell.once('close', resolve)),
-      new Promise((resolve) => setTimeout(resolve, 150_000, 'too slow').unref()),
+      new Promise((resolve) => setTimeout(resolve, 600_000, 'too slow').unref()),
     ]);
     expect(status, output).toBe(0);
   } finally {

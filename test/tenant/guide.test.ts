@@ -94,7 +94,7 @@ function makeCertificates(): void {
 }
 
 describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
-  it('the commands of the trial and of the chapters behind it run to their end', { timeout: 170_000 }, async () => {
+  it('the commands of the trial and of the chapters behind it run to their end', { timeout: 620_000 }, async () => {
     const [port, monitor] = [await freePort(), await freePort()];
     const last = ({ text }: { text: string }) => text.includes(`rm -r ${TRIAL}`);
     const ofTrial = blocks.filter((block) => block.heading !== 'PostgreSQL');
@@ -113,7 +113,7 @@ describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
             'wait $TENANT',
             `wait $TENANT\ncp tenant.log agent.log phsync-tenant.service openapi.json admin-password '${folder}'`,
           ),
-      160,
+      600,
     );
     expect(output).toMatch(/^tenant [0-9a-f-]{36} at https:.*\n(.*\n)* {2}trust .*\/tenant-state\/ca\.pem$/m);
     expect(output).toMatch(/^Bearer\ncurl: \(22\).*400\nAADSTS50126: /m);
@@ -150,7 +150,7 @@ describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
         superuser = url.href;
       });
 
-      it('leads to a tenant on it, over TLS', { timeout: 120_000 }, async () => {
+      it('leads to a tenant on it, over TLS', { timeout: 620_000 }, async () => {
         const chapter = blocksOf(chapterOf(page, 'PostgreSQL'));
         const sql = chapter.find(({ language }) => language === 'sql')!.text;
         const client = new pg.Client({ connectionString: superuser });
@@ -171,7 +171,7 @@ describeWithTools('the guide', { curl: 'curl', openssl: 'openssl' }, () => {
             /^phsync tenant .*$/m,
             '$& > out 2> log & PID=$!\nuntil grep -q trust out || ! kill -0 $PID; do sleep 0.2; done\ncat out log',
           );
-        const output = await run(`${alias}cd '${folder}'\n${script}\nkill -TERM $PID\nwait $PID\n`, 100);
+        const output = await run(`${alias}cd '${folder}'\n${script}\nkill -TERM $PID\nwait $PID\n`, 600);
         expect(output).toMatch(/^tenant [0-9a-f-]{36} at https:/m);
         expect(output).not.toContain('SECURITY WARNING');
         const { rows } = await client.query(
