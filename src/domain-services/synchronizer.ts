@@ -168,9 +168,9 @@ export class Synchronizer {
     const changes = this.#valid(page.value);
     // Where there is nothing to write, it is found out all the same that the domain is gone, or was put back from a backup.
     if (changes.length === 0) await this.#atDomain(() => this.#options.writer.apply([]));
-    await this.#applyAll(changes, counts, { cookie: page.cookie });
+    const isToItsEnd = await this.#applyAll(changes, counts, { cookie: page.cookie, signal });
     // Who came back while all was read stands behind it, among the changes.
-    const more = page.more || (isAll && changes.length > 0);
+    const more = !isToItsEnd || page.more || (isAll && changes.length > 0);
     if (!more) {
       if (store.sync.readingAll) await this.#endAll(allowDeletions, counts);
       store.completed(now());
@@ -264,12 +264,16 @@ export class Synchronizer {
     });
   }
 
-  /** Batch by batch; the cookie moves with the last one. */
+  /** Batch by batch; the cookie moves with the last one. false: `signal` has ended it behind a batch that was not the last. */
   async #applyAll(
     changes: readonly FeedChange[],
     counts: Counts,
-    { cookie, isRetry = false }: { readonly cookie?: string | undefined; readonly isRetry?: boolean } = {},
-  ): Promise<void> {
+    {
+      cookie,
+      isRetry = false,
+      signal,
+    }: { readonly cookie?: string | undefined; readonly isRetry?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<boolean> {
     const { store, now, keys, observer } = this.#options;
     let left = changes.length;
     try {
@@ -277,6 +281,7 @@ export class Synchronizer {
         left -= batch.changes.length;
         const result = await this.#apply(batch, counts, isRetry);
         store.settle({ ...result, cookie: left === 0 ? cookie : undefined, now: now() });
+        if (signal?.aborted && left > 0) return false;
       }
     } catch (error) {
       if (error instanceof PhsyncError && KEY_FAILURES.has(error.code)) {
@@ -287,6 +292,7 @@ export class Synchronizer {
     if (changes.length === 0 && cookie !== undefined) {
       store.settle({ cookie, seen: [], gone: [], done: [], failed: [], now: now() });
     }
+    return true;
   }
 
   async #apply({ changes, opened }: OpenedBatch, counts: Counts, isRetry: boolean): Promise<BatchResult> {

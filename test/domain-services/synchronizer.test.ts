@@ -89,6 +89,19 @@ describe('the synchronizer', () => {
     expect(site.domain.byUpn(upn('a'))).toMatchObject({ ntHash: a.ntHash, writes: 1 });
   });
 
+  it('ends behind the batch in hand where it is told to, and goes on there', async () => {
+    const names = Array.from({ length: 450 }, (_, i) => `u${i}`);
+    await site.provision(names);
+    const stop = new AbortController();
+    site.domain.meanwhile = async () => stop.abort();
+    const options = { synchronizer: await site.run(), log: silent, waitSeconds: 0 };
+    expect(await runOnce(options, { signal: stop.signal })).toMatchObject({ created: 200 });
+    expect(site.domain.accounts.size).toBe(200);
+    // Nobody is taken for gone, though the feed was not read to its end.
+    expect(await once(await site.run())).toMatchObject({ created: 250, unchanged: 200, deleted: 0 });
+    expect(await once(await site.run())).toMatchObject({ created: 0, unchanged: 0 });
+  });
+
   it.each(['open', 'before'] as const)('loses nothing while the domain is away (%s)', async (at) => {
     await once(await site.run());
     await site.provision(['a']);
