@@ -14,6 +14,7 @@ import { createClientCredentials } from '#src/provisioning/client-credentials.js
 import { PostgresStore } from '#src/tenant/store/postgres-store.js';
 import { SqliteStore } from '#src/tenant/store/sqlite-store.js';
 import type { CredentialChange, TenantStore, UserChange } from '#src/tenant/store/store.js';
+import { type GraphReads, graphReads } from '../graph-reads.js';
 import { PostgresServer, postgresMissing } from '../postgres.js';
 import { type Case, median, quantile, type SuiteOptions } from '../result.js';
 import { usage, withTenant } from '../site.js';
@@ -185,6 +186,7 @@ interface Large {
   readonly lastTenth: number;
   readonly perSecond: number;
   readonly lookups: readonly number[];
+  readonly reads: GraphReads;
 }
 
 /** Users and credentials straight into the store, all attributes as an agent sends them; then looks people up. */
@@ -214,6 +216,7 @@ async function fill(store: TenantStore, users: number): Promise<Large> {
     lastTenth: median(seconds.slice(-tenth)),
     perSecond: users / seconds.reduce((sum, each) => sum + each, 0),
     lookups,
+    reads: await graphReads(store, users),
   };
 }
 
@@ -258,9 +261,9 @@ async function ofKind(kind: Kind, server: PostgresServer | undefined, options: S
   }
   const many = users * LARGE;
   const filled = await large(many, server);
-  const { lookups, bytes } = filled;
+  const { lookups, bytes, reads } = filled;
   say(
-    `${kind}, ${many} users: ${(bytes / many).toFixed(0)} bytes a user, lookup ${median(lookups).toFixed(0)} µs (p99 ${quantile(lookups, 0.99).toFixed(0)} µs)`,
+    `${kind}, ${many} users: ${(bytes / many).toFixed(0)} bytes a user, lookup ${median(lookups).toFixed(0)} µs (p99 ${quantile(lookups, 0.99).toFixed(0)} µs); Graph's reads up to ${reads.slowestMilliseconds.toFixed(0)} ms, the event loop held up for ${reads.longestStallMilliseconds.toFixed(1)} ms`,
   );
   const rates = wire.map(({ perSecond }) => perSecond);
   const reference = `plain rows into ${kind}`;
@@ -286,6 +289,8 @@ async function ofKind(kind: Kind, server: PostgresServer | undefined, options: S
         bytesPerUser: bytes / many,
         lookupMedianMicroseconds: median(lookups),
         lookupP99Microseconds: quantile(lookups, 0.99),
+        graphReadsLongestStallMilliseconds: reads.longestStallMilliseconds,
+        graphReadsSlowestMilliseconds: reads.slowestMilliseconds,
         timePerUserOfTheLastTenthToTheFirst: filled.lastTenth / filled.firstTenth,
       },
     },
