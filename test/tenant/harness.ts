@@ -1,7 +1,7 @@
 /** A real tenant for tests: HTTPS on a free port, state in a temporary directory, every log line kept. */
 
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -14,6 +14,7 @@ import { tenantSchema } from '#src/tenant/config.js';
 import type { Timeouts } from '#src/tenant/http-server.js';
 import { type RunningTenant, startTenant } from '#src/tenant/server.js';
 import type { SignInHasher } from '#src/tenant/sign-in/password-check.js';
+import { keepAutoTls } from '#src/tenant/tls/server-tls.js';
 
 export const AGENT = { clientId: 'agent-1', secret: 'correct horse battery staple' } as const;
 export const PROVISIONING_SCOPE = 'https://graph.windows.net/.default';
@@ -100,6 +101,11 @@ export async function startTestTenant(
     ...(databaseUrl === undefined ? {} : { store: { type: 'postgres', url: { env: 'DATABASE_URL' } } }),
     ...more,
   });
+  // Whoever connects looks at the certificate by the machine's clock, whatever the tenant's says.
+  if (now !== undefined) {
+    await mkdir(stateDir, { recursive: true });
+    await keepAutoTls(stateDir, config.listen.host, new Date(), config.publicUrl);
+  }
   let verifications = 0;
   const counted: SignInHasher & Pick<Hasher, 'info'> = {
     info: hasher.info,
