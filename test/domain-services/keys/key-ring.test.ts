@@ -228,6 +228,33 @@ describe.skipIf(!softhsm && process.env.CI !== 'true')(
       }
     });
 
+    it('takes no other key for its own once the library was begun anew, which gives the same handles again', async () => {
+      // Of one size: a ciphertext of another one is refused whatever key it meets.
+      const twin = makeCertificate(directory, 'twin', PASSPHRASE);
+      const { label } = makeToken(directory, 'twins', [first.plainKey, twin.plainKey]);
+      const ring = await openKeyRing([first, twin].map((made) => inToken(made, { token: label })));
+      try {
+        const tokens = join(directory, 'tokens');
+        const module = new PKCS11();
+        module.load(token.module);
+        for (const slot of module.C_GetSlotList(true)) module.C_CloseAllSessions(slot);
+        renameSync(tokens, `${tokens}.away`);
+        try {
+          await expect(openAdAuthInfo(sealed(twin), ring.unwrap)).rejects.toMatchObject({
+            code: 'domain-services-key-unavailable',
+          });
+        } finally {
+          renameSync(`${tokens}.away`, tokens);
+        }
+        // The second one's session and object have the numbers by now that the first one's had.
+        for (const made of [twin, first]) {
+          expect(Buffer.from(await openAdAuthInfo(sealed(made), ring.unwrap)).toString()).toBe(TEXT);
+        }
+      } finally {
+        await ring.close();
+      }
+    });
+
     it('takes the place of others, of a token that was made since, and not where it cannot be opened', async () => {
       const keys = new ReloadableKeys(await openKeyRing([inToken(first)]));
       try {
