@@ -187,6 +187,7 @@ describe('the unit of domain-services', () => {
     expect(warnings).toEqual([]);
     expect(text).toContain('/main.js domain-services --config /etc/phsync-domain-services/domain-services.yaml\n');
     expect(text).toContain('\nUser=root\nStateDirectory=phsync-domain-services\n');
+    expect(text).toContain('\n# Opens the keys anew.\nExecReload=/bin/kill -HUP $MAINPID\n');
     expect(text).toMatch(/^ReadWritePaths=-\/var\/lib\/samba /m);
     expect(text).toContain('\nCapabilityBoundingSet=\n');
     expect(text).toContain('\nLoadCredential=passphrase:/etc/phsync-domain-services/passphrase\n');
