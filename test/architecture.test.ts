@@ -94,30 +94,30 @@ function violations(files: ReadonlyMap<string, string>): string[] {
   return found;
 }
 
-/** A way round through rooms that comes back to where it began, or undefined; whole rooms only, files that stand alone apart. */
-function cycle(files: ReadonlyMap<string, string>): string[] | undefined {
+/** A way round through places (rooms, or single files) that comes back to where it began, or undefined. */
+function cycle(files: ReadonlyMap<string, string>, placeOf: (path: string) => string): string[] | undefined {
   const edges = new Map<string, Set<string>>();
   for (const [path, source] of files) {
-    const room = roomOf(path);
+    const place = placeOf(path);
     for (const target of targets(path, source)) {
-      if (isOutside(target) || roomOf(target) === room) continue;
-      if (!edges.has(room)) edges.set(room, new Set());
-      edges.get(room)!.add(roomOf(target));
+      if (isOutside(target) || placeOf(target) === place) continue;
+      if (!edges.has(place)) edges.set(place, new Set());
+      edges.get(place)!.add(placeOf(target));
     }
   }
   const done = new Set<string>();
-  const walk = (room: string, way: readonly string[]): string[] | undefined => {
-    if (way.includes(room)) return [...way.slice(way.indexOf(room)), room];
-    if (done.has(room)) return undefined;
-    for (const next of edges.get(room) ?? []) {
-      const round = walk(next, [...way, room]);
+  const walk = (place: string, way: readonly string[]): string[] | undefined => {
+    if (way.includes(place)) return [...way.slice(way.indexOf(place)), place];
+    if (done.has(place)) return undefined;
+    for (const next of edges.get(place) ?? []) {
+      const round = walk(next, [...way, place]);
       if (round !== undefined) return round;
     }
-    done.add(room);
+    done.add(place);
     return undefined;
   };
-  for (const room of edges.keys()) {
-    const round = walk(room, []);
+  for (const place of edges.keys()) {
+    const round = walk(place, []);
     if (round !== undefined) return round;
   }
   return undefined;
@@ -138,7 +138,11 @@ describe('the direction of imports', () => {
   });
 
   it('makes no round between rooms', () => {
-    expect(cycle(files)).toBeUndefined();
+    expect(cycle(files, roomOf)).toBeUndefined();
+  });
+
+  it('makes no round between files, types included', () => {
+    expect(cycle(files, (path) => path)).toBeUndefined();
   });
 
   it('gives index.ts nothing but re-exports', () => {
@@ -191,7 +195,19 @@ describe('the check itself', () => {
         ['provisioning/b.ts', "import '../hasher/c.js';"],
         ['hasher/c.ts', "import '../agent/a.js';"],
       ]),
+      roomOf,
     );
     expect(round).toEqual(['agent', 'provisioning', 'hasher', 'agent']);
+  });
+
+  it('finds a round through files', () => {
+    const round = cycle(
+      new Map([
+        ['agent/a.ts', "import './b.js';"],
+        ['agent/b.ts', "import type { A } from './a.js';"],
+      ]),
+      (path) => path,
+    );
+    expect(round).toEqual(['agent/a.ts', 'agent/b.ts', 'agent/a.ts']);
   });
 });

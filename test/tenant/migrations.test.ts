@@ -7,7 +7,8 @@ import { openDatabase } from '#src/state/database.js';
 import { revokeSessions } from '#src/tenant/oidc/revocation.js';
 import { DATABASE_FILE } from '#src/tenant/state-dir.js';
 import { notesBegin } from '#src/tenant/store/change-notes.js';
-import { type Dialect, migrationsOf } from '#src/tenant/store/migrations.js';
+import type { Dialect } from '#src/tenant/store/dialect.js';
+import { migrationsOf } from '#src/tenant/store/migrations.js';
 import { describeStores, type StoreSite } from './stores.js';
 
 const OBJECT_ID = '01234567-89ab-4cde-8f01-23456789abcd';

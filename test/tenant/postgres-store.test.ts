@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import type { UserChange } from '#src/tenant/store/changes.js';
 import { PostgresStore } from '#src/tenant/store/postgres-store.js';
-import type { UserChange } from '#src/tenant/store/store.js';
 import { describePostgres } from '../postgres.js';
 import { storeSuite } from './store-suite.js';
 

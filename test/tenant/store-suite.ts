@@ -2,7 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CredentialChange, TenantStore, UserAttributes, UserChange } from '#src/tenant/store/store.js';
+import type { CredentialChange, UserAttributes, UserChange } from '#src/tenant/store/changes.js';
+import type { TenantStore } from '#src/tenant/store/store.js';
 import { setFeatures } from './features.js';
 
 /** As a tenant does by default. */

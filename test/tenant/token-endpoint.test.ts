@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCredential } from '#src/hasher/credential.js';
 import type { Hasher } from '#src/hasher/types.js';
 import type { SignInHasher } from '#src/tenant/sign-in/password-check.js';
-import type { UserAttributes } from '#src/tenant/store/store.js';
+import type { UserAttributes } from '#src/tenant/store/changes.js';
 import {
   AGENT,
   credentialText,

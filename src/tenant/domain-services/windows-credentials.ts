@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { PhsyncError } from '../../hasher/errors.js';
 import { readAdAuthInfo } from '../../provisioning/ad-auth-info.js';
 import type { SyncCredentialsChangeItem } from '../../provisioning/types.js';
+import type { SealedBlob, WindowsCredentials } from '../store/changes.js';
 import type { Queries } from '../store/database.js';
-import type { SealedBlob, WindowsCredentials } from '../store/store.js';
 import { thumbprintText } from './certificate.js';
 import { readCertificates, readService } from './repository.js';
 

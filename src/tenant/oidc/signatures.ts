@@ -3,14 +3,8 @@
 import { type KeyObject, sign } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Thread } from '../thread.js';
+import { type SigningTask, signNow } from './sign-now.js';
 import type { SigningAlgorithm } from './signing-keys.js';
-import type { SigningTask } from './signing-worker.js';
-
-/** base64url. `key`: of P-256 for ES256, RSA for RS256. */
-export function signNow(alg: SigningAlgorithm, key: KeyObject, input: string): string {
-  const parameters = alg === 'ES256' ? ({ key, dsaEncoding: 'ieee-p1363' } as const) : key;
-  return sign('sha256', Buffer.from(input), parameters).toString('base64url');
-}
 
 /** By RS256 in one of libuv's threads, base64url. `key`: RSA. */
 export function signRs256(key: KeyObject, input: string): Promise<string> {

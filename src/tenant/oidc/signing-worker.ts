@@ -1,16 +1,8 @@
 /** A thread that signs tokens, many at a time. */
 
-import type { KeyObject } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 import type { Answered, Asked } from '../thread.js';
-import { signNow } from './signatures.js';
-import type { SigningAlgorithm } from './signing-keys.js';
-
-export interface SigningTask {
-  readonly alg: SigningAlgorithm;
-  readonly key: KeyObject;
-  readonly inputs: readonly string[];
-}
+import { type SigningTask, signNow } from './sign-now.js';
 
 const port = parentPort!;
 

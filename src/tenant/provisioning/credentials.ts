@@ -14,13 +14,8 @@ import {
   readWindowsCredentials,
   type WindowsReading,
 } from '../domain-services/windows-credentials.js';
-import type {
-  CredentialChange,
-  CredentialOptions,
-  CredentialOutcome,
-  TenantStore,
-  WindowsOutcome,
-} from '../store/store.js';
+import type { CredentialChange, CredentialOutcome, WindowsOutcome } from '../store/changes.js';
+import type { CredentialOptions, TenantStore } from '../store/store.js';
 import { MAX_ITERATIONS, MIN_ITERATIONS } from './limits.js';
 import { objectIdOf } from './objects.js';
 import type { AgentGuard } from './own-users.js';

@@ -2,7 +2,7 @@
 
 import type { AzureADSyncObject, AzureADSyncObjectResult, Properties } from '../../provisioning/types.js';
 import { domainOfName } from '../agent-domains.js';
-import type { UserAttributes, UserChange, UserOutcome } from '../store/store.js';
+import type { UserAttributes, UserChange, UserOutcome } from '../store/changes.js';
 import { NOT_OWN } from './own-users.js';
 
 /** ResultCode: Success, and the names that Entra Connect reports for what it refuses. */

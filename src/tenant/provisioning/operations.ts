@@ -18,7 +18,7 @@ import {
   readCompanyFeatures,
   warningOf,
 } from '../policies/company-features.js';
-import type { UserChange } from '../store/store.js';
+import type { UserChange } from '../store/changes.js';
 import { provisionCredentials } from './credentials.js';
 import { limits } from './limits.js';
 import { toObjectResult, toUserChange } from './objects.js';

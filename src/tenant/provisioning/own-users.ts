@@ -4,7 +4,7 @@
  */
 
 import { type AgentDomains, domainOfName } from '../agent-domains.js';
-import type { CredentialChange, UserAttributes, UserChange } from '../store/store.js';
+import type { CredentialChange, UserAttributes, UserChange } from '../store/changes.js';
 import type { StandingUser, Verdict, WriteGuard } from '../store/write-guard.js';
 
 /** Of what an agent may not act for. */

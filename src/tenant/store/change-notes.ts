@@ -5,7 +5,7 @@
 
 import { sql } from 'kysely';
 import type { Queries } from './database.js';
-import type { Dialect } from './migrations.js';
+import type { Dialect } from './dialect.js';
 
 /** Of users: what the feed tells of them. */
 const SHOWN = [

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Migration } from '../../state/database.js';
-import type { Dialect } from './migrations.js';
+import type { Dialect } from './dialect.js';
 
 const columns = `
   ALTER TABLE windows_credentials ADD COLUMN legacy_digest {BYTES};

@@ -1,10 +1,9 @@
 /** The tenant's schema as numbered migrations, one text for both databases; a released one is never edited. */
 
 import type { Migration } from '../../state/database.js';
+import type { Dialect } from './dialect.js';
 import { digests } from './digests-migration.js';
 import { migrations as sqliteFirst } from './sqlite-migrations.js';
-
-export type Dialect = 'sqlite' | 'postgres';
 
 /** What the two databases call differently. */
 const words: Readonly<Record<Dialect, Readonly<Record<string, string>>>> = {

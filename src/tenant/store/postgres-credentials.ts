@@ -1,10 +1,11 @@
 /** Batches of credentials on PostgreSQL: one statement each, which decides between older and newer itself. */
 
+import type { CredentialChange, CredentialOutcome, WindowsOutcome } from './changes.js';
 import { policyChanges } from './password-policies.js';
 import type { Access, Query, Statement } from './postgres-database.js';
 import { isCollision } from './postgres-errors.js';
 import { aloneStatement, BATCH_LOCK, MAX_TRIES } from './postgres-users.js';
-import type { CredentialChange, CredentialOptions, CredentialOutcome, WindowsOutcome } from './store.js';
+import type { CredentialOptions } from './store.js';
 import { SYNCHRONIZED } from './user-row.js';
 import { applyWindows, hasWindows, lockService } from './windows-credentials.js';
 import { sortOnPostgres, spread } from './write-guard.js';

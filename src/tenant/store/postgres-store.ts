@@ -1,19 +1,16 @@
 /** The tenant's store on PostgreSQL: a statement a batch; several tenant processes may share the database. */
 
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { CredentialChange, CredentialOutcome, UserChange, UserOutcome } from './changes.js';
 import type { Find } from './look-up.js';
 import { applyCredentials } from './postgres-credentials.js';
 import { PostgresDatabase, type PostgresOptions, type Statement } from './postgres-database.js';
 import { applyUsers } from './postgres-users.js';
 import {
-  type CredentialChange,
   type CredentialOptions,
-  type CredentialOutcome,
   type SignInUser,
   type StoreCounts,
   type TenantStore,
-  type UserChange,
-  type UserOutcome,
   userPrincipalNameKey,
 } from './store.js';
 import { SIGN_IN, type SignInRow, toSignInUser } from './user-row.js';

@@ -3,9 +3,10 @@
  * user after the other.
  */
 
+import type { UserChange, UserOutcome } from './changes.js';
 import type { Access, Query, Statement } from './postgres-database.js';
 import { codeOf, isCollision, UNIQUE_VIOLATION } from './postgres-errors.js';
-import { type UserChange, type UserOutcome, userPrincipalNameKey } from './store.js';
+import { userPrincipalNameKey } from './store.js';
 import { timeOrderedId } from './time-ordered-id.js';
 import { ACCOUNT_ENABLED, attributeColumns, toColumn, USER_PRINCIPAL_NAME } from './user-row.js';
 import { claimOnPostgres, sortOnPostgres, spread, type WriteGuard } from './write-guard.js';

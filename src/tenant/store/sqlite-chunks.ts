@@ -4,8 +4,8 @@
  */
 
 import type Database from 'better-sqlite3';
+import type { CredentialChange } from './changes.js';
 import { policyChanges } from './password-policies.js';
-import type { CredentialChange } from './store.js';
 
 /** Credentials a statement. */
 export const CHUNK = 64;

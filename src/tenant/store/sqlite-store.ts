@@ -3,20 +3,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { sqlite } from '../../state/sqlite.js';
+import type { CredentialChange, CredentialOutcome, UserAttributes, UserChange, UserOutcome } from './changes.js';
 import type { Find } from './look-up.js';
 import { policyChanges } from './password-policies.js';
 import { CHUNK, CredentialChunk } from './sqlite-chunks.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import {
-  type CredentialChange,
   type CredentialOptions,
-  type CredentialOutcome,
   type SignInUser,
   type StoreCounts,
   type TenantStore,
-  type UserAttributes,
-  type UserChange,
-  type UserOutcome,
   userPrincipalNameKey,
 } from './store.js';
 import { timeOrderedId } from './time-ordered-id.js';

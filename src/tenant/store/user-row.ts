@@ -2,8 +2,9 @@
 
 import type { Selectable } from 'kysely';
 import { sidToText } from '../../protocol/dtyp/sid.js';
+import type { UserAttributes } from './changes.js';
 import type { LookUp } from './look-up.js';
-import type { SignInUser, UserAttributes } from './store.js';
+import type { SignInUser } from './store.js';
 import type { CredentialsTable, UsersTable } from './tables.js';
 
 /** Attributes and their columns, in the order in which they stand in statements. */

@@ -4,8 +4,9 @@
  */
 
 import type Database from 'better-sqlite3';
+import type { CredentialChange, WindowsOutcome } from './changes.js';
 import type { Query, Statement } from './postgres-database.js';
-import type { CredentialChange, CredentialOptions, WindowsOutcome } from './store.js';
+import type { CredentialOptions } from './store.js';
 import { SYNCHRONIZED } from './user-row.js';
 
 // A password that was set in the cloud since changes nothing here: the managed domain goes on with the one on premises.

@@ -1,8 +1,8 @@
 /** Which users a batch may write, decided within its transaction: nobody else writes users between the look and the write. */
 
 import type Database from 'better-sqlite3';
+import type { CredentialChange, UserChange, UserOutcome } from './changes.js';
 import type { Query, Statement } from './postgres-database.js';
-import type { CredentialChange, UserChange, UserOutcome } from './store.js';
 
 /** A user as the store has it, a deleted one, who would come back, as well. */
 export interface StandingUser {

@@ -20,7 +20,8 @@ import {
 import type { SyncCredentialsChangeItem } from '#src/provisioning/types.js';
 import { createAuditLog } from '#src/tenant/audit/audit-log.js';
 import { DomainServices } from '#src/tenant/domain-services/service.js';
-import type { TenantStore, WindowsCredentials } from '#src/tenant/store/store.js';
+import type { WindowsCredentials } from '#src/tenant/store/changes.js';
+import type { TenantStore } from '#src/tenant/store/store.js';
 import { credentialText, type TestTenant, vectors } from '../harness.js';
 
 export const ADMIN = { actor: { kind: 'user', id: 'root' } } as const;

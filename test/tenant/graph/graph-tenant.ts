@@ -11,7 +11,7 @@ import { fetch, request } from 'undici';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { graphRoutes } from '#src/tenant/graph/routes.js';
 import { GRAPH_RESOURCE } from '#src/tenant/oidc/caller.js';
-import type { UserAttributes } from '#src/tenant/store/store.js';
+import type { UserAttributes } from '#src/tenant/store/changes.js';
 import { describePostgres } from '../../postgres.js';
 import {
   AGENT,

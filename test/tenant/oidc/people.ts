@@ -2,7 +2,7 @@
 
 import { type Dispatcher, request } from 'undici';
 import { parseCredential } from '#src/hasher/credential.js';
-import type { UserAttributes } from '#src/tenant/store/store.js';
+import type { UserAttributes } from '#src/tenant/store/changes.js';
 import { credentialText, type TestTenant, vectors } from '../harness.js';
 
 export const PASSWORD = vectors[0]!.password;

@@ -3,8 +3,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Hasher } from '#src/hasher/types.js';
 import { DirSyncFeature } from '#src/provisioning/types.js';
+import type { CredentialChange, CredentialOutcome, UserAttributes } from '#src/tenant/store/changes.js';
 import { purge } from '#src/tenant/store/purge.js';
-import type { CredentialChange, CredentialOutcome, SignInUser, UserAttributes } from '#src/tenant/store/store.js';
+import type { SignInUser } from '#src/tenant/store/store.js';
 import type { Tables } from '#src/tenant/store/tables.js';
 import { setFeatures } from '../features.js';
 import { startTestTenant, type TestTenant } from '../harness.js';
