@@ -58,9 +58,12 @@ export function createServer(
     bodyLimit: MAX_FORM,
     trustProxy: signIn.trustedProxies.length === 0 ? false : signIn.trustedProxies,
     routerOptions: { maxParamLength: 256 },
-    // An address that cannot be decoded, or with a name that no tenant has; Fastify would send it back.
+    // An address that cannot be decoded, or with a name that no tenant has; Fastify would send it back, and runs no hook.
     frameworkErrors: ({ statusCode }, _request, reply: FastifyReply) => {
-      reply.code(statusCode === 414 ? 404 : 400).send(NO_SUCH_ADDRESS);
+      reply
+        .code(statusCode === 414 ? 404 : 400)
+        .headers(SAFETY_HEADERS)
+        .send(NO_SUCH_ADDRESS);
     },
   });
   // JSON and plain text, which no endpoint takes.

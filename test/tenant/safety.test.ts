@@ -1,7 +1,12 @@
 /** The tenant's limits and its monitor, on the running server. */
 
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { connect } from 'node:tls';
+import Database from 'better-sqlite3';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DATABASE_FILE } from '#src/tenant/state-dir.js';
+import type { SqliteDatabase } from '#src/tenant/store/sqlite-database.js';
 import { startTestTenant, type TestTenant, temporaryDirectory, testHasher } from './harness.js';
 
 const hasher = testHasher();
@@ -23,16 +28,46 @@ describe('the tenant', () => {
     return tenant;
   };
 
+  const SAFE = {
+    'strict-transport-security': 'max-age=31536000',
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+  };
+
   it('says on every answer that it is reached over TLS alone (RFC 6797), also where nothing is', async () => {
     const { get } = await start();
-    for (const path of ['/health', '/nowhere', '/organizations/v2.0/.well-known/openid-configuration']) {
-      const { headers } = await get(path);
-      expect(headers).toMatchObject({
-        'strict-transport-security': 'max-age=31536000',
-        'x-content-type-options': 'nosniff',
-        'x-frame-options': 'DENY',
-      });
+    const paths = {
+      '/health': 200,
+      '/nowhere': 404,
+      // Not to be decoded, and longer than any tenant's name: Fastify answers before its hooks.
+      '/%zz': 400,
+      [`/${'a'.repeat(300)}/v2.0/.well-known/openid-configuration`]: 404,
+      '/organizations/v2.0/.well-known/openid-configuration': 200,
+      '/organizations/oauth2/v2.0/authorize': 400,
+    };
+    for (const [path, status] of Object.entries(paths)) {
+      expect(await get(path), path).toMatchObject({ status, headers: SAFE });
     }
+  });
+
+  it('says so, and to try again, where the store fails behind an answer of oidc-provider', async () => {
+    const { get, store, logText } = await start();
+    // In place of five seconds.
+    (store.database as SqliteDatabase).connection.pragma('busy_timeout = 50');
+    const other = new Database(join(directory.path, DATABASE_FILE));
+    other.exec('BEGIN IMMEDIATE');
+    // Its page is made by then; what fails is the session's way to the store.
+    const id = randomUUID();
+    const answer = await get('/organizations/oauth2/v2.0/logout', { headers: { 'client-request-id': id } });
+    other.close();
+    expect(answer).toMatchObject({
+      status: 503,
+      headers: { ...SAFE, 'retry-after': '1', 'client-request-id': id },
+      json: { error: 'temporarily_unavailable' },
+    });
+    expect(answer.headers['set-cookie']).toBeUndefined();
+    expect(logText()).toContain('store-busy');
+    expect(await get('/organizations/oauth2/v2.0/logout')).toMatchObject({ status: 200, headers: SAFE });
   });
 
   it('tells a browser at its root what it is for, and a program that nothing is there', async () => {

@@ -5,6 +5,7 @@ import type { Context, Next } from 'koa';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { BUSY_ANSWER, BUSY_RETRY_AFTER, isBusy } from '../busy.js';
 import type { TenantContext } from '../context.js';
+import { SAFETY_HEADERS } from '../safety-headers.js';
 import { type AadstsCode, describeAadsts, oauthError } from './oauth-error.js';
 import { scopeOutside } from './provider-scopes.js';
 import { clientInfo, TOKEN_LIFETIME } from './tokens.js';
@@ -44,6 +45,7 @@ export interface Failure {
 }
 
 const MAX_LOGGED_ADDRESS = 256;
+const FAULT_ANSWER = { error: 'server_error', error_description: 'The service failed on this request.' } as const;
 
 interface Told {
   readonly code: AadstsCode;
@@ -141,7 +143,13 @@ export function shapeAnswers(provider: Provider, context: TenantContext): void {
     const ctx = plain as unknown as KoaContextWithOIDC;
     const { correlationId, scope, wantsClientInfo } = factsOf(ctx);
     ctx.set('client-request-id', correlationId);
-    await next();
+    try {
+      await next();
+    } catch (error) {
+      context.log.error({ err: error }, 'request failed');
+      replaceAnswer(ctx, error);
+      return;
+    }
     const failure = failures.get(ctx);
     const fault = faults.get(ctx);
     if (fault !== undefined) shapeFault(ctx, fault);
@@ -155,6 +163,16 @@ export function shapeAnswers(provider: Provider, context: TenantContext): void {
       else if (route === 'jwks') ctx.type = 'application/json';
     }
   });
+}
+
+/** Of what fails behind oidc-provider's own answers, as storing a session does: Koa would leave no header and no word of ours. */
+function replaceAnswer(ctx: KoaContextWithOIDC, error: unknown): void {
+  for (const name of ctx.res.getHeaderNames()) ctx.remove(name);
+  ctx.set({ ...SAFETY_HEADERS, 'client-request-id': factsOf(ctx).correlationId });
+  const isOver = isBusy(error);
+  ctx.status = isOver ? 503 : 500;
+  if (isOver) ctx.set('retry-after', BUSY_RETRY_AFTER);
+  ctx.body = isOver ? BUSY_ANSWER : FAULT_ANSWER;
 }
 
 const isObject = (body: unknown): body is Record<string, unknown> =>
