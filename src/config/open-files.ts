@@ -16,7 +16,8 @@ export const fileOf = (reference: SecretReference): string | undefined =>
 
 /**
  * Those of `files` that group or world can do anything with; none on Windows, which knows no such modes. What systemd hands
- * out is its own affair: it sets owner, mode and access list.
+ * out is its own affair: it sets owner, mode and access list. One that is not there (any more: a secret is read once) is open
+ * to nobody.
  */
 export async function filesOpenToOthers(
   files: Iterable<string>,
@@ -27,8 +28,19 @@ export async function filesOpenToOthers(
   const open: OpenFile[] = [];
   for (const file of new Set(files)) {
     if (handedOut.some((directory) => file.startsWith(`${directory}/`))) continue;
-    const { mode } = await stat(file);
-    if ((mode & 0o077) !== 0) open.push({ file, mode: (mode & 0o7777).toString(8).padStart(4, '0') });
+    const mode = await modeOf(file);
+    if (mode !== undefined && (mode & 0o077) !== 0) {
+      open.push({ file, mode: (mode & 0o7777).toString(8).padStart(4, '0') });
+    }
   }
   return open;
+}
+
+async function modeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).mode;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

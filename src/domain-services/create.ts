@@ -77,8 +77,8 @@ export async function createDomainServices(
     const { waitSeconds } = config;
     const reloadKeys = async (configs: DomainServicesConfig['keys']) => {
       await ring.replace(() => openKeyRing(configs, env));
-      await tellOfKeys(ring, { ...config, keys: configs }, { log, env });
       synchronizer.keysChanged();
+      await tellOfKeys(ring, { ...config, keys: configs }, { log, env });
     };
     return { synchronizer, log, waitSeconds, store, keys: ring.keys, reloadKeys, monitorUrl: monitor?.url, close };
   } catch (error) {

@@ -81,6 +81,8 @@ export class Synchronizer {
   #missingTold = '';
   /** Ends a question that the tenant holds. */
   #waiting = new AbortController();
+  /** How often there were other keys. */
+  #keyChanges = 0;
   #heldDeletions: (HeldDeletions & { readonly ids: readonly string[] }) | undefined;
 
   constructor(options: SynchronizerOptions) {
@@ -115,6 +117,7 @@ export class Synchronizer {
 
   /** There are other keys: who waits is looked at again, and what is missing is told anew. */
   keysChanged(): void {
+    this.#keyChanges += 1;
     this.#rereadAt = undefined;
     this.#missingTold = '';
     this.#tellMissing();
@@ -172,7 +175,7 @@ export class Synchronizer {
     // Who came back while all was read stands behind it, among the changes.
     const more = !isToItsEnd || page.more || (isAll && changes.length > 0);
     if (!more) {
-      if (store.sync.readingAll) await this.#endAll(allowDeletions, counts);
+      if (store.sync.readingAll) await this.#endAll(allowDeletions, counts, signal);
       store.completed(now());
     }
     this.#options.observer.counted(counts);
@@ -186,11 +189,14 @@ export class Synchronizer {
     const counts = noCounts();
     const due = store.due(now(), DUE_AT_ONCE);
     const held = due.flatMap(({ objectId }) => this.#held.get(objectId) ?? []);
-    await this.#applyAll(held, counts, { isRetry: true });
-    const isFirst = this.#rereadAt === undefined;
-    const isTime = isFirst || now() - this.#rereadAt! >= REREAD_MS;
-    if (isFirst ? store.retryCount > 0 : isTime && held.length < due.length) await this.#reread(signal, counts);
-    this.#rereadAt ??= now();
+    await this.#applyAll(held, counts, { isRetry: true, signal });
+    // Nor is it asked of a tenant that is known to have them off, which is to hold a question until they are on.
+    if (!signal.aborted && !this.#isDisabled) {
+      const isFirst = this.#rereadAt === undefined;
+      const isTime = isFirst || now() - this.#rereadAt! >= REREAD_MS;
+      if (isFirst ? store.retryCount === 0 : !isTime || held.length === due.length) this.#rereadAt ??= now();
+      else await this.#reread(signal, counts);
+    }
     this.#options.observer.counted(counts);
     return counts;
   }
@@ -334,7 +340,7 @@ export class Synchronizer {
   }
 
   /** The whole feed was read: whom it does not have, the domain shall not have. */
-  async #endAll(allowDeletions: boolean, counts: Counts): Promise<void> {
+  async #endAll(allowDeletions: boolean, counts: Counts, signal: AbortSignal): Promise<void> {
     const { store, writer, deletionThreshold, log, now } = this.#options;
     // Until all of them are back: the others may be on their way.
     if (!allowDeletions && this.#heldDeletions?.ids.some((objectId) => !store.wasSeen(objectId))) return;
@@ -356,7 +362,7 @@ export class Synchronizer {
     }
     this.#heldDeletions = undefined;
     const deletions = gone.map((id) => ({ id, deleted: true as const }));
-    await this.#applyAll(deletions, counts);
+    if (!(await this.#applyAll(deletions, counts, { signal }))) return;
     store.endAll(now());
     log.info({ event: 'all-read', users: users.length - gone.length, deleted: gone.length }, 'the whole feed was read');
   }
@@ -366,13 +372,14 @@ export class Synchronizer {
     const { store, log, now } = this.#options;
     log.info({ event: 'reread', waiting: store.retryCount }, 'what waits in the retry queue is read again');
     const seen = new Set<string>();
+    const keyChanges = this.#keyChanges;
     let cookie: string | undefined;
     for (let more = true; more; ) {
       const page = await this.#ask({ cookie, limit: PAGE, signal });
       const wanted = this.#valid(page.value).filter(({ id }) => store.isWaiting(id.toLowerCase()));
       for (const { id } of wanted) seen.add(id.toLowerCase());
       // A program that has begun anew says once what is the matter.
-      await this.#applyAll(wanted, counts, { isRetry: this.#rereadAt !== undefined });
+      if (!(await this.#applyAll(wanted, counts, { isRetry: this.#rereadAt !== undefined, signal }))) return;
       ({ cookie, more } = page);
     }
     // Who is not in the tenant any more: the feed itself tells of that, in its turn.
@@ -380,6 +387,7 @@ export class Synchronizer {
       .waiting(Number.MAX_SAFE_INTEGER)
       .flatMap(({ objectId }) => (seen.has(objectId) ? [] : [objectId]));
     store.settle({ seen: [], gone: [], done, failed: [], now: now() });
-    this.#rereadAt = now();
+    // Whoever was read before other keys came is looked at once more.
+    if (this.#keyChanges === keyChanges) this.#rereadAt = now();
   }
 }

@@ -104,6 +104,8 @@ it('opens its keys anew at SIGHUP, and goes on with the others where that does n
   /** What is done to the files before each SIGHUP; then it is ended. */
   const steps = [
     () => writeFileSync(file, both),
+    // Read at the start, and not needed since.
+    () => rmSync(join(folder, 'client-secret')),
     () => writeFileSync(next.key, 'none'),
     () => writeFileSync(file, 'stateDir: ['),
   ];
@@ -117,6 +119,7 @@ it('opens its keys anew at SIGHUP, and goes on with the others where that does n
   }
   expect(await ended).toEqual([0, null]);
   expect(events.filter(({ event }) => /^keys-/.test(String(event)))).toMatchObject([
+    { event: 'keys-reloaded', level: 'info', keys: 2 },
     { event: 'keys-reloaded', level: 'info', keys: 2 },
     { event: 'keys-not-reloaded', level: 'error', code: 'config-key', msg: expect.stringMatching(/stay .+next\.key/) },
     { event: 'keys-not-reloaded', level: 'error', code: expect.stringMatching(/^config-/) },

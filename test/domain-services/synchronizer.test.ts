@@ -1,6 +1,6 @@
 /** From a real tenant's feed to a (simulated) domain: order, crash safety, keys that fail, deletions, and what is kept on disk. */
 
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -100,6 +100,39 @@ describe('the synchronizer', () => {
     // Nobody is taken for gone, though the feed was not read to its end.
     expect(await once(await site.run())).toMatchObject({ created: 250, unchanged: 200, deleted: 0 });
     expect(await once(await site.run())).toMatchObject({ created: 0, unchanged: 0 });
+  });
+
+  it('ends behind the batch in hand where it tries again, and where it deletes, and goes on there', async () => {
+    const names = Array.from({ length: 450 }, (_, i) => `u${i}`);
+    await site.provision(names);
+    for (const name of names) site.domain.refused.set(upn(name), { code: 'ldb', message: 'Constraint violation' });
+    const synchronizer = await site.run();
+    expect(await once(synchronizer)).toMatchObject({ failed: 450 });
+    site.domain.refused.clear();
+    site.now += 30_000;
+    const stopAtOnce = () => {
+      const stop = new AbortController();
+      site.domain.meanwhile = async () => stop.abort();
+      return { signal: stop.signal, allowDeletions: true };
+    };
+    expect(await synchronizer.retry(stopAtOnce().signal)).toMatchObject({ created: 200 });
+    // Nobody is held by a program that has begun anew: what waits is read again.
+    const again = await site.run();
+    expect(await again.retry(stopAtOnce().signal)).toMatchObject({ created: 200 });
+    expect(site.store.retryCount).toBe(50);
+    expect(await once(await site.run())).toMatchObject({ created: 50 });
+
+    const gone = Array.from({ length: 450 }, () => randomUUID());
+    const account = { ...site.domain.byUpn(upn('u0'))!, upn: '' };
+    for (const id of gone) site.domain.accounts.set(id, { ...account });
+    for (const name of names) await site.remove(name);
+    await once(await site.run());
+    expect(site.domain.accounts.size).toBe(450);
+    const deleting = { synchronizer: await site.run(), log: silent, waitSeconds: 0 };
+    expect(await runOnce(deleting, { full: true, ...stopAtOnce() })).toMatchObject({ deleted: 200 });
+    expect(site.store.sync.readingAll).toBe(true);
+    expect(await once(await site.run(), { allowDeletions: true })).toMatchObject({ deleted: 250 });
+    expect(site.domain.accounts.size).toBe(0);
   });
 
   it.each(['open', 'before'] as const)('loses nothing while the domain is away (%s)', async (at) => {
@@ -258,6 +291,42 @@ describe('the synchronizer', () => {
     expectPassword('b', sealed, KEYS);
     expect(site.store.retryCount).toBe(0);
     expect(site.events('key-missing')).toHaveLength(2);
+  });
+
+  it('looks once more at whom it read before the keys were opened anew, in the midst of a reading', async () => {
+    await site.service.addCertificate(site.next.der, ADMIN);
+    await site.provision(['a']);
+    const sealed = site.seal(KEYS, site.next);
+    await site.send('a', '2026-05-01T00:00:00Z', sealed);
+    await once(await site.run());
+    const synchronizer = await site.run();
+    site.domain.meanwhile = async () => {
+      const { keys } = site.config(site.certificate, site.next);
+      await site.ring.replace(() => openKeyRing(keys));
+      synchronizer.keysChanged();
+    };
+    expect(await synchronizer.retry(signal)).toMatchObject({ failed: 1 });
+    expect(await synchronizer.retry(signal)).toMatchObject({ passwordsWritten: 1 });
+    expectPassword('a', sealed, KEYS);
+    expect(site.store.retryCount).toBe(0);
+  });
+
+  it('reads nobody of the queue again while Domain Services are off, and asks what the tenant can hold', async () => {
+    await site.provision(['a']);
+    await site.send('a', '2026-05-01T00:00:00Z', site.seal(KEYS, site.certificate));
+    await once(await site.run(site.next));
+    expect(site.store.retryCount).toBe(1);
+    await site.service.disable(ADMIN);
+    const synchronizer = await site.run();
+    await expect(synchronizer.retry(signal)).rejects.toMatchObject({ code: 'feed-disabled' });
+    expect(await synchronizer.retry(signal)).toMatchObject({ failed: 0 });
+    const waiting = synchronizer.page({ waitSeconds: 30, signal, allowDeletions: false });
+    await site.service.enable({ domainName: DOMAIN }, ADMIN);
+    await expect(waiting).rejects.toMatchObject({ code: 'feed-restart' });
+    // On again: what waits is read.
+    await synchronizer.retry(signal);
+    expect(site.events('reread')).toHaveLength(2);
+    expect(site.store.retryCount).toBe(0);
   });
 
   it('keeps whom the domain refuses in the queue, tries again with patience, and has the others go on', async () => {
