@@ -81,6 +81,28 @@ describeStores('reads aside', (newSite) => {
     }));
 });
 
+describeStores('a store that closes', (newSite) => {
+  it('waits for the reads aside that are under way, and refuses those that wait and what follows', async () => {
+    const store = await (await newSite()).open();
+    // The end of those that are under way: both lanes are taken.
+    let begun = 0;
+    const read = () =>
+      store.database.aside(async (queries) => {
+        begun++;
+        await LONG.execute(queries);
+        return LONG.execute(queries);
+      });
+    const all = Array.from({ length: 6 }, read).map((one) => one.then(() => 'read').catch(({ code }) => code));
+    await store.close();
+    expect(begun).toBe(2);
+    expect(await Promise.all(all.slice(2))).toEqual(Array(4).fill('store-busy'));
+    await expect(store.database.aside(async () => 'too late')).rejects.toMatchObject({ code: 'store-busy' });
+    if (store.database.dialect === 'postgres') return;
+    // On SQLite no thread begins anew for their second statements.
+    expect(await Promise.all(all.slice(0, 2))).toEqual(['store-busy', 'store-busy']);
+  });
+});
+
 it('a lane is free again where its work fails', async () => {
   const lanes = new Lanes(['one'], 1);
   const failing = lanes.use(async () => {

@@ -116,6 +116,7 @@ export class PostgresDatabase implements TenantDatabase {
   }
 
   async close(): Promise<void> {
+    this.#asides.close();
     await this.#queries.destroy();
     // Kysely ends only what was used through it.
     if (!this.pool.ended) await this.pool.end();

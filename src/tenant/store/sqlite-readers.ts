@@ -25,6 +25,7 @@ const THREADS = 2;
 export class SqliteReaders {
   readonly #threads: readonly Thread<ReadTask, ReadAnswer>[];
   readonly #lanes: Lanes<Queries>;
+  #closed = false;
 
   /** Threads start with the first reads. */
   constructor({ file, busyMs, cacheKiB }: ReadSettings) {
@@ -38,7 +39,10 @@ export class SqliteReaders {
           code: 'store-busy',
         }),
     );
-    this.#lanes = new Lanes(this.#threads.map(queriesOf), MOST_WAITING);
+    this.#lanes = new Lanes(
+      this.#threads.map((thread) => queriesOf((task) => this.#ask(thread, task))),
+      MOST_WAITING,
+    );
   }
 
   /** @throws PhsyncError `store-busy` or `store-failed`. */
@@ -46,17 +50,27 @@ export class SqliteReaders {
     return this.#lanes.use(work);
   }
 
-  /** When everything that was asked is answered. */
+  /** When the statements that are under way are answered; what follows them is refused. */
   async close(): Promise<void> {
-    for (const thread of this.#threads) await thread.close();
+    this.#closed = true;
+    this.#lanes.close();
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+  }
+
+  /** A thread that is asked once more after its end would begin anew. */
+  async #ask(thread: Thread<ReadTask, ReadAnswer>, task: ReadTask): Promise<ReadAnswer> {
+    if (this.#closed) throw new PhsyncError('store-busy', 'the tenant database is being closed');
+    return thread.ask(task);
   }
 }
 
-function queriesOf(thread: Thread<ReadTask, ReadAnswer>): Queries {
+type Ask = (task: ReadTask) => Promise<ReadAnswer>;
+
+function queriesOf(ask: Ask): Queries {
   return new Kysely<Tables>({
     dialect: {
       createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new ReadDriver(thread),
+      createDriver: () => new ReadDriver(ask),
       createIntrospector: (queries) => new SqliteIntrospector(queries),
       createQueryCompiler: () => new SqliteQueryCompiler(),
     },
@@ -66,10 +80,10 @@ function queriesOf(thread: Thread<ReadTask, ReadAnswer>): Queries {
 class ReadDriver implements Driver {
   readonly #connection: DatabaseConnection;
 
-  constructor(thread: Thread<ReadTask, ReadAnswer>) {
+  constructor(ask: Ask) {
     this.#connection = {
       async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-        const answer = await thread.ask({ sql, parameters });
+        const answer = await ask({ sql, parameters });
         if ('rows' in answer) return { rows: answer.rows as Row[] };
         throw new PhsyncError(answer.code, answer.message);
       },
