@@ -10,6 +10,9 @@ export interface OwnCondition extends Pick<FilterCondition, 'equals'> {
 
 const same = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
 
+/** MS-SAMR 3.1.1.8.4, of a user. */
+const MAX_ACCOUNT_NAME = 20;
+
 /**
  * A condition of `scope.cloudFiltered` that the account meets. `user` as agent.yaml has it: `phs.sync`, `PHS\phs.sync` or
  * `phs.sync@phs.test`; `domain` by its DNS name. Undefined for an account of another domain, whose name may be somebody
@@ -20,7 +23,9 @@ export function ownCondition(user: string, domain: string): OwnCondition | undef
   if (name === undefined || (netbios !== undefined && !same(netbios, domain.split('.')[0]!))) return undefined;
   const at = netbios === undefined ? name.lastIndexOf('@') : -1;
   if (at < 0) return { attribute: 'sAMAccountName', equals: name };
-  if (same(name.slice(at + 1), domain)) return { attribute: 'sAMAccountName', equals: name.slice(0, at) };
+  // A longer one is no sAMAccountName: Active Directory's consoles cut that, and keep the userPrincipalName whole.
+  const isAccountName = same(name.slice(at + 1), domain) && at <= MAX_ACCOUNT_NAME;
+  if (isAccountName) return { attribute: 'sAMAccountName', equals: name.slice(0, at) };
   return { attribute: 'userPrincipalName', equals: name };
 }
 

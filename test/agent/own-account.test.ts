@@ -8,6 +8,7 @@ it.each([
   ['phs.sync', { attribute: 'sAMAccountName', equals: 'phs.sync' }],
   ['PHS\\phs.sync', { attribute: 'sAMAccountName', equals: 'phs.sync' }],
   ['phs.sync@PHS.test', { attribute: 'sAMAccountName', equals: 'phs.sync' }],
+  ['phsync.replication.one@phs.test', { attribute: 'userPrincipalName', equals: 'phsync.replication.one@phs.test' }],
   ['sync@contoso.com', { attribute: 'userPrincipalName', equals: 'sync@contoso.com' }],
   ['OTHER\\phs.sync', undefined],
 ])('%s is asked for by %o', (user, condition) => {
