@@ -102,6 +102,14 @@ async function anotherWriter() {
   return { writer: other, [Symbol.asyncDispose]: () => other.close() };
 }
 
+/** Processes of writers, the latest last. */
+const helpers = () =>
+  execFileSync('pgrep', ['-P', String(process.pid), '-f', 'samba_writer'], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map(Number)
+    .sort((a, b) => a - b);
+
 /** The log-ons of one person, by name of the way. */
 async function everyWay(name: string, password: string, userPrincipalName = `${name}@${facts().dnsDomain}`) {
   const [aes256, aes128, rc4, ntlm, ldap] = await Promise.all([
@@ -547,9 +555,7 @@ describeDc('the writer into a Samba domain', () => {
   });
 
   it('has neither secrets nor environment in the list of processes', async () => {
-    const [helper] = execFileSync('pgrep', ['-P', String(process.pid), '-f', 'samba_writer'], {
-      encoding: 'utf8',
-    }).split('\n');
+    const [helper] = helpers();
     const line = readFileSync(`/proc/${helper}/cmdline`, 'utf8').split('\0');
     expect(line.slice(1)).toEqual(['-I', '-B', helperProgram(), join(managed.directory, 'smb.conf'), '']);
     const environment = readFileSync(`/proc/${helper}/environ`, 'utf8')
@@ -561,14 +567,17 @@ describeDc('the writer into a Samba domain', () => {
     expect(readdirSync(helperProgram()).filter((name) => !name.endsWith('.py'))).toEqual([]);
   });
 
+  it('finishes what it has in hand where a terminal interrupts the whole group of processes', async () => {
+    await using other = await anotherWriter();
+    const helper = helpers().at(-1)!;
+    process.kill(helper, 'SIGINT');
+    process.kill(helper, 'SIGHUP');
+    expect(await other.writer.apply([change(userOf('interrupted'))])).toMatchObject([{ result: 'created' }]);
+  });
+
   it('says so where its helper was killed, and opens again', async () => {
     await using other = await anotherWriter();
-    const [helper] = execFileSync('pgrep', ['-P', String(process.pid), '-f', 'samba_writer'], { encoding: 'utf8' })
-      .trim()
-      .split('\n')
-      .map(Number)
-      .sort((a, b) => b - a);
-    process.kill(helper!, 'SIGKILL');
+    process.kill(helpers().at(-1)!, 'SIGKILL');
     await expect(other.writer.apply([change(userOf('killed'))])).rejects.toMatchObject({
       code: 'managed-domain-helper',
       message: expect.stringContaining('SIGKILL'),

@@ -6,6 +6,7 @@ handed in is left out everywhere.
 """
 import os
 import resource
+import signal
 import sys
 
 from batches import apply_all
@@ -15,6 +16,9 @@ from refusal import Refused, described, where
 
 
 def main():
+    # A terminal sends these to phsync's whole group: phsync ends behind the batch in hand, and this with its input.
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
     if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Samba's libraries print to standard output at times; frames alone belong there.
