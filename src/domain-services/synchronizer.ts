@@ -98,7 +98,7 @@ export class Synchronizer {
     return this.#settings;
   }
 
-  /** The tenant gives no digests of the blobs. */
+  /** The tenant gave no digests of the blobs that came last. */
   get isUnchecked(): boolean {
     return this.#isUnchecked;
   }
@@ -306,7 +306,9 @@ export class Synchronizer {
     const attempts = (objectId: string) => store.attempts(objectId);
     const result = await this.#atDomain(() => applyBatch(opened, { writer, attempts, counts, log }));
     if (result.unchecked > 0 && !this.#isUnchecked) tellUnchecked(log);
-    this.#isUnchecked ||= result.unchecked > 0;
+    // What has no blobs says nothing of it.
+    const hasBlobs = changes.some((change) => 'credentials' in change && change.credentials !== null);
+    if (hasBlobs) this.#isUnchecked = result.unchecked > 0;
     const failed = new Set(result.failed.map(({ objectId }) => objectId));
     for (const change of changes) {
       const id = change.id.toLowerCase();

@@ -142,10 +142,11 @@ export class SimulatedDomain implements ManagedDomainWriter {
   }
 }
 
-/** Without digests. */
-const asBefore = ({ page, close }: FeedClient): FeedClient => ({
+/** Without digests, while it is one of before. */
+const asBefore = ({ page, close }: FeedClient, isBefore: () => boolean): FeedClient => ({
   async page(request) {
     const { value, ...rest } = await page(request);
+    if (!isBefore()) return { value, ...rest };
     for (const change of value) {
       if ('deleted' in change) continue;
       delete change.credentials?.windowsLegacyCredentialsSha256;
@@ -170,7 +171,7 @@ export class Site {
   readonly log: string[] = [];
   now = Date.parse('2026-06-01T00:00:00Z');
   deletionThreshold = 50;
-  /** Of the next run: the feed as a tenant of before has it. */
+  /** The feed as a tenant of before has it. */
   isOlderTenant = false;
   /** Of the run. */
   ring!: ReloadableKeys;
@@ -231,7 +232,7 @@ export class Site {
     this.#opened.push(this.#store, this.ring, feed);
     const sink = new Writable({ write: (line, _, done) => done(void this.log.push(String(line))) });
     return new Synchronizer({
-      feed: this.isOlderTenant ? asBefore(feed) : feed,
+      feed: asBefore(feed, () => this.isOlderTenant),
       keys: this.ring,
       writer: this.domain,
       store: this.#store,

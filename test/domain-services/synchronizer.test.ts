@@ -250,10 +250,18 @@ describe('the synchronizer', () => {
     expect(await once(synchronizer)).toMatchObject({ passwordsWritten: 1, failed: 0 });
     expect(synchronizer.isUnchecked).toBe(true);
     expect(site.events('feed-without-digests')).toMatchObject([{ level: 40 }]);
+    // Brought up to date while the program runs.
     site.isOlderTenant = false;
+    await site.provision(['c']);
+    await once(synchronizer);
+    expect(synchronizer.isUnchecked).toBe(true);
+    await site.send('b', '2026-05-02T00:00:00Z', site.seal(KEYS));
+    await once(synchronizer);
+    expect(synchronizer.isUnchecked).toBe(false);
     const later = await site.run();
     expect(await once(later, { full: true })).toMatchObject({ passwordsUnchanged: 2 });
     expect(later.isUnchecked).toBe(false);
+    expect(site.events('feed-without-digests')).toHaveLength(1);
   });
 
   it('says which key is missing before anybody needs it, and opens who waits when the keys are opened anew', async () => {
