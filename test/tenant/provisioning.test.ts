@@ -19,6 +19,7 @@ import {
   type SyncOperation,
 } from '#src/provisioning/types.js';
 import { readBody } from '#src/tenant/provisioning/body.js';
+import { toUserChange } from '#src/tenant/provisioning/objects.js';
 import {
   AGENT,
   credentialText,
@@ -209,6 +210,11 @@ describe('objects that are refused', () => {
     }
     expect(await tenant.store.counts()).toMatchObject({ users: 2 });
   });
+});
+
+it('no anchor has half of a surrogate pair, which a database would write as another anchor', () => {
+  const object = user('half\ud800', { userPrincipalName: 'half@phs.test' });
+  expect(toUserChange(object, new Set(['phs.test']))).toMatchObject({ resultCode: 'IdentityDataValidationFailed' });
 });
 
 describe('credentials that are refused', () => {

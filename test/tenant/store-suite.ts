@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CredentialChange, UserAttributes, UserChange } from '#src/tenant/store/changes.js';
 import type { TenantStore } from '#src/tenant/store/store.js';
+import type { WriteGuard } from '#src/tenant/store/write-guard.js';
 import { setFeatures } from './features.js';
 
 /** As a tenant does by default. */
@@ -48,6 +49,22 @@ export function storeSuite(name: string, open: (now: () => Date) => Promise<Stor
         throw new Error(`not stored: ${outcome?.status}`);
       return outcome.objectId;
     }
+
+    it('takes no anchor for that of another user, which a guard keeps, though it would be written as that one', async () => {
+      // PostgreSQL's text has no NUL; half of a surrogate pair is written as U+FFFD by either database's client.
+      const names = { 'nul\x01': 'nul\0', 'half\ufffd': 'half\ud800' };
+      for (const [i, anchor] of Object.keys(names).entries()) {
+        await storeUser(anchor, { userPrincipalName: `user${i}@phs.test` });
+      }
+      const guard: WriteGuard = {
+        owner: 'agent-2',
+        decide: (_change, standing) => (standing === undefined ? 'allowed' : 'refused'),
+      };
+      const changes = Object.values(names).map((anchor) => credential(anchor));
+      const outcomes = await store.applyCredentials(changes, { ...DISABLE, guard });
+      expect(outcomes).not.toContain('stored');
+      expect((await store.counts()).credentials).toBe(0);
+    });
 
     it('keeps a user with all attributes', async () => {
       const objectId = await storeUser('anchor', {

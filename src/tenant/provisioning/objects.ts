@@ -3,6 +3,7 @@
 import type { AzureADSyncObject, AzureADSyncObjectResult, Properties } from '../../provisioning/types.js';
 import { domainOfName } from '../agent-domains.js';
 import type { UserAttributes, UserChange, UserOutcome } from '../store/changes.js';
+import { isKey } from '../store/write-guard.js';
 import { NOT_OWN } from './own-users.js';
 
 /** ResultCode: Success, and the names that Entra Connect reports for what it refuses. */
@@ -42,10 +43,11 @@ export function toUserChange(
     if (object.syncObjectType !== 'User') {
       throw new Refusal('ObjectTypeMismatch', `SyncObjectType ${object.syncObjectType.slice(0, 64)} is not User`);
     }
-    if (sourceAnchor === undefined || sourceAnchor === '' || !isText(sourceAnchor, MAX_ANCHOR)) {
+    // What a database would write otherwise than it came might be another user's there.
+    if (!isKey(sourceAnchor) || sourceAnchor === '' || sourceAnchor.length > MAX_ANCHOR) {
       throw new Refusal(
         'IdentityDataValidationFailed',
-        `SourceAnchor: expected 1 to ${MAX_ANCHOR} characters, none NUL`,
+        `SourceAnchor: expected 1 to ${MAX_ANCHOR} characters, none NUL or half of a surrogate pair`,
       );
     }
     if (object.syncOperation === 'Delete') return { kind: 'delete', sourceAnchor };

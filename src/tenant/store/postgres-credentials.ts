@@ -8,7 +8,7 @@ import { aloneStatement, BATCH_LOCK, MAX_TRIES } from './postgres-users.js';
 import type { CredentialOptions } from './store.js';
 import { SYNCHRONIZED } from './user-row.js';
 import { applyWindows, hasWindows, lockService } from './windows-credentials.js';
-import { sortOnPostgres, spread } from './write-guard.js';
+import { isKey, sortOnPostgres, spread } from './write-guard.js';
 
 type Key = 'source_anchor' | 'object_id';
 
@@ -74,9 +74,11 @@ function runsOf(changes: readonly CredentialChange[]): Run[] {
   return runs;
 }
 
-/** PostgreSQL's text has no NUL, and no user's anchor either. */
-const keyOf = ({ sourceAnchor, objectId }: CredentialChange) =>
-  (sourceAnchor ?? objectId ?? '').replaceAll('\0', '\x01');
+/** Empty, which no user's is, for what is none. */
+const keyOf = ({ sourceAnchor, objectId }: CredentialChange) => {
+  const key = sourceAnchor ?? objectId;
+  return isKey(key) ? key : '';
+};
 
 /** @throws pg's errors; then nothing is stored. */
 export async function applyCredentials(

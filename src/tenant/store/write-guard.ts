@@ -116,7 +116,9 @@ const claimStatement: Statement = {
   text: 'UPDATE users SET owner = $1 WHERE source_anchor = ANY ($2::text[]) AND owner IS DISTINCT FROM $1',
 };
 
-const isText = (key: string | undefined): key is string => key !== undefined && !key.includes('\0');
+/** PostgreSQL's text has no NUL and no half characters, which would come there as another user's key. */
+export const isKey = (key: string | undefined): key is string =>
+  key !== undefined && !key.includes('\0') && !/\p{Surrogate}/u.test(key);
 
 /** Within a transaction that has the lock of batches alone. */
 export async function sortOnPostgres<Change extends UserChange | CredentialChange>(
@@ -125,7 +127,7 @@ export async function sortOnPostgres<Change extends UserChange | CredentialChang
   guard: WriteGuard,
 ): Promise<Sorted<Change>> {
   const look = async (key: Key, values: readonly (string | undefined)[]) => {
-    const wanted = values.filter(isText);
+    const wanted = values.filter(isKey);
     const rows = wanted.length === 0 ? [] : await query<Row & { readonly key: string }>(lookStatement(key), [wanted]);
     return new Map(rows.map((row) => [row.key, toStanding(row)]));
   };
