@@ -20,19 +20,20 @@ function suite(theTenant: () => GraphTenant) {
       ['straße', 'ÇAĞLA Ann'],
       ['wide', 'Ｗｉｄｅ LETTERS'],
       ['ligature', 'Oﬃce'],
+      ['lee', undefined],
     ] as const;
     const filler = (from: number) =>
       Array.from({ length: 1500 }, (_, i) => ({ name: `f${from + i}`, displayName: `Filler ${from + i}` }));
     for (let at = 0; at < MANY; at += 1500) await add(filler(at));
     await add(people.map(([name, displayName]) => ({ name, displayName })));
   }, 240_000);
-  const add = (users: readonly { name: string; displayName: string }[]) =>
+  const add = (users: readonly { name: string; displayName: string | undefined }[]) =>
     provision(
       tenant,
       users.map(({ name, displayName }) => ({
         sourceAnchor: name,
         userPrincipalName: `${name}@phs.test`,
-        displayName,
+        ...(displayName === undefined ? {} : { displayName }),
         accountEnabled: name !== 'anna',
       })),
     );
@@ -89,6 +90,71 @@ function suite(theTenant: () => GraphTenant) {
       .search('"displayName:filler"')
       .get();
     expect(Number(counted)).toBe(MANY);
+  });
+
+  it('is by any properties, joined anyhow, with $filter and $count, what a look at every user finds', async () => {
+    interface Person {
+      readonly userPrincipalName: string;
+      readonly displayName: string | null;
+      readonly accountEnabled: boolean;
+    }
+    const token = await tenant.bearer('app', ['User.Read.All']);
+    const get = async (path: string, parts: Readonly<Record<string, string>>) => {
+      const query = Object.entries(parts).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+      const headers = { ConsistencyLevel: 'eventual' };
+      const found = await tenant.call('GET', `${path}?${query.join('&')}`, { token, headers });
+      expect(found, `${path} ${JSON.stringify(parts)}`).toMatchObject({ status: 200 });
+      return found;
+    };
+    const people = await tenant.store.database.run((queries) =>
+      queries.selectFrom('users').select(['user_principal_name', 'display_name', 'account_enabled']).execute(),
+    );
+    const everybody = people.map(
+      (row): Person => ({
+        userPrincipalName: row.user_principal_name,
+        displayName: row.display_name,
+        accountEnabled: row.account_enabled === 1,
+      }),
+    );
+    const upn = (text: string) => (one: Person) => one.userPrincipalName.toLowerCase().startsWith(text);
+    const word = (text: string) => (one: Person) => new RegExp(`(^|[^a-z])${text}`, 'iu').test(one.displayName ?? '');
+    const properties = { displayName: word, userPrincipalName: upn };
+    const filters: readonly [string | undefined, (one: Person) => boolean][] = [
+      [undefined, () => true],
+      ['accountEnabled eq true', ({ accountEnabled }) => accountEnabled],
+      ["startswith(userPrincipalName,'ann')", upn('ann')],
+      ["accountEnabled eq false or startswith(userPrincipalName,'l')", (one) => !one.accountEnabled || upn('l')(one)],
+    ];
+    type Property = keyof typeof properties;
+    const names = Object.keys(properties) as Property[];
+    const searches: [string, (one: Person) => boolean][] = [];
+    for (const a of names) {
+      for (const b of names) {
+        const [first, second] = [properties[a]('ann'), properties[b]('lee')];
+        const text = (join: string) => `"${a}:ann" ${join} "${b}:lee"`;
+        searches.push([text('AND'), (one) => first(one) && second(one)]);
+        searches.push([text('OR'), (one) => first(one) || second(one)]);
+        for (const c of names) {
+          const third = properties[c]('bo');
+          searches.push([`"${c}:bo" OR ${text('AND')}`, (one) => third(one) || (first(one) && second(one))]);
+          searches.push([`${text('OR')} OR "${c}:bo"`, (one) => first(one) || second(one) || third(one)]);
+        }
+      }
+    }
+    for (const [$search, fits] of searches) {
+      for (const [$filter, passes] of filters) {
+        const expected = everybody.filter((one) => fits(one) && passes(one)).map((one) => one.userPrincipalName);
+        const parts = $filter === undefined ? { $search } : { $search, $filter };
+        for (const more of [{}, { $count: 'true' }]) {
+          const { json } = await get('/users', { ...parts, ...more, $select: 'userPrincipalName' });
+          const found = json.value.map((one: Person) => one.userPrincipalName);
+          expect(found.sort(), JSON.stringify(parts)).toEqual(expected.sort());
+          expect(json['@odata.count'], JSON.stringify(parts)).toBe('$count' in more ? expected.length : undefined);
+        }
+        const counted = await get('/users/$count', parts);
+        expect(Number(counted.text), JSON.stringify(parts)).toBe(expected.length);
+      }
+    }
   });
 
   it('is not multiplied: filter and search together have as many alternatives as one of them', async () => {

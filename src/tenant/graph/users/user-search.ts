@@ -121,7 +121,7 @@ async function* walk(
         .limit(CHUNK)
         .execute(),
     );
-    for (const { id, display_name: name } of rows) if (name !== null && hasWords(name, words)) yield id;
+    for (const { id, display_name: name } of rows) if (hasWords(name, words)) yield id;
     const last = rows.at(-1);
     if (last === undefined || rows.length < CHUNK) return;
     from = order === 'id' ? last.id : last.upn_key;
@@ -133,6 +133,8 @@ async function* walk(
  * ASCII is looked at here in any case, since it may be the same letters otherwise spelt.
  */
 function likely(words: readonly string[], dialect: TenantDatabase['dialect']): RawBuilder<boolean> {
+  // Counted beside an alternative that has some.
+  if (words.length === 0) return sql<boolean>`1 = 1`;
   const [other, lower] =
     dialect === 'sqlite'
       ? [sql<boolean>`users.display_name GLOB '*[^ -~]*'`, sql`lower(users.display_name)`]
@@ -143,7 +145,9 @@ function likely(words: readonly string[], dialect: TenantDatabase['dialect']): R
   return sql<boolean>`(${sql.join(all, sql` AND `)} OR ${other})`;
 }
 
-function hasWords(name: string, words: readonly string[]): boolean {
-  const of = wordsOf(name);
+/** Without words every user fits, even one without a display name. */
+function hasWords(name: string | null, words: readonly string[]): boolean {
+  if (words.length === 0) return true;
+  const of = wordsOf(name ?? '');
   return words.every((word) => of.some((one) => one.startsWith(word)));
 }
