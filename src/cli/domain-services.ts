@@ -39,7 +39,7 @@ async function run(options: Options): Promise<void> {
   });
   const reloads = new Reloads(options.config, log);
   try {
-    if (dryRun) return await dry(config, log, stop.signal, json);
+    if (dryRun) return await dry(config, log, { signal: stop.signal, allowDeletions, json });
     const created = await createDomainServices(config, { log, monitored: !once });
     try {
       log.info(
@@ -151,13 +151,22 @@ const summary = (domain: string, counts: Counts): string =>
 async function dry(
   config: DomainServicesConfig,
   log: ReturnType<typeof createLog>,
-  signal: AbortSignal,
-  json: boolean,
+  {
+    signal,
+    allowDeletions,
+    json,
+  }: { readonly signal: AbortSignal; readonly allowDeletions: boolean; readonly json: boolean },
 ): Promise<void> {
-  const { domain, toDelete, ...counts } = await rehearse(config, { log, signal });
-  if (counts.failed > 0) process.exitCode = exitCodes.failed;
-  if (json) return printJson({ dryRun: true, domain, ...counts, deleted: toDelete });
-  process.stdout.write(`nothing was changed; it would be: ${summary(domain, { ...counts, deleted: toDelete })}\n`);
+  const { domain, counts, held } = await rehearse(config, { log, signal, allowDeletions });
+  if (counts.failed > 0 || held !== undefined) process.exitCode = exitCodes.failed;
+  if (json) return printJson({ dryRun: true, domain, ...counts, heldDeletions: held ?? null });
+  process.stdout.write(`nothing was changed; it would be: ${summary(domain, counts)}\n`);
+  if (held === undefined) return;
+  const { gone, all } = held;
+  const threshold = `deletionThreshold ${count(config.deletionThreshold)}, half of ${count(all)}`;
+  process.stdout.write(
+    `${counted(gone, 'user')}, not in the tenant, would be held (${threshold}): --allow-deletions deletes them\n`,
+  );
 }
 
 const AFTER_HELP = `

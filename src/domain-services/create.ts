@@ -6,6 +6,7 @@ import { packageVersion } from '../config/version.js';
 import { applyBatch, tellUnchecked } from './apply-batch.js';
 import type { DomainServicesConfig } from './config.js';
 import { type FeedClient, openFeedClient } from './feed/feed-client.js';
+import { areHeld, type HeldDeletions } from './held-deletions.js';
 import { type KeyRing, openKeyRing } from './keys/key-ring.js';
 import { daysUntil, missingKeys, tellMissing } from './keys/missing-keys.js';
 import { ReloadableKeys } from './keys/reloadable-keys.js';
@@ -139,8 +140,13 @@ function secretFiles({ tenant, keys }: DomainServicesConfig): readonly string[] 
  */
 export async function rehearse(
   config: DomainServicesConfig,
-  { log, env = process.env, signal }: CreateOptions & { readonly signal: AbortSignal },
-): Promise<Counts & { readonly domain: string; readonly toDelete: number }> {
+  {
+    log,
+    env = process.env,
+    signal,
+    allowDeletions,
+  }: CreateOptions & { readonly signal: AbortSignal; readonly allowDeletions: boolean },
+): Promise<{ readonly domain: string; readonly counts: Counts; readonly held: HeldDeletions | undefined }> {
   const opened: { close(): void | Promise<void> }[] = [];
   try {
     const { ring, feed, writer } = await openEnds(config, { log, env }, opened);
@@ -156,15 +162,20 @@ export async function rehearse(
       if (cookie === undefined) tellMissing(missingKeys(page.domain.certificates ?? [], ring.keys, Date.now()), log);
       const options = { writer, attempts: () => 0, counts, log, dryRun: true };
       for await (const { opened } of openedBatches(page.value, ring.unwrap)) {
-        const { failed, seen, unchecked } = await applyBatch(opened, options);
+        const { failed, seen, gone, unchecked } = await applyBatch(opened, options);
         if (unchecked > 0 && !isUnchecked) tellUnchecked(log);
         isUnchecked ||= unchecked > 0;
-        for (const id of seen) left.delete(id);
+        for (const id of [...seen, ...gone]) left.delete(id);
         for (const { objectId, code, reason } of failed) log.warn({ event: 'would-fail', objectId, code }, reason);
       }
       ({ cookie, more } = page);
     }
-    return { ...counts, domain: domain.dnsDomain, toDelete: left.size };
+    // As they would be when all was read.
+    const all = domain.users.length + counts.created - counts.deleted;
+    const rule = { deletionThreshold: config.deletionThreshold, allowDeletions };
+    const held = areHeld({ gone: left.size, all }, rule) ? { gone: left.size, all } : undefined;
+    if (held === undefined) counts.deleted += left.size;
+    return { domain: domain.dnsDomain, counts, held };
   } finally {
     for (const each of opened.reverse()) await each.close();
   }

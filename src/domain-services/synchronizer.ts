@@ -8,6 +8,7 @@ import { PhsyncError } from '../hasher/errors.js';
 import type { FeedChange, FeedPage } from '../provisioning/domain-services-feed.js';
 import { applyBatch, type BatchResult, describeFailure, tellUnchecked } from './apply-batch.js';
 import type { FeedClient } from './feed/feed-client.js';
+import { areHeld, type HeldDeletions } from './held-deletions.js';
 import type { KeyRing } from './keys/key-ring.js';
 import { type MissingKey, missingKeys, tellMissing } from './keys/missing-keys.js';
 import { type Counts, noCounts, type Observer } from './observer.js';
@@ -37,12 +38,6 @@ export interface PageResult {
   /** There is another page at once. */
   readonly more: boolean;
   readonly counts: Readonly<Counts>;
-}
-
-/** Users that are not deleted, since so many at once are most likely a mistake. */
-export interface HeldDeletions {
-  readonly gone: number;
-  readonly all: number;
 }
 
 /** Asked of the tenant at once; where the program is killed, so many at most are compared again. */
@@ -353,8 +348,9 @@ export class Synchronizer {
       return;
     }
     const gone = users.filter((objectId) => !store.wasSeen(objectId));
-    if (!allowDeletions && (gone.length > deletionThreshold || gone.length * 2 > users.length)) {
-      this.#heldDeletions = { gone: gone.length, all: users.length, ids: gone };
+    const held = { gone: gone.length, all: users.length };
+    if (areHeld(held, { deletionThreshold, allowDeletions })) {
+      this.#heldDeletions = { ...held, ids: gone };
       log.error(
         { event: 'deletions-held', gone: gone.length, users: users.length, deletionThreshold },
         `the tenant does not have ${gone.length} of the ${users.length} users of the managed domain: they are left as they are; ` +

@@ -189,6 +189,35 @@ describeDc('phsync domain-services', () => {
     });
   });
 
+  it('rehearses that deletions are held, by the rule and with the exit code of what is not rehearsed', async () => {
+    const empty = await Site.start(hasher);
+    try {
+      const [{ name }] = people as [DcUser];
+      await empty.provision([name]);
+      const auth = { clientId: READER.clientId, clientSecret: { file: './secret' } };
+      const emptied = (name: string, more = {}) =>
+        configuration(name, { tenant: { url: empty.tenant.url, ca: empty.tenant.caPath, auth }, ...more });
+      const config = emptied('emptied');
+      const before = (await there.find('(adminDescription=User_*)')).length;
+      // The domain has none of this tenant's users, who would be one more of it.
+      const heldDeletions = { gone: PEOPLE, all: PEOPLE + 1 };
+      const rehearsal = await onceWith(config, '--dry-run');
+      expect(rehearsal).toMatchObject({ code: 3, deleted: 0, heldDeletions });
+      expect(await onceWith(config, '--dry-run', '--allow-deletions')).toMatchObject({
+        deleted: PEOPLE,
+        heldDeletions: null,
+      });
+      const args = [main, 'domain-services', '--config', config, '--once', '--dry-run'];
+      const { stdout } = await run(process.execPath, args).catch((error) => error as { stdout: string });
+      expect(stdout).toContain(
+        `${PEOPLE} users, not in the tenant, would be held (deletionThreshold 50, half of ${PEOPLE + 1}): --allow-deletions`,
+      );
+      expect((await there.find('(adminDescription=User_*)')).length).toBe(before);
+    } finally {
+      await empty.close();
+    }
+  });
+
   it('rehearses nothing in another domain than the tenant means', async () => {
     const other = await Site.start(hasher);
     try {
