@@ -14,19 +14,21 @@ const same = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
 const MAX_ACCOUNT_NAME = 20;
 
 /**
- * A condition of `scope.cloudFiltered` that the account meets. `user` as agent.yaml has it: `phs.sync`, `PHS\phs.sync` or
- * `phs.sync@phs.test`; `domain` by its DNS name. Undefined for an account of another domain, whose name may be somebody
- * else's in this one.
+ * The conditions of `scope.cloudFiltered` by which the account is left out; the account meets one of them. `user` as
+ * agent.yaml has it: `phs.sync`, `PHS\\phs.sync` or `phs.sync@phs.test`; `domain` by its DNS name. A name before the domain
+ * is the sAMAccountName of one account and the userPrincipalName of another (a domain controller takes both), and agent.yaml
+ * does not say which it is. None for an account of another domain, whose name may be somebody else's in this one.
  */
-export function ownCondition(user: string, domain: string): OwnCondition | undefined {
+export function ownConditions(user: string, domain: string): OwnCondition[] {
   const [, netbios, name] = /^(?:([^\\]*)\\)?(.+)$/.exec(user) ?? [];
-  if (name === undefined || (netbios !== undefined && !same(netbios, domain.split('.')[0]!))) return undefined;
+  if (name === undefined || (netbios !== undefined && !same(netbios, domain.split('.')[0]!))) return [];
   const at = netbios === undefined ? name.lastIndexOf('@') : -1;
-  if (at < 0) return { attribute: 'sAMAccountName', equals: name };
+  const short = at < 0 ? name : name.slice(0, at);
+  const isOfDomain = at < 0 || same(name.slice(at + 1), domain);
+  const principal = { attribute: 'userPrincipalName', equals: at < 0 ? `${name}@${domain}` : name } as const;
   // A longer one is no sAMAccountName: Active Directory's consoles cut that, and keep the userPrincipalName whole.
-  const isAccountName = same(name.slice(at + 1), domain) && at <= MAX_ACCOUNT_NAME;
-  if (isAccountName) return { attribute: 'sAMAccountName', equals: name.slice(0, at) };
-  return { attribute: 'userPrincipalName', equals: name };
+  if (!isOfDomain || short.length > MAX_ACCOUNT_NAME) return [principal];
+  return [{ attribute: 'sAMAccountName', equals: short }, principal];
 }
 
 interface Connector {
@@ -41,6 +43,5 @@ interface Connector {
 export function isOwnAccount({ directory }: Connector, object: DirectoryObject): boolean {
   const { auth, domain } = directory;
   if (auth?.user === undefined || domain === undefined) return false;
-  const condition = ownCondition(auth.user, domain);
-  return condition !== undefined && same(object[condition.attribute] ?? '', condition.equals);
+  return ownConditions(auth.user, domain).some(({ attribute, equals }) => same(object[attribute] ?? '', equals));
 }

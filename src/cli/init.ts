@@ -8,7 +8,7 @@ import { PhsyncError } from '../hasher/errors.js';
 import type { Draft } from './init/draft.js';
 import { nextSteps } from './init/next-steps.js';
 import { addAnswers, defaultSecrets, draftOf, refuseIncomplete } from './init/options.js';
-import { leaveOutOwnAccounts } from './init/own-account.js';
+import { leaveOutOwnAccounts, unknownAccounts } from './init/own-account.js';
 import { renderConfig } from './init/render.js';
 import { type SecretFile, secretsFromEnvironment } from './init/secrets.js';
 import { refuseExisting, writeFiles } from './init/write.js';
@@ -71,15 +71,26 @@ async function init(options: Options): Promise<void> {
   }));
   await writeFiles([...secrets, { path: config, text }], force);
   const steps = nextSteps(gathered.draft, options.config);
+  const notes = unknownAccounts(gathered.draft).map(unknownAccountText);
   if (json) {
-    printJson({ config, secrets: secrets.map(({ path }) => path), next: steps.map(({ command }) => command) });
+    printJson({
+      config,
+      secrets: secrets.map(({ path }) => path),
+      next: steps.map(({ command }) => command),
+      ...(notes.length === 0 ? {} : { notes }),
+    });
     return;
   }
   const written = [config, ...secrets.map(({ path }) => path)].map((path) => `Written: ${path}\n`).join('');
   process.stdout.write(
-    `${written}\nNext:\n${steps.map(({ what, command }) => `\n  # ${what}\n  ${command}\n`).join('')}`,
+    `${written}\nNext:\n${steps.map(({ what, command }) => `\n  # ${what}\n  ${command}\n`).join('')}${notes.map((note) => `\nNote: ${note}\n`).join('')}`,
   );
 }
+
+const unknownAccountText = (connector: string) =>
+  `${connector}: whose the credential cache is cannot be told here. That account may read every password hash: leave it out of ` +
+  'the tenant with scope.cloudFiltered, e.g. [ { attribute: sAMAccountName, equals: phs.sync } ]. Where agent.yaml names ' +
+  'it, too (directory.auth.user), the dry run and `phsync diagnose --dn` tell of it while it is in scope.';
 
 const AFTER_HELP = `
 On a terminal it asks: express (the default) what has no default, custom for every key. Options that are given are not
@@ -101,7 +112,7 @@ export function command(): Command {
     .option('--non-interactive', 'ask nothing')
     .option('--write-secrets', 'keep the secrets of the environment variables in files of mode 0600 beside it')
     .option('--force', 'overwrite files that are there')
-    .option('--json', 'ask nothing, and print one JSON document: config, secrets, next');
+    .option('--json', 'ask nothing, and print one JSON document: config, secrets, next, notes');
   return addAnswers(plain)
     .addHelpText('after', AFTER_HELP)
     .action((options: Options) => init(options));

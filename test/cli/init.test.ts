@@ -18,8 +18,12 @@ import { configSchemas } from '#src/config/schemas.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'dist/cli/main.js');
-/** The account that replicates, left out of the tenant. */
-const OWN = { attribute: 'sAMAccountName', equals: 'phs.sync' };
+/** The account that replicates, left out of the tenant by either of its names. */
+const own = (domain: string) => [
+  { attribute: 'sAMAccountName', equals: 'phs.sync' },
+  { attribute: 'userPrincipalName', equals: `phs.sync@${domain}` },
+];
+const OWN = own('phs.test');
 const GIVEN = [
   ...['--account', 'phs.sync@dc1.phs.test', '--client-id', 'agent-1'],
   ...['--tenant-url', 'https://tenant.example/provisioningservice.svc'],
@@ -73,7 +77,7 @@ describe('phsync init --non-interactive', () => {
             domain: 'phs.test',
             auth: { mechanism: 'negotiate', user: 'phs.sync', password: { env: 'PHSYNC_AD_PASSWORD' } },
           },
-          scope: { include: [], exclude: [], cloudFiltered: [OWN] },
+          scope: { include: [], exclude: [], cloudFiltered: OWN },
         },
       ],
     });
@@ -233,12 +237,44 @@ describe("the agent's own account", () => {
   };
 
   it('is left out of the tenant, where it is one of the domain', () => {
-    expect(conditionsOf('phs.sync')).toEqual([OWN]);
+    expect(conditionsOf('phs.sync')).toEqual(OWN);
+    const [, principal] = OWN;
+    expect(conditionsOf('repl.svc@phs.test')).toEqual([
+      { attribute: 'sAMAccountName', equals: 'repl.svc' },
+      { attribute: 'userPrincipalName', equals: 'repl.svc@phs.test' },
+    ]);
+    expect(conditionsOf('sync@contoso.com')).toEqual([{ ...principal, equals: 'sync@contoso.com' }]);
     expect(conditionsOf('OTHER\\phs.sync')).toBeUndefined();
     const sales = { attribute: 'department', equals: 'Sales' };
-    expect(conditionsOf('phs.sync', [sales])).toEqual([sales, OWN]);
+    expect(conditionsOf('phs.sync', [sales])).toEqual([sales, ...OWN]);
     const others = { attribute: 'sAMAccountName', startsWith: 'svc.' };
-    expect(conditionsOf('phs.sync', [others])).toEqual([others]);
+    expect(conditionsOf('phs.sync', [others])).toEqual([others, ...OWN]);
+    const upper = OWN.map((each) => ({ ...each, equals: each.equals.toUpperCase() }));
+    expect(conditionsOf('phs.sync', upper)).toEqual(upper);
+  });
+});
+
+describe('an account that agent.yaml does not name', () => {
+  const args = [...GIVEN.slice(2), '--server', 'dc1.phs.test', '--mechanism', 'kerberos'];
+
+  it('is to be left out by hand, and the end says so', () => {
+    const cache = ['--credential-cache', 'FILE:/run/phsync/krb5cc'];
+    const { status, stdout } = init(['--non-interactive', ...args, ...cache]);
+    expect([status, parse(written()).connectors[0].scope.cloudFiltered]).toEqual([0, undefined]);
+    expect(written()).not.toContain('Written by phsync init');
+    expect(stdout).toContain('\nNote: phs.test: whose the credential cache is cannot be told here. That account may');
+    const { notes } = JSON.parse(init(['--json', '--force', ...args, ...cache]).stdout);
+    expect(notes).toEqual([expect.stringContaining('scope.cloudFiltered')]);
+  });
+
+  it('is no matter where it does', () => {
+    const cache = ['--credential-cache', 'FILE:/run/phsync/krb5cc'];
+    const { stdout } = init(['--non-interactive', ...GIVEN, '--mechanism', 'kerberos', ...cache]);
+    expect(stdout).not.toContain('Note:');
+    const lines = written().split('\n');
+    const at = lines.findIndex((line) => line.startsWith('      cloudFiltered: '));
+    expect(lines[at - 1]).toMatch(/^ {6}# Written by phsync init: leaves out the account above/);
+    expect(parse(written()).connectors[0].scope.cloudFiltered).toEqual(OWN);
   });
 });
 
@@ -473,7 +509,7 @@ describe('phsync init on a terminal', () => {
         scope: {
           include: ['OU=Staff,DC=phs,DC=test', 'OU=More,DC=phs,DC=test'],
           exclude: ['OU=X,OU=Staff,DC=phs,DC=test'],
-          cloudFiltered: [{ attribute: 'department', equals: 'Sales' }, { attribute: 'mail', present: false }, OWN],
+          cloudFiltered: [{ attribute: 'department', equals: 'Sales' }, { attribute: 'mail', present: false }, ...OWN],
           passwords: 'PHSFiltered',
         },
         passwordWriteback: {
@@ -497,7 +533,7 @@ describe('phsync init on a terminal', () => {
             allowRc4: true,
           },
         },
-        scope: { include: [], exclude: [], cloudFiltered: [OWN] },
+        scope: { include: [], exclude: [], cloudFiltered: own('emea.phs.test') },
         passwordWriteback: { enabled: false },
       },
       {

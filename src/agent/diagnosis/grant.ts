@@ -39,7 +39,7 @@ export function grantCommands(account: string, domain: string, netbiosName: stri
     dsacls: REPLICATION_RIGHTS.map((right) => `dsacls "${head}" /G "${trustee}:CA;${right.name}"`),
     // One line for both: the SID is looked up once.
     sambaTool: [
-      sidCommand(name),
+      ...sidCommands(name, account),
       ...REPLICATION_RIGHTS.map(
         ({ guid }) => `samba-tool dsacl set --objectdn=${shellQuoted(head)} --sddl="(OA;;CR;${guid};;$sid)"`,
       ),
@@ -54,20 +54,28 @@ export function resetCommands(account: string, domain: string, netbiosName: stri
     account: trustee,
     dsacls: [`dsacls "${head}" /I:S /G "${trustee}:CA;${RESET_PASSWORD.name};user"`],
     sambaTool: [
-      sidCommand(name),
+      ...sidCommands(name, account),
       `samba-tool dsacl set --objectdn=${shellQuoted(head)} --sddl="(OA;CIIO;CR;${RESET_PASSWORD.guid};${USER_CLASS};$sid)"`,
     ],
   };
 }
 
-const sidCommand = (name: string) =>
-  `sid=$(samba-tool user show ${shellQuoted(name)} --attributes=objectSid | sed -n 's/^objectSid: //p')`;
+/** samba-tool looks nobody up by userPrincipalName, whose first part may be no sAMAccountName. */
+const sidCommands = (name: string, account: string) => [
+  ...(isPrincipal(account) ? [`# ${name} is to be the sAMAccountName: write it there if it is another one.`] : []),
+  `sid=$(samba-tool user show ${shellQuoted(name)} --attributes=objectSid | sed -n 's/^objectSid: //p')`,
+];
+
+const isPrincipal = (account: string) => account.includes('@') && !account.includes('\\');
 
 function trusteeOf(account: string, domain: string, netbiosName: string | undefined) {
   const { user, domain: given } = parseAccount(account, '');
   const [name = user] = user.split('@');
+  const head = domainDn(domain);
+  // dsacls takes a userPrincipalName, whose first part may be no sAMAccountName.
+  if (isPrincipal(account)) return { name, trustee: account, head };
   const netbios = netbiosName ?? (given !== '' && !given.includes('.') ? given : domain.split('.')[0]!.toUpperCase());
-  return { name, trustee: `${netbios}\\${name}`, head: domainDn(domain) };
+  return { name, trustee: `${netbios}\\${name}`, head };
 }
 
 /** For a POSIX shell. */

@@ -13,7 +13,7 @@ import { forcesChange, type ObjectUnderTest } from './object-under-test.js';
 const SCOPE_ADVICE = "Change the connector's scope in agent.yaml";
 
 const OWN_ADVICE =
-  'Leave it out: scope.cloudFiltered, { attribute: sAMAccountName, equals: … } with its name, as phsync init writes it.';
+  'Leave it out: scope.cloudFiltered, [ { attribute: sAMAccountName, equals: … } ] with its name there.';
 
 /** What would bring an object in. */
 const INTO_SCOPE: Readonly<Record<OutOfScope, string>> = {

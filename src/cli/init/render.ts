@@ -3,6 +3,7 @@
 import { stringify } from 'yaml';
 import type { DescribedKey, DescribedNode } from '../../config/describe-schema.js';
 import { type Draft, described } from './draft.js';
+import { leavesOutOwnAccount } from './own-account.js';
 
 const HEAD = [
   'agent.yaml: what `phsync agent` reads. Relative paths count from this file.',
@@ -41,6 +42,9 @@ const BLOCKS: ReadonlySet<string> = new Set([
   'connectors.directory.auth',
   'connectors.scope',
 ]);
+
+const OWN_ACCOUNT =
+  '# Written by phsync init: the account above, which may read every password hash, by both its names.';
 
 const WIDTH = 110;
 
@@ -91,9 +95,18 @@ function entry({ name, node }: DescribedKey, value: unknown, path: string): stri
   }
   if (!BLOCKS.has(path)) return [...head, `${name}: ${inline(value)}`];
   if (Array.isArray(value)) {
-    return [...head, `${name}:`, ...value.flatMap((item) => listItem(mapping(node.items!, item, path)))];
+    return [...head, `${name}:`, ...value.flatMap((item) => listItem(connectorLines(node, item, path)))];
   }
   return [...head, `${name}:`, ...indented(mapping(node, value as Record<string, unknown>, path), '  ')];
+}
+
+/** The one list of blocks is that of the connectors. */
+function connectorLines(node: DescribedNode, connector: Draft, path: string): string[] {
+  const lines = mapping(node.items!, connector, path);
+  if (!leavesOutOwnAccount(connector)) return lines;
+  return lines.flatMap((line) =>
+    /^ *cloudFiltered: /.test(line) ? [line.replace(/\S.*/, OWN_ACCOUNT), line] : [line],
+  );
 }
 
 /** The dash stands before the first key, behind the comments on it. */
