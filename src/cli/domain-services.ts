@@ -98,8 +98,10 @@ class Reloads {
   }
 
   async #reload(created: Pick<DomainServices, 'reloadKeys'>): Promise<void> {
+    let why = 'the configuration cannot be read';
     try {
       const { keys } = await loadDomainServicesConfig(this.#file);
+      why = 'the others cannot be opened';
       await created.reloadKeys(keys);
       this.#log.info(
         { event: 'keys-reloaded', keys: keys.length },
@@ -108,7 +110,7 @@ class Reloads {
     } catch (error) {
       const { code, message } = error as Error & { code?: string };
       const facts = { event: 'keys-not-reloaded', code };
-      this.#log.error(facts, `the keys in use stay as they are, since the others cannot be opened: ${message}`);
+      this.#log.error(facts, `the keys in use stay as they are, since ${why}: ${message}`);
     }
   }
 }

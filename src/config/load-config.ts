@@ -113,6 +113,13 @@ function flatten(issues: readonly z.core.$ZodIssue[], schema: z.ZodType): Findin
         return { path: [...issue.path, key], message: `unknown key${hint}` };
       });
     }
+    const meant = issue.code === 'invalid_union' ? meantOf(issue.errors) : undefined;
+    if (meant !== undefined) {
+      return flatten(
+        meant.map((each) => ({ ...each, path: [...issue.path, ...each.path] })),
+        schema,
+      );
+    }
     const message = issue.message
       .replace(/^(Invalid input|Invalid option|Invalid string|Too small|Too big): /, '')
       .replace(/, received undefined$/, ', but it is missing')
@@ -121,6 +128,12 @@ function flatten(issues: readonly z.core.$ZodIssue[], schema: z.ZodType): Findin
       });
     return [{ path: issue.path, message }];
   });
+}
+
+/** What is wrong within the one shape of several that has the keys which are there, so that it is told at its own place. */
+function meantOf(shapes: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
+  const fitting = shapes.filter((issues) => issues.every(({ path }) => path.length > 0));
+  return fitting.length === 1 ? fitting[0] : undefined;
 }
 
 function pathText(path: readonly PropertyKey[]): string {

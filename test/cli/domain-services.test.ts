@@ -40,9 +40,15 @@ const wrong: [string, string, RegExp][] = [
   ['https://127', 'http://127', /tenant\.url: expected an https URL/],
   ['stateDir: ./state', 'waitSeconds: 31\nstateDir: ./state', /waitSeconds: expected number to be <=30/],
   ['stateDir: ./state', 'stateDirr: ./state', /stateDirr: unknown key; did you mean stateDir\?/],
+  [', passphrase: { env: DS_PASSPHRASE }', '', /keys\[0\]\.privateKey\.passphrase: expected \{ env: NAME \}/],
   [
-    ', passphrase: { env: DS_PASSPHRASE }',
-    '',
+    '{ env: DS_PASSPHRASE }',
+    'geheim',
+    /keys\[0\]\.privateKey\.passphrase: expected \{ env: .+ never written into the configuration itself\n$/,
+  ],
+  [
+    'privateKey: { file',
+    'privateKey: { fille',
     /keys\[0\]\.privateKey: expected \{ file: PATH, passphrase: .+ or \{ pkcs11/,
   ],
   ['certificate: now.pem', 'certificate: none.pem', /keys\[0\]\.certificate: cannot read .+none\.pem/],
@@ -79,7 +85,9 @@ it.skipIf(!softhsm && process.env.CI !== 'true').each([
     const env = { PATH: process.env.PATH, DS_SECRET: 'secret', DS_PASSPHRASE: '999999', SOFTHSM2_CONF };
     const command = [main, 'domain-services', '--config', 'ds.yaml', ...args];
     const { status, stderr } = await execute(process.execPath, command, { cwd: folder, env });
-    expect(stderr).toMatch(/CKR_PIN_INCORRECT/);
+    expect(stderr).toMatch(
+      /the token refuses the PIN, .+ put keys\[0\]\.privateKey\.pkcs11\.pin right \(CKR_PIN_INCORRECT \(C_Login\)\)/,
+    );
     expect(stderr).not.toContain('999999');
     expect(status).toBe(2);
   },
@@ -108,6 +116,7 @@ it('opens its keys anew at SIGHUP, and goes on with the others where that does n
     () => rmSync(join(folder, 'client-secret')),
     () => writeFileSync(next.key, 'none'),
     () => writeFileSync(file, 'stateDir: ['),
+    () => writeFileSync(file, `${withFile}\nnobody: knows`),
   ];
   for await (const line of createInterface({ input: child.stderr })) {
     const told = JSON.parse(line);
@@ -121,8 +130,22 @@ it('opens its keys anew at SIGHUP, and goes on with the others where that does n
   expect(events.filter(({ event }) => /^keys-/.test(String(event)))).toMatchObject([
     { event: 'keys-reloaded', level: 'info', keys: 2 },
     { event: 'keys-reloaded', level: 'info', keys: 2 },
-    { event: 'keys-not-reloaded', level: 'error', code: 'config-key', msg: expect.stringMatching(/stay .+next\.key/) },
-    { event: 'keys-not-reloaded', level: 'error', code: expect.stringMatching(/^config-/) },
+    {
+      event: 'keys-not-reloaded',
+      level: 'error',
+      code: 'config-key',
+      msg: expect.stringMatching(/stay .+cannot be opened.+next\.key/),
+    },
+    {
+      event: 'keys-not-reloaded',
+      code: 'config-syntax',
+      msg: expect.stringContaining('the configuration cannot be read'),
+    },
+    {
+      event: 'keys-not-reloaded',
+      code: 'config-invalid',
+      msg: expect.stringContaining('configuration cannot be read'),
+    },
   ]);
   const open = events.filter(({ event }) => event === 'secret-file-open');
   expect(open.filter(({ file }) => String(file).endsWith('client-secret'))).toMatchObject(

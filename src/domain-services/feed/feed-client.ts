@@ -76,7 +76,9 @@ export async function openFeedClient(
       if (limit !== undefined) url.searchParams.set('limit', String(limit));
       if (waitSeconds > 0) url.searchParams.set('wait', String(waitSeconds));
       const ask = async (fresh: boolean) => {
-        const headers = { authorization: `Bearer ${await tokenUnless(credentials, fresh, signal)}` };
+        const headers = {
+          authorization: `Bearer ${await tokenUnless({ credentials, clientId: auth.clientId }, fresh, signal)}`,
+        };
         return get(settings(waitSeconds), url, { ...headers, accept: 'application/json' }, signal);
       };
       let reply = await ask(false);
@@ -90,10 +92,26 @@ export async function openFeedClient(
   };
 }
 
-async function tokenUnless(credentials: ClientCredentials, fresh: boolean, signal: AbortSignal | undefined) {
+/** Entra's code for a resource that is not for this client: here an agent's, or an application's. */
+const NOT_FOR_CLIENT = '500011';
+
+async function tokenUnless(
+  { credentials, clientId }: { readonly credentials: ClientCredentials; readonly clientId: string },
+  fresh: boolean,
+  signal: AbortSignal | undefined,
+) {
   if (signal?.aborted) throw new PhsyncError('feed-aborted', 'the request to the tenant was aborted');
-  return credentials.token(fresh);
+  try {
+    return await credentials.token(fresh);
+  } catch (error) {
+    if (!(error instanceof PhsyncError) || !isNotForClient(error)) throw error;
+    const words = `the tenant gives ${clientId} no token for the feed: ${clientId} is not one of domainServices.clients of tenant.yaml`;
+    throw new PhsyncError(error.code, words, { cause: error, facts: error.facts });
+  }
 }
+
+const isNotForClient = ({ code, facts }: PhsyncError): boolean =>
+  code === 'token-refused' && String(facts.errorCodes).split(',').includes(NOT_FOR_CLIENT);
 
 const RESTARTS: ReadonlySet<string> = new Set([
   FeedError.cookieUnknown,

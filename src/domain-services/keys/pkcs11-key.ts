@@ -34,6 +34,14 @@ function reason(error: unknown): string {
   return typeof method === 'string' && method !== '' ? `${error.message} (${method})` : error.message;
 }
 
+/** PKCS #11 2.40, 5.1.6, of C_Login. */
+function pinWords(why: string, name: string): string {
+  if (why.startsWith('CKR_PIN_LOCKED'))
+    return "the PIN is locked after too many wrong ones: set it anew with the security officer's";
+  if (why.startsWith('CKR_PIN_EXPIRED')) return 'the PIN has expired: set another one';
+  return `the token refuses the PIN, which is not tried again: put ${name}.pin right`;
+}
+
 /**
  * Opens token and key, and proves with a value of its own that the key opens what its certificate seals.
  * @throws PhsyncError `domain-services-key-unavailable` where that does not work now, `domain-services-pkcs11`
@@ -127,9 +135,10 @@ class Pkcs11Key implements PrivateKey {
     const { module, token } = this.#place;
     const why = reason(error);
     const isPin = why.startsWith('CKR_PIN_');
+    const words = isPin ? `${pinWords(why, this.#name)} (${why})` : why;
     const made = new PhsyncError(
       isPin ? 'config-key' : 'domain-services-key-unavailable',
-      `${this.#name}: the key in the token ${token} cannot be used: ${why}`,
+      `${this.#name}: the key in the token ${token} cannot be used: ${words}`,
       { cause: error, facts: { module, token } },
     );
     if (isPin) this.#refusedPin = made;

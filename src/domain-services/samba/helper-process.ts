@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { Logger } from 'pino';
+import { fileErrorText } from '../../config/file-error.js';
 import { PhsyncError } from '../../hasher/errors.js';
 import { packageHome } from '../../hasher/package-home.js';
 import { DocumentReader, frame } from './frames.js';
@@ -50,7 +51,7 @@ export class HelperProcess {
     });
     this.#ended = new Promise((resolve) => {
       this.#child.once('error', (cause) => {
-        this.#fail(`cannot be started: ${cause.message}`, cause);
+        this.#fail(`cannot be started: managedDomain.python is ${python}: ${fileErrorText(cause)}`, cause);
         resolve();
       });
       this.#child.once('close', (code, signal) => {

@@ -218,7 +218,7 @@ export class DomainServices {
         const deleted = deletedUsers === 0 ? '' : `, and of ${deletedUsers} deleted, who do not count`;
         throw new PhsyncError(
           'domain-services-certificate-needed',
-          `the stored credentials of ${usersText(users)} are sealed to ${text} (${names}${deleted}): they follow with their next password or a full synchronization; removed all the same with force`,
+          `the stored credentials of ${usersText(users)} are sealed to ${text} (${names}${deleted}): ${wanted === all[0] ? ADD_FIRST : FOLLOW}; --force (\`force\`) removes it all the same`,
           { facts: { users, deletedUsers } },
         );
       }
@@ -306,6 +306,9 @@ async function checkName(queries: Queries, name: string): Promise<void> {
     `users are synchronized from ${name}: the managed domain is another one, with a name and domain controllers of its own, such as aadds.${name}`,
   );
 }
+
+const FOLLOW = 'they follow with their next password or a full synchronization';
+const ADD_FIRST = `it is the newest, which agents go on sealing to: add the next one first, and ${FOLLOW}`;
 
 const usersText = (users: number) => `${users} user${users === 1 ? '' : 's'}`;
 

@@ -41,6 +41,7 @@ class Domain:
             raise Refused("not-a-dc", f"{smb_conf} cannot be read") from None
         if loaded.server_role() != "ROLE_ACTIVE_DIRECTORY_DC":
             raise Refused("not-a-dc", f"{smb_conf} is of no domain controller: its server role is {loaded.server_role()}")
+        self.check_rights(loaded)
         # batch_mode: no copy of the touched indexes for every single change; one that fails spoils its whole transaction,
         # which is cancelled anyway.
         self.sam = SamDB(session_info=system_session(), lp=loaded, options=["batch_mode:1"])
@@ -60,6 +61,21 @@ class Domain:
             identity = self.identity(entry)
             if identity is not None:
                 self.known[identity] = str(misc.GUID(value(entry, "objectGUID")))
+
+    @staticmethod
+    def check_rights(loaded):
+        """Samba itself prints a line a file, and fails with none of them."""
+        main = loaded.private_path("sam.ldb")
+        try:
+            os.stat(main)
+            allowed = os.access(main, os.R_OK | os.W_OK)
+        except PermissionError:
+            allowed = False
+        except OSError:
+            # Not there: Samba says so.
+            return
+        if not allowed:
+            raise Refused("not-root", f"{main} may not be opened by this user: run as root")
 
     @staticmethod
     def file_identities(loaded):
