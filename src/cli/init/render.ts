@@ -43,8 +43,7 @@ const BLOCKS: ReadonlySet<string> = new Set([
   'connectors.scope',
 ]);
 
-const OWN_ACCOUNT =
-  '# Written by phsync init: the account above, which may read every password hash, by both its names.';
+const OWN_ACCOUNT = '# Written by phsync init: leaves out the account above, which may read every password hash.';
 
 const WIDTH = 110;
 
