@@ -167,6 +167,7 @@ async function run(
     if ((anchor === undefined) === (of === undefined)) {
       command.error('phsync tenant hand-over takes either --anchor or --of', { code: 'commander.conflictingOption' });
     }
+    if (of === to) command.error('--of and --to are the same agent', { code: 'commander.conflictingOption' });
     const what = anchor === undefined ? { of: of! } : { anchor };
     return handOver(await loadTenantConfig(config), { what, to, json });
   }

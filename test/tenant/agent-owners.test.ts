@@ -137,12 +137,16 @@ describeStores('owners of users', (newSite) => {
   });
 
   async function handOver(...args: string[]): Promise<string> {
+    return handOverAmong(restricted, ...args);
+  }
+
+  async function handOverAmong(agents: readonly object[], ...args: string[]): Promise<string> {
     const file = join(tenant.stateDir, 'tenant.yaml');
     const { tenant: place } = site;
     writeFileSync(
       file,
       JSON.stringify({
-        ...{ stateDir: '.', listen: { host: '127.0.0.1', port: 0 }, agents: restricted, domains },
+        ...{ stateDir: '.', listen: { host: '127.0.0.1', port: 0 }, agents, domains },
         ...(place.databaseUrl === undefined ? {} : { store: { type: 'postgres', url: { env: 'DATABASE_URL' } } }),
       }),
     );
@@ -171,8 +175,8 @@ describeStores('owners of users', (newSite) => {
       .filter((line) => line.includes('belong to another agent'))
       .map((line) => JSON.parse(line));
     expect(said.map(({ clientId, users }) => [clientId, users])).toEqual([
-      ['contoso', [{ sourceAnchor: anchor, owner: 'evil' }]],
-      ['agent-1', [{ sourceAnchor: anchor, owner: 'evil' }]],
+      ['contoso', [{ sourceAnchor: anchor, owner: 'evil', domain: 'evil.test' }]],
+      ['agent-1', [{ sourceAnchor: anchor, owner: 'evil', domain: 'contoso.test' }]],
     ]);
     expect(await bring('agent-1', anchor, { displayName: 'Victim' })).toMatchObject(stored);
     expect(await bring('evil', anchor, { displayName: 'Again' })).toMatchObject(stored);
@@ -319,11 +323,112 @@ describeStores('owners of users', (newSite) => {
     expect(await ownerOf(stays)).toBe('evil-next');
     expect(await bring('evil-next', stays, userOf('stays@shared.test', 'ad.evil.test'))).toMatchObject(stored);
     expect(await signsIn('stays@shared.test')).toBe(true);
-    expect(await handOver('--of', 'evil', '--to', 'contoso')).toMatch(
-      /^\d+ users of evil now belong to contoso, as they are\n$/,
+    const both = [...restricted, { clientId: 'heir', ...secret, domains: [...CONTOSO, ...EVIL] }];
+    expect(await handOverAmong(both, '--of', 'evil', '--to', 'heir')).toMatch(
+      /^\d+ users of evil now belong to heir, as they are\n$/,
     );
-    expect(await handOver('--of', 'contoso', '--to', 'agent-1', '--json')).toMatch(/"to":"agent-1","users":\d+/);
+    expect(await handOver('--of', 'heir', '--to', 'agent-1', '--json')).toMatch(/"to":"agent-1","users":\d+/);
     expect(await ownerOf(moves)).toBe('agent-1');
+  });
+
+  it('are not handed over to an agent that may not act for them, nor from one that has none', async () => {
+    const agents = [
+      { clientId: 'one', ...secret, domains: ['contoso.test', 'ad.contoso.test'] },
+      { clientId: 'two', ...secret, domains: ['shared.test'] },
+      { clientId: 'both', ...secret, domains: ['contoso.test', 'ad.contoso.test', 'shared.test'] },
+    ];
+    await start(agents);
+    const among = (...args: string[]) => handOverAmong(agents, ...args);
+    const told = (stderr: string, code = 3) => ({ code, stdout: '', stderr: expect.stringContaining(stderr) });
+    const standing = () =>
+      tenant.store.database.run(async (queries) => ({
+        users: await queries.selectFrom('users').selectAll().orderBy('id').execute(),
+        audit: await queries.selectFrom('audit_events').select('id').orderBy('id').execute(),
+      }));
+    await tenant.store.database.run((queries) => queries.updateTable('users').set({ owner: null }).execute());
+    await expect(among('--of', 'one', '--to', 'two')).rejects.toMatchObject(
+      told('no user belongs to one; nor to another agent'),
+    );
+
+    const [first, second, gone] = [newAnchor(), newAnchor(), newAnchor()];
+    expect(await bring('one', first, userOf('first@Contoso.test', 'AD.contoso.test'))).toMatchObject(stored);
+    const before = await standing();
+    await expect(among('--of', 'one', '--to', 'two')).rejects.toMatchObject(
+      told(
+        '1 user of one is of ad.contoso.test, contoso.test, for which two may not act: give it these domains too ' +
+          '(agents[].domains, restart), hand over, and take them away when two has written the user\n',
+      ),
+    );
+    expect(await bring('one', first, userOf('first@contoso.test', 'contoso.test'))).toMatchObject(stored);
+    expect(await bring('one', second, userOf('second@contoso.test'))).toMatchObject(stored);
+    expect(await bring('one', gone, userOf('gone@contoso.test'))).toMatchObject(stored);
+    expect(await bring('one', gone, {}, 'Delete')).toMatchObject(stored);
+    expect((await standing()).audit).toEqual(before.audit);
+    const all = await standing();
+    await expect(among('--of', 'one', '--to', 'two')).rejects.toMatchObject(
+      told(
+        '3 users of one are of contoso.test, for which two may not act: give it that domain too ' +
+          '(agents[].domains, restart), hand over, and take it away when two has written them\n',
+      ),
+    );
+    await expect(among('--of', 'One', '--to', 'both')).rejects.toMatchObject(
+      told('no user belongs to One; agents with users: one (3)\n'),
+    );
+    await expect(among('--of', 'one', '--to', 'one')).rejects.toMatchObject(
+      told('--of and --to are the same agent', 2),
+    );
+    expect(await standing()).toEqual(all);
+
+    // As the refusal says: the domain is given, and taken away once its new owner has written them where it may act.
+    const given = agents.map((agent) => (agent.clientId === 'two' ? { ...agent, domains: [...CONTOSO] } : agent));
+    await start(given);
+    expect(await handOverAmong(given, '--of', 'one', '--to', 'two')).toBe(
+      '3 users of one now belong to two, as they are\n',
+    );
+    expect(await bring('two', first, userOf('first@shared.test', 'shared.test'))).toMatchObject(stored);
+    await start(agents);
+    expect(await bring('two', first, { displayName: 'First' })).toMatchObject(stored);
+    expect(await bring('two', second, { displayName: 'Second' })).toMatchObject(refused('contoso.test'));
+  });
+
+  it('an anchor that is kept for its new owner is no user to anybody', async () => {
+    const agents = [
+      { clientId: 'one', ...secret, domains: ['contoso.test'] },
+      { clientId: 'two', ...secret, domains: ['shared.test'] },
+      { clientId: 'three', ...secret, domains: ['evil.test'] },
+    ];
+    await start(agents);
+    const among = (...args: string[]) => handOverAmong(agents, ...args);
+    await tenant.store.database.run((queries) => queries.updateTable('users').set({ owner: null }).execute());
+    const anchor = newAnchor();
+    expect(await bring('one', anchor, userOf('kept@contoso.test'))).toMatchObject(stored);
+    await among('--anchor', anchor, '--to', 'two');
+    const again = ['--anchor', anchor, '--to', 'two'];
+    expect(await among(...again)).toBe('the source anchor is kept for two, which has not brought it yet\n');
+    expect(JSON.parse(await among(...again, '--json'))).toMatchObject({
+      ...{ from: 'two', to: 'two', formerOwner: 'two', isItsOwn: true, userPrincipalName: null, objectId: null },
+    });
+    expect(await among('--anchor', anchor, '--to', 'three')).toBe(
+      `the source anchor, which two has not brought yet, is kept for three now; what three brings with ${anchor} is a new user\n`,
+    );
+    const [last] = await tenant.store.database.run((queries) =>
+      queries.selectFrom('audit_events').selectAll().orderBy('id', 'desc').limit(1).execute(),
+    );
+    expect(last).toMatchObject({ activity: 'Hand over user', target_kind: 'SourceAnchor', target_id: anchor });
+    expect(last!.target_name).toBeNull();
+    await expect(among('--of', 'two', '--to', 'three')).rejects.toMatchObject({
+      stderr: expect.stringContaining('no user belongs to two; nor to another agent'),
+    });
+    expect(await among('--of', 'three', '--to', 'two')).toBe(
+      '1 source anchor that three has not brought yet is kept for two now\n',
+    );
+    expect(await bring('three', anchor, userOf('kept@evil.test'))).toMatchObject(refused('belongs to the agent two'));
+    expect(await bring('two', anchor, userOf('kept@shared.test'))).toMatchObject(stored);
+    expect(await among('--anchor', anchor, '--to', 'two')).toBe('kept@shared.test belongs to two already\n');
+    const more = [{ clientId: 'one', ...secret, domains: ['shared.test'] }, ...agents.slice(1)];
+    expect(await handOverAmong(more, '--of', 'two', '--to', 'one')).toBe(
+      '1 user of two now belongs to one, as it is\n',
+    );
   });
 
   it('without agents kept apart nobody has an owner, and everybody writes', async () => {

@@ -12,18 +12,22 @@ export const NOT_OWN = 'for which this agent may not act (agents[].domains of te
 const HAND_OVER = 'phsync tenant hand-over gives it to another';
 
 /** An empty one is none, as on the way in. */
-const domainsOf = (name: string, dnsDomainName: string | null | undefined): string[] =>
+export const domainsOf = (name: string, dnsDomainName: string | null | undefined): string[] =>
   [domainOfName(name), dnsDomainName?.toLowerCase() ?? ''].filter((domain) => domain !== '');
+
+interface Hindrance {
+  /** Begins with `the user`. */
+  readonly words: string;
+  /** Which the user has or is to have, and must not for this agent. Undefined: it is the owner alone that hinders. */
+  readonly domain?: string | undefined;
+}
 
 /** For one batch of one agent. */
 export class AgentGuard implements WriteGuard {
   readonly owner: string | null;
   readonly #agents: AgentDomains;
   readonly #clientId: string;
-  readonly #refused = new Map<
-    UserChange | CredentialChange,
-    { readonly words: string; readonly owner: string | null }
-  >();
+  readonly #refused = new Map<UserChange | CredentialChange, Hindrance & { readonly owner: string | null }>();
 
   constructor(agents: AgentDomains, clientId: string) {
     this.#agents = agents;
@@ -34,9 +38,9 @@ export class AgentGuard implements WriteGuard {
   decide(change: UserChange | CredentialChange, standing: StandingUser | undefined): Verdict {
     const attributes = 'kind' in change && change.kind === 'upsert' ? change.attributes : undefined;
     if (standing === undefined) return attributes === undefined || this.owner === null ? 'allowed' : 'claimed';
-    const words = this.#hindrance(standing, attributes);
-    if (words !== undefined) {
-      this.#refused.set(change, { words, owner: standing.owner });
+    const hindrance = this.#hindrance(standing, attributes);
+    if (hindrance !== undefined) {
+      this.#refused.set(change, { ...hindrance, owner: standing.owner });
       return 'refused';
     }
     // Only with its name it is told where the user belongs.
@@ -49,29 +53,32 @@ export class AgentGuard implements WriteGuard {
     return this.#refused.get(change)!.words;
   }
 
-  /** Users that were refused since they are somebody else's, with whom they belong to. */
-  claims(): readonly { readonly sourceAnchor: string | undefined; readonly owner: string | null }[] {
-    return [...this.#refused].map(([{ sourceAnchor }, { owner }]) => ({ sourceAnchor, owner }));
+  /** Users that were refused, with whom they belong to, and the domain that hindered. */
+  claims(): readonly (Pick<Hindrance, 'domain'> & {
+    readonly sourceAnchor: string | undefined;
+    readonly owner: string | null;
+  })[] {
+    return [...this.#refused].map(([{ sourceAnchor }, { owner, domain }]) => ({ sourceAnchor, owner, domain }));
   }
 
-  #hindrance(standing: StandingUser, attributes: UserAttributes | undefined): string | undefined {
+  #hindrance(standing: StandingUser, attributes: UserAttributes | undefined): Hindrance | undefined {
     const { owner } = standing;
     const stands = domainsOf(standing.userPrincipalName, standing.dnsDomainName);
     const foreign = this.#agents.foreign(this.#clientId, stands);
     if (foreign !== undefined) {
       const whose = owner === null || owner === this.#clientId ? '' : ` and belongs to the agent ${owner}`;
-      return `the user is of the domain ${foreign}, ${NOT_OWN}${whose}`;
+      return { words: `the user is of the domain ${foreign}, ${NOT_OWN}${whose}`, domain: foreign };
     }
     if (owner === null || owner === this.#clientId) return undefined;
     const isFree = this.#isFree(standing);
     if (!isFree && !this.#agents.includes(this.#clientId, owner)) {
-      return `the user belongs to the agent ${owner}; ${HAND_OVER}`;
+      return { words: `the user belongs to the agent ${owner}; ${HAND_OVER}` };
     }
     // What its owner has put there, a password first of all, must not come to stand for a user of somebody else.
     const goes = this.#leaves(standing, attributes, isFree ? stands : undefined);
-    return (
-      goes && `the user belongs to the agent ${owner}, which did not bring it for the domain ${goes}; ${HAND_OVER}`
-    );
+    if (goes === undefined) return undefined;
+    const words = `the user belongs to the agent ${owner}, which did not bring it for the domain ${goes}; ${HAND_OVER}`;
+    return { words, domain: goes };
   }
 
   /** Its owner is no agent any more, or may not act any more for where it stands. */
