@@ -8,7 +8,7 @@ import { type FeedClient, openFeedClient } from '#src/domain-services/feed/feed-
 import type { Hasher } from '#src/hasher/types.js';
 import { type Answer, createAuthority, startServer, type TestServer } from '../provisioning/https-server.js';
 import { ADMIN } from '../tenant/domain-services/site.js';
-import { testHasher } from '../tenant/harness.js';
+import { AGENT, testHasher } from '../tenant/harness.js';
 import { DOMAIN, Site } from './site.js';
 
 describe('with a real tenant', () => {
@@ -58,6 +58,16 @@ describe('with a real tenant', () => {
     });
     await expect(stranger.page({ cookie: undefined })).rejects.toMatchObject({ code: 'token-refused' });
     await stranger.close();
+    writeFileSync(join(site.directory, 'agent'), AGENT.secret);
+    const agent = await openFeedClient({
+      ...tenant,
+      auth: { clientId: AGENT.clientId, clientSecret: { file: join(site.directory, 'agent') } },
+    });
+    await expect(agent.page({ cookie: undefined })).rejects.toMatchObject({
+      code: 'token-refused',
+      message: expect.stringContaining(`${AGENT.clientId} is not one of domainServices.clients of tenant.yaml`),
+    });
+    await agent.close();
     const { ca: _, ...without } = tenant;
     const trusting = await openFeedClient(without);
     await expect(trusting.page({ cookie: undefined })).rejects.toMatchObject({ code: 'token-tls' });

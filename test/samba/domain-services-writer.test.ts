@@ -5,7 +5,17 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -594,9 +604,34 @@ describeDc('the writer into a Samba domain', () => {
     const python = new SambaWriter({ python: '/nonexistent/python3', log });
     await expect(python.open()).rejects.toMatchObject({
       code: 'managed-domain-helper',
-      message: expect.stringContaining('ENOENT'),
+      message: expect.stringContaining('managedDomain.python is /nonexistent/python3: no such file'),
     });
     await python.close();
+  });
+
+  it('says that it is for root, where the database is, and has Samba print nothing', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'phsync-nobody.'));
+    try {
+      // What nobody may read: a checkout and a domain's directory may be closed to others.
+      chmodSync(directory, 0o755);
+      const smbConf = join(directory, 'smb.conf');
+      const python = join(directory, 'python');
+      copyFileSync(join(managed.directory, 'smb.conf'), smbConf);
+      cpSync(helperProgram(), join(directory, 'helper'), { recursive: true });
+      const command = `exec setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 -I -B ${directory}/helper "$4"`;
+      writeFileSync(python, `#!/bin/sh\n${command}\n`, { mode: 0o755 });
+      const lines: string[] = [];
+      const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
+      const nobody = new SambaWriter({ smbConf, python, log });
+      await expect(nobody.open()).rejects.toMatchObject({
+        code: 'managed-domain-not-root',
+        message: expect.stringMatching(/sam\.ldb may not be opened by this user: run as root$/),
+      });
+      await nobody.close();
+      expect(lines).toEqual([]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('does not write into a database that was put back from a backup meanwhile', async () => {
