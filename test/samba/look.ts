@@ -49,9 +49,12 @@ export class Look {
     return new Map(rows.map((row) => [row.name, row]));
   }
 
-  /** All entries of the domain that an LDAP filter fits. */
-  find(filter: string, ...attributes: string[]): Promise<Record<string, string[]>[]> {
-    return this.#ask({ find: filter, attributes: attributes.length === 0 ? ['cn'] : attributes });
+  /** All entries of the domain that an LDAP filter fits, by their names: the database has no order. */
+  async find(filter: string, ...attributes: string[]): Promise<Record<string, string[]>[]> {
+    const request = { find: filter, attributes: attributes.length === 0 ? ['cn'] : attributes };
+    const entries = await this.#ask<Record<string, string[]>[]>(request);
+    const nameOf = ({ dn }: Record<string, string[]>) => dn?.[0] ?? '';
+    return entries.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   }
 
   close(): void {

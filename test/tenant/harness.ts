@@ -71,6 +71,7 @@ export interface TestTenantOptions {
   readonly hasher?: SignInHasher & Pick<Hasher, 'info'>;
   readonly now?: () => Date;
   readonly timeouts?: Timeouts;
+  readonly refusalMs?: number;
   /** More of the environment, for `{ env: … }`. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -103,7 +104,7 @@ export async function startTestTenant(
   });
   // Whoever connects looks at the certificate by the machine's clock, whatever the tenant's says.
   if (now !== undefined) {
-    await mkdir(stateDir, { recursive: true });
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
     await keepAutoTls(stateDir, config.listen.host, new Date(), config.publicUrl);
   }
   let verifications = 0;
@@ -125,6 +126,7 @@ export async function startTestTenant(
     },
     ...(now === undefined ? {} : { now }),
     ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
+    ...(options.refusalMs === undefined ? {} : { refusalMs: options.refusalMs }),
   });
   const ca = tenant.caPath === undefined ? undefined : readFileSync(tenant.caPath, 'utf8');
   const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca } });

@@ -9,6 +9,7 @@ import type { LookUp } from '../store/look-up.js';
 import type { SignInUser, TenantStore } from '../store/store.js';
 import { userPrincipalNameKey } from '../store/store.js';
 import { KeyedDigests } from './digests.js';
+import { EvenRefusal, REFUSAL_MS } from './even-refusal.js';
 import { FamiliarPlaces } from './familiar-places.js';
 import type { LockoutSettings } from './lockout.js';
 import { Lockouts } from './lockouts.js';
@@ -35,6 +36,8 @@ export interface SignInDependencies {
   readonly settings: LockoutSettings & { readonly blockHighRisk: boolean };
   readonly now: () => Date;
   readonly log: Logger;
+  /** From a try to its refusal, at least; for tests of the work alone. Default REFUSAL_MS. */
+  readonly refusalMs?: number | undefined;
   /** Told of each attempt; for metrics. */
   readonly onAttempt?: (flow: SignInEntry['flow'], errorCode: number) => void;
 }
@@ -71,7 +74,7 @@ type Tried = { readonly entry: Attempted; readonly fresh: boolean } & (
 );
 
 export async function createSignIn(deps: SignInDependencies): Promise<SignInService> {
-  const { store, hasher, settings, now, log } = deps;
+  const { store, hasher, settings, now, log, refusalMs = REFUSAL_MS } = deps;
   const { database } = store;
   const digests = await KeyedDigests.open(database);
   const places = new FamiliarPlaces(database, digests, now);
@@ -107,6 +110,20 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
     return verdict === 'locked'
       ? { entry, fresh, verdict, reason: 50053 }
       : { entry, fresh, verdict: 'wrong', reason: unfit };
+  }
+
+  /** Whom the password does not let in hears of it at a moment that tells nothing. */
+  async function attemptEvenly(attempt: SignInAttempt, realm: Realm): Promise<Tried> {
+    const even = new EvenRefusal(refusalMs);
+    try {
+      const tried = await attemptOn(attempt, realm);
+      if (tried.verdict === 'right') return tried;
+      record(tried.entry, tried.reason);
+      await even.moment();
+      return tried;
+    } finally {
+      even.end();
+    }
   }
 
   /** What is told to those who know the password. */
@@ -161,20 +178,18 @@ export async function createSignIn(deps: SignInDependencies): Promise<SignInServ
     async checkPassword(attempt) {
       const realm = await realms.of(attempt.userPrincipalName);
       if (realm.type === 'federated') return { status: 'federated', url: realm.url };
-      const tried = await attemptOn(attempt, realm);
+      const tried = await attemptEvenly(attempt, realm);
       if (tried.verdict === 'right') {
         const { user, entry } = tried;
         return { status: 'right', user, realm, record: (errorCode) => record(entry, errorCode) };
       }
-      record(tried.entry, tried.reason);
       return { status: tried.verdict };
     },
     async signIn(attempt): Promise<SignInOutcome> {
       const realm = await realms.of(attempt.userPrincipalName);
       if (realm.type === 'federated') return { status: 'federated', url: realm.url };
-      const tried = await attemptOn(attempt, realm);
+      const tried = await attemptEvenly(attempt, realm);
       if (tried.verdict !== 'right') {
-        record(tried.entry, tried.reason);
         return { status: 'refused', code: tried.verdict === 'locked' ? 50053 : 50126 };
       }
       const { user, entry, fresh } = tried;
