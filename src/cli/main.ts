@@ -17,12 +17,10 @@ import { exitCodes, fail } from './output.js';
 
 async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram();
-  const [name] = argv;
+  const [name, helped] = argv;
   const known = names.find((candidate) => candidate === name);
-  if (known === undefined && name !== undefined && name !== 'help' && !name.startsWith('-')) {
-    const hint = didYouMean(name, names);
-    throw new PhsyncError('usage-command', `unknown command '${name}'; ${hint}expected one of ${names.join(', ')}`);
-  }
+  checkCommand(name);
+  if (name === 'help') checkCommand(helped);
   const wantsAll = name === undefined || ['help', '--help', '-h'].includes(name);
   await addCommands(program, known !== undefined ? [known] : wantsAll ? names : []);
   if (name === undefined) {
@@ -31,6 +29,13 @@ async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   await program.parseAsync(argv, { from: 'user' });
+}
+
+/** @throws PhsyncError `usage-command` */
+function checkCommand(name: string | undefined): void {
+  if (name === undefined || name === 'help' || name.startsWith('-') || names.some((known) => known === name)) return;
+  const hint = didYouMean(name, names);
+  throw new PhsyncError('usage-command', `unknown command '${name}'; ${hint}expected one of ${names.join(', ')}`);
 }
 
 const argv = process.argv.slice(2);

@@ -1,12 +1,13 @@
 /** `phsync tenant domain-services`: Domain Services of a tenant, seen and changed beside it while it runs. */
 
+import { createPrivateKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { fileErrorText } from '../config/file-error.js';
 import { PhsyncError } from '../hasher/errors.js';
 import { createAuditLog } from '../tenant/audit/audit-log.js';
 import { loadTenantConfig } from '../tenant/config.js';
-import { parseThumbprint } from '../tenant/domain-services/certificate.js';
+import { parseThumbprint, readCertificate } from '../tenant/domain-services/certificate.js';
 import { type Act, DomainServices, type DomainServicesView, namesText } from '../tenant/domain-services/service.js';
 import { parseSetting, type SettingChanges } from '../tenant/domain-services/settings.js';
 import { openExistingStore } from './existing-store.js';
@@ -105,7 +106,7 @@ async function read(
   action: DomainServicesAction,
   { domain: domainName, certificate: file, setting = [], thumbprint: text = '', force = false }: DomainServicesOptions,
 ): Promise<(service: DomainServices, act: Act) => Promise<Done>> {
-  const certificate = file === undefined ? undefined : await readBytes(file);
+  const certificate = file === undefined ? undefined : await readCertificateFile(file);
   const settings = Object.assign({}, ...setting.map(parseSetting)) as SettingChanges;
   switch (action) {
     case 'show':
@@ -126,7 +127,9 @@ async function read(
         const before = (await service.show())?.securitySettings.syncNtlmPasswords;
         const view = await service.set(settings, act);
         const after = view.securitySettings.syncNtlmPasswords;
-        return after === before ? { view } : { view, text: after === 'Disabled' ? NTLM_OFF : NTLM_ON };
+        if (after === before) return { view };
+        if (!view.enabled) return { view, text: OFF };
+        return { view, text: after === 'Disabled' ? NTLM_OFF : NTLM_ON };
       };
     case 'add-certificate':
       return async (service, act) => ({ view: await service.addCertificate(certificate!, act, { force }) });
@@ -138,6 +141,34 @@ async function read(
       return async (service, act) => ({ view: await service.removeCertificate(thumbprint, { force }, act) });
     }
   }
+}
+
+/** @throws PhsyncError `usage-file`, `ad-auth-info-certificate`, which name the file. */
+async function readCertificateFile(file: string): Promise<Buffer> {
+  const bytes = await readBytes(file);
+  try {
+    readCertificate(bytes);
+    return bytes;
+  } catch (cause) {
+    if (!(cause instanceof PhsyncError)) throw cause;
+    const isKey = isPrivateKey(bytes);
+    if (isKey) bytes.fill(0);
+    const words = isKey ? 'expected a certificate (PEM or DER); it is a private key' : cause.message;
+    throw new PhsyncError(cause.code, `${file}: ${words}`, { cause, facts: { ...cause.facts, file } });
+  }
+}
+
+/** PEM, with a passphrase or without, or DER. */
+function isPrivateKey(bytes: Buffer): boolean {
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(bytes.toString('latin1'))) return true;
+  return (['pkcs8', 'pkcs1', 'sec1'] as const).some((type) => {
+    try {
+      createPrivateKey({ key: bytes, format: 'der', type });
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 async function readBytes(file: string): Promise<Buffer> {
@@ -153,6 +184,7 @@ const ENABLED =
   'From their next cycle on, agents send NT hashes and Kerberos keys, sealed to the newest certificate below.\n';
 const ALL_AT_ONCE =
   'Those that are stored stay until the password changes or the\nagent synchronizes all: phsync agent --config agent.yaml --once --full\n';
+const OFF = 'Domain Services are disabled: this is for when they are enabled again.\n';
 const NTLM_OFF = `Agents seal random NT hashes from their next cycle on. ${ALL_AT_ONCE}`;
 const NTLM_ON = `Agents seal the NT hashes again from their next cycle on. ${ALL_AT_ONCE}`;
 

@@ -53,8 +53,8 @@ describe('phsync --help', () => {
     expect(agent.tenant.auth).toEqual(tenant.agents[0]);
   });
 
-  it('answers a mistyped command with the nearest', () => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'agnet'], {
+  it.each([[['agnet']], [['help', 'agnet']]])('answers a mistyped command with the nearest: %j', (args) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
       encoding: 'utf8',
       timeout: 100_000,
     });

@@ -59,6 +59,7 @@ it('enables, shows, sets and disables, beside a tenant', { timeout: 240_000 }, a
     expect(phsync('show').stdout).toBe(phsync('enable').stdout.replace(/^From .*\n/, ''));
     expect(phsync('add-certificate', '--certificate', 'ended.der', '--force')).toMatchObject({ status: 0 });
     expect(JSON.parse(phsync('disable', '--json').stdout)).toMatchObject({ enabled: false, deleted: 0 });
+    expect(ntlm('Enabled')).toMatch(/^Domain Services are disabled: .*\nDomain Services for/);
     expect(phsync('disable')).toMatchObject({ status: 3, stderr: expect.stringContaining('not enabled') });
     const acts = await store.database.run((queries) =>
       queries.selectFrom('audit_events').select(['actor_kind', 'actor_id', 'activity']).orderBy('id').execute(),
@@ -69,6 +70,7 @@ it('enables, shows, sets and disables, beside a tenant', { timeout: 240_000 }, a
       'system phsync tenant domain-services enable',
       'system phsync tenant domain-services add-certificate',
       'system phsync tenant domain-services disable',
+      'system phsync tenant domain-services set',
     ]);
   } finally {
     await store.close();
@@ -87,4 +89,28 @@ it.each([
   [[], 'what of Domain Services? Expected one of show, enable'],
 ])('says what is wrong with %j', (args, words) => {
   expect(phsync(...args)).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining(words) });
+});
+
+it('names the file that is no certificate for it, and tells a private key', { timeout: 240_000 }, async () => {
+  const small = await createCertificate(1024);
+  const curve = await createCertificate('P-256');
+  const key = certificate.privateKey;
+  const expected = 'expected a certificate (PEM or DER); it is a private key';
+  const files: readonly [string, string | Buffer, string][] = [
+    ['small.der', small.der, 'an RSA key of 2048 to 16384 bits expected, not rsa of 1024'],
+    ['curve.der', curve.der, 'an RSA key of 2048 to 16384 bits expected, not ec'],
+    ['text.pem', 'certificate', 'X.509 expected, which these 11 bytes are not'],
+    ['pkcs8.key', key.export({ type: 'pkcs8', format: 'pem' }), expected],
+    ['pkcs1.key', key.export({ type: 'pkcs1', format: 'der' }), expected],
+    ['pkcs8.der', key.export({ type: 'pkcs8', format: 'der' }), expected],
+    ['sec1.der', curve.privateKey.export({ type: 'sec1', format: 'der' }), expected],
+    ['locked.key', key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'phsync' }), expected],
+  ];
+  for (const [name, bytes, words] of files) {
+    writeFileSync(join(directory.path, name), bytes);
+    const { status, stdout, stderr } = phsync('enable', '--domain', 'aadds.phs.test', '--certificate', name);
+    expect([status, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(new RegExp(`^phsync: ${name}: `));
+    expect(stderr).toContain(words);
+  }
 });
