@@ -180,13 +180,14 @@ async function nobodys(database: TenantDatabase, of: string): Promise<PhsyncErro
       .orderBy('owner')
       .execute(),
   );
-  const agents = rows.map(({ owner, users }) => `${owner} (${users})`).join(', ');
+  const agents = rows.map(({ owner, users }) => `${owner} (${Number(users).toLocaleString('en-US')})`).join(', ');
   const others = agents === '' ? 'nor to another agent' : `agents with users: ${agents}`;
   return new PhsyncError('user-unknown', `--of: no user belongs to ${of}; ${others}`, { facts: { clientId: of } });
 }
 
 /** @throws PhsyncError `agent-domains`: a user would be written by neither of the two. */
 async function checkDomains(database: TenantDatabase, of: string, to: string, agents: AgentDomains): Promise<void> {
+  if (agents.of(to) === undefined) return;
   const foreign = new Set<string>();
   let users = 0;
   for (let from = 0; ; ) {
@@ -213,7 +214,7 @@ async function checkDomains(database: TenantDatabase, of: string, to: string, ag
   const domains = [...foreign].sort();
   throw new PhsyncError(
     'agent-domains',
-    `--of: ${users === 1 ? `1 user of ${of} is` : `${users} users of ${of} are`} of ${domains.join(', ')}, for which ${to} ` +
+    `--of: ${users === 1 ? `1 user of ${of} is` : `${users.toLocaleString('en-US')} users of ${of} are`} of ${domains.join(', ')}, for which ${to} ` +
       `may not act: give it ${domains.length === 1 ? 'that domain' : 'these domains'} too (agents[].domains, restart), ` +
       `hand over, and take ${domains.length === 1 ? 'it' : 'them'} away when ${to} has written ` +
       `${users === 1 ? 'the user' : 'them'}`,
