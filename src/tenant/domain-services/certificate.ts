@@ -52,8 +52,8 @@ export function checkTime({ notBefore, notAfter }: SecretCertificate, now: Date)
   );
 }
 
-/** As it is shown and typed: upper-case hexadecimal. */
-export const thumbprintText = (thumbprint: Uint8Array) => Buffer.from(thumbprint).toString('hex').toUpperCase();
+/** As it is shown, here, by agents and by the managed domain's side: small hexadecimal digits. */
+export const thumbprintText = (thumbprint: Uint8Array) => Buffer.from(thumbprint).toString('hex');
 
 /** With or without colons and spaces, in any case; undefined: no thumbprint. */
 export function parseThumbprint(text: string): Buffer | undefined {

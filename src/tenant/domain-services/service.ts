@@ -211,7 +211,7 @@ export class DomainServices {
           `${text} is the only certificate, and Domain Services are enabled: add another one first, or disable them`,
         );
       }
-      const held = (await countSealed(queries)).get(text.toLowerCase()) ?? nobodySealed;
+      const held = (await countSealed(queries)).get(text) ?? nobodySealed;
       const { users, deletedUsers } = held;
       if (users > 0 && !force) {
         const names = namesText(users, await nameSealed(queries, wanted.thumbprint, NAMED));
@@ -273,7 +273,7 @@ export class DomainServices {
     const sealed = await countSealed(queries);
     const certificates: CertificateView[] = [];
     for (const [i, certificate] of (await readCertificates(queries)).entries()) {
-      const held = sealed.get(Buffer.from(certificate.thumbprint).toString('hex')) ?? nobodySealed;
+      const held = sealed.get(thumbprintText(certificate.thumbprint)) ?? nobodySealed;
       const names = i === 0 || held.users === 0 ? [] : await nameSealed(queries, certificate.thumbprint, NAMED);
       certificates.push(viewOf(certificate, i === 0, held, names));
     }

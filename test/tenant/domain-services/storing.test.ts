@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => hasher.close());
 
 const thumbprint = ({ der }: TestCertificate) => recipientOf(der).thumbprint;
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').toUpperCase();
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 describeStores('Windows credentials', (newSite) => {
   let site: StoreSite;
