@@ -46,12 +46,17 @@ export class TestSite {
   #store: StateStore | undefined;
   readonly #closers: (() => Promise<void>)[] = [];
 
-  /** `domains`: of the tenant, besides the lab's. */
-  static async start(domains: readonly string[] = []): Promise<TestSite> {
+  /** `domains`: of the tenant, besides the lab's; `others`: agents for all of these, and agent-1 for the lab's alone then. */
+  static async start(domains: readonly string[] = [], others: readonly string[] = []): Promise<TestSite> {
     const site = new TestSite();
+    const agents = ['agent-1', ...others].map((clientId) => ({
+      clientId,
+      clientSecret: { env: 'SECRET' },
+      ...(others.length === 0 ? {} : { domains: clientId === 'agent-1' ? [DOMAIN] : [DOMAIN, ...domains] }),
+    }));
     const config = parseConfig(
       `{ stateDir: ./tenant, listen: { port: 0 }, domains: ${JSON.stringify([DOMAIN, ...domains].map((name) => ({ name })))},
-         agents: [{ clientId: agent-1, clientSecret: { env: SECRET } }], logLevel: silent }`,
+         agents: ${JSON.stringify(agents)}, logLevel: silent }`,
       join(site.directory, 'tenant.yaml'),
       tenantSchema,
     );

@@ -308,7 +308,7 @@ describeDc('phsync diagnose', () => {
     ],
     [
       'a user whom the tenant does not take',
-      ['warning:retry-queue'],
+      ['warning:last-cycle', 'warning:retry-queue'],
       /1 object not synchronized, the oldest for \d+ seconds?: 1 × .*not a domain of this tenant/,
       /phsync diagnose --dn.*phsync sync-object --dn/,
       async (plan) => void (await refuseOne(plan)),

@@ -15,6 +15,7 @@ import {
   timeText,
   warning,
 } from './check.js';
+import { ownershipAdvice } from './refusal.js';
 
 /** Entra Connect's diagnosis looks back three hours. */
 const HEARTBEAT_MS = 3 * 3_600_000;
@@ -113,8 +114,10 @@ const CYCLE_ADVICE: Readonly<Record<string, string>> = {
   'scope-unknown': "Correct the OU's name in the connector's scope.",
 };
 
+const FAILED_ADVICE = 'See "Retry queue" below: they are tried again on their own.';
+
 function checkLastCycle(
-  { running }: ConnectorSummary,
+  { running, users }: ConnectorSummary,
   last: PastCycle | undefined,
   { agentRuns }: ConnectorOptions,
   of: Subject,
@@ -149,7 +152,13 @@ function checkLastCycle(
     );
   }
   const sent = `${counted(credentialsSent, 'password')} sent, ${failed} failed`;
-  return ok('last-cycle', `on ${timeText(finished)}: ${counted(inScope, 'user')} looked at, ${sent}`, facts, of);
+  const text = `on ${timeText(finished)}: ${counted(inScope, 'user')} looked at, ${sent}`;
+  if (failed === 0) return ok('last-cycle', text, facts, of);
+  // One that is tried again by itself says nothing of the others, as long as the tenant has any.
+  const noneWentWell = failed >= inScope && credentialsSent === 0 && (inScope > 1 || users === 0);
+  return noneWentWell
+    ? failure('last-cycle', `${text}: every one`, FAILED_ADVICE, facts, of)
+    : warning('last-cycle', text, FAILED_ADVICE, facts, of);
 }
 
 function checkHeartbeat(
@@ -209,8 +218,10 @@ function checkRetryQueue(reader: StateReader, name: string, { now }: ConnectorOp
   };
   const why = reasons.map(({ reason, count }) => `${count} × ${reason}`).join('; ');
   const text = `${counted(length, 'object')} not synchronized, the oldest for ${durationText(waited)}: ${why}`;
+  const ofOwner = reasons.map(({ reason }) => ownershipAdvice(reason)).find((each) => each !== undefined);
   const advice =
-    'They are tried again on their own. For one of them: phsync diagnose --dn DN tells why, phsync sync-object --dn DN tries at once.';
+    `${ofOwner === undefined ? '' : `${ofOwner} `}They are tried again on their own. For one of them: phsync diagnose ` +
+    '--dn DN tells why, phsync sync-object --dn DN tries at once.';
   return waited > LONG_WAIT_MS
     ? failure('retry-queue', text, advice, facts, of)
     : warning('retry-queue', text, advice, facts, of);

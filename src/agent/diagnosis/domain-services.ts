@@ -148,6 +148,16 @@ export function checkKeysSent(
       of,
     );
   }
+  const { length: waiting } = reader!.retries(name);
+  if (waiting > 0) {
+    return warning(
+      id,
+      `not yet: ${counted(waiting, 'object')} of the retry queue to go; every other password with its keys since ${timeText(fullAt)}${without}`,
+      'See "Retry queue" above: the keys go with the passwords, which are tried again on their own.',
+      { ...facts, waiting },
+      of,
+    );
+  }
   return ok(id, `every password with its keys since ${timeText(fullAt)}${without}`, facts, of);
 }
 

@@ -4,6 +4,7 @@ import { outcomeNames } from '../state/rows.js';
 import { sourceAnchorOf } from '../user-properties.js';
 import { type CheckResult, counted, durationText, failure, ok, skipped, timeText, warning } from './check.js';
 import type { ObjectUnderTest } from './object-under-test.js';
+import { ownershipAdvice } from './refusal.js';
 
 const RESULTS = 10;
 const SYNC_OBJECT =
@@ -38,14 +39,16 @@ export function checkInTenant({ reader, connector, guid, staging }: ObjectUnderT
   return failure(
     'tenant',
     `not exported to the tenant (${outcomeNames[row.outcome]}): ${why}`,
-    adviceFor(why),
+    adviceFor(why, sourceAnchorOf(row.sourceAnchor ?? guid)),
     { outcome: outcomeNames[row.outcome], at: iso(known?.settled) },
     of,
   );
 }
 
 /** By what the tenant answered. */
-function adviceFor(reason: string): string {
+function adviceFor(reason: string, anchor: string): string {
+  const ofOwner = ownershipAdvice(reason, anchor);
+  if (ofOwner !== undefined) return ofOwner;
   if (/is not a domain of this tenant/.test(reason)) {
     return "Give the user a userPrincipalName of a domain of the tenant's, or add the domain to the tenant.";
   }
@@ -63,7 +66,7 @@ export function checkRetry({ reader, connector, guid, now }: ObjectUnderTest): C
   return warning(
     'object-retry',
     `waits since ${durationText(now - firstFailure)}, ${counted(attempts, 'failure')}, next try ${when}: ${reason}`,
-    adviceFor(reason),
+    adviceFor(reason, sourceAnchorOf(reader.object(connector.name, guid)?.row.sourceAnchor ?? guid)),
     { waiting: true, reason, code, attempts, firstFailure: iso(firstFailure), nextTry: iso(nextTry) },
     of,
   );
