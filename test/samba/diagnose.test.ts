@@ -315,7 +315,7 @@ describeDc('phsync diagnose', () => {
     ],
     [
       'a user whom the tenant has not taken for four hours',
-      ['retry-queue'],
+      ['warning:last-cycle', 'retry-queue'],
       /1 object not synchronized, the oldest for 4 hours/,
       /phsync diagnose --dn/,
       async (plan) => changeState(await refuseOne(plan), `UPDATE retry SET first_failure = first_failure - ${HOURS_4}`),
