@@ -8,6 +8,7 @@ import { readDigestKey } from '../store/digest-key.js';
 import { userPrincipalNameKey } from '../store/store.js';
 import { batchBody, MAX_STEPS, runBatch } from './batch.js';
 import { readBody } from './body.js';
+import { CallerTurns } from './caller-turns.js';
 import { errorBody, GraphError, notFound, type RequestIds } from './error.js';
 import { parseQuery } from './odata/query.js';
 import { SkipTokens } from './odata/skip-tokens.js';
@@ -60,6 +61,7 @@ function registerRoutes(graph: FastifyInstance, { accessTokens }: GraphOptions, 
   const { context } = services;
   const states = new WeakMap<FastifyRequest, RequestState>();
   const stateOf = (request: FastifyRequest) => states.get(request)!;
+  const turns = new CallerTurns();
 
   const parseJson = graph.getDefaultJsonParser('error', 'error');
   graph.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
@@ -114,7 +116,11 @@ function registerRoutes(graph: FastifyInstance, { accessTokens }: GraphOptions, 
       // Fastify would answer HEAD of its own accord, from a whole page.
       exposeHeadRoute: false,
       config: { permissions: route.permissions },
-      handler: (request, reply) => answer(route, request, reply, services, stateOf(request)),
+      handler: (request, reply) => {
+        const state = stateOf(request);
+        const { clientId, objectId = '' } = state.caller!;
+        return turns.take(`${clientId} ${objectId}`, () => answer(route, request, reply, services, state));
+      },
     });
   }
   graph.post('/$batch', { bodyLimit: MAX_STEPS * MAX_BODY }, async (request, reply) => {
