@@ -36,7 +36,12 @@ export function checkScope({ object, connector }: ObjectUnderTest, scope: Scope)
     return warning('scope', own, OWN_ADVICE, { ownAccount: true }, of);
   }
   const { objectClass, dn } = object;
-  const finding = `out of scope: ${outOfScopeText(why, object, scope)}`;
+  const text = outOfScopeText(why, object, scope);
+  if (isOwnAccount(connector, object)) {
+    const finding = `out of scope, as the account that the agent logs on with should be: ${text}`;
+    return ok('scope', finding, { why, objectClass, dn, ownAccount: true }, of);
+  }
+  const finding = `out of scope: ${text}`;
   return failure('scope', finding, INTO_SCOPE[why], { why, objectClass, dn }, of);
 }
 

@@ -66,11 +66,11 @@ export function checkObject(under: ObjectUnderTest): CheckResult[] {
     finding: `${dn} (${objectClass ?? 'of unknown class'}, ${sAMAccountName ?? 'no account name'})`,
     facts: { dn, guid, objectClass, sAMAccountName, userPrincipalName, directory: under.source.description },
   };
-  const scope = checkScope(under, createScope(connector.scope));
-  const inScope = scope.status !== 'error';
+  const scope = createScope(connector.scope);
+  const inScope = scope.why(object) === undefined;
   return [
     found,
-    scope,
+    checkScope(under, scope),
     checkInTenant(under, inScope),
     checkPassword(under, inScope),
     ...[checkObjectKeys(under, inScope) ?? []].flat(),

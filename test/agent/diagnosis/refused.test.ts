@@ -10,10 +10,11 @@ import { type LabDirectory, LabSource } from '#src/agent/sources/lab-source.js';
 import { openStateReader, type StateReader } from '#src/agent/state/reader.js';
 import { sourceAnchorOf } from '#src/agent/user-properties.js';
 import { guidFromText } from '#src/protocol/dtyp/guid.js';
+import { AgentDomains } from '#src/tenant/agent-domains.js';
 import { handOverAll } from '#src/tenant/provisioning/hand-over.js';
 import { createCertificate } from '../../provisioning/certificates.js';
 import { ADMIN, serviceOf } from '../../tenant/domain-services/site.js';
-import { connector, TestSite } from '../site.js';
+import { connector, DOMAIN, TestSite } from '../site.js';
 
 const USERS = 12;
 
@@ -94,7 +95,12 @@ test('users who belong to another agent are told to be, with the command that ha
   const agent = site.agent(lab);
   try {
     expect(await site.sync(agent)).toMatchObject({ failed: 0 });
-    await handOverAll(site.tenant.store.database, 'agent-1', 'agent-2', () => new Date());
+    const agents = new AgentDomains([
+      { clientId: 'agent-1', domains: [DOMAIN] },
+      { clientId: 'agent-2', domains: [DOMAIN, 'more.test'] },
+    ]);
+    const receiver = { clientId: 'agent-2', domain: DOMAIN };
+    await handOverAll(site.tenant.store.database, 'agent-1', receiver, agents, () => new Date());
     expect(await site.sync(agent, true)).toMatchObject({ retryQueue: USERS });
   } finally {
     await agent.close();

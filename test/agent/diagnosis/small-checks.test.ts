@@ -6,8 +6,11 @@ import { type CheckResult, durationText, failure, ok, skipped, warning } from '#
 import { generalizedTime, judgeSkew } from '#src/agent/diagnosis/clock-skew.js';
 import { domainDn, grantCommands } from '#src/agent/diagnosis/grant.js';
 import { connectorOf } from '#src/agent/diagnosis/object.js';
+import type { ObjectUnderTest } from '#src/agent/diagnosis/object-under-test.js';
+import { checkScope } from '#src/agent/diagnosis/object-user.js';
 import { checkGssapi, checkNode } from '#src/agent/diagnosis/runtime.js';
 import { diagnosisText, tally } from '#src/agent/diagnosis/text.js';
+import { createScope } from '#src/agent/scope.js';
 import { parseConfig } from '#src/config/load-config.js';
 
 const MINUTE = 60_000;
@@ -98,6 +101,28 @@ describe('the commands that grant the rights', () => {
   it('quote what a shell would read', () => {
     expect(grantCommands("o'hara; id", 'phs.test', 'PHS').sambaTool[0]).toContain(`user show 'o'\\''hara; id' --attr`);
     expect(domainDn('a.phs.test')).toBe('DC=a,DC=phs,DC=test');
+  });
+});
+
+describe("the scope of the agent's own account", () => {
+  const [own] = config(`[${drs('a', 'phs.test', NTLM)}]`).connectors;
+  const of = (name: string, cloudFiltered: { attribute: 'sAMAccountName'; equals: string }[]) => {
+    const object = { dn: `CN=${name},DC=phs,DC=test`, objectClass: 'user', rid: 1104, sAMAccountName: name };
+    const connector = { ...own!, scope: { ...own!.scope, cloudFiltered } };
+    return checkScope({ object, connector } as unknown as ObjectUnderTest, createScope(connector.scope));
+  };
+  const out = (equals: string) => ({ attribute: 'sAMAccountName' as const, equals });
+
+  it('is to be out, and nobody else is', () => {
+    expect(of('u', []).status).toBe('warning');
+    expect(of('u', [out('u')])).toMatchObject({
+      status: 'ok',
+      finding:
+        'out of scope, as the account that the agent logs on with should be: scope.cloudFiltered keeps it out: ' +
+        'sAMAccountName equals u',
+    });
+    expect(of('ann', [out('ann')])).toMatchObject({ status: 'error', facts: { why: 'cloud-filtered' } });
+    expect(of('ann', [])).toMatchObject({ status: 'ok', finding: 'in scope' });
   });
 });
 
