@@ -5,6 +5,7 @@ import type { AgentConfig } from '../agent/config.js';
 import { createAgent } from '../agent/create-agent.js';
 import { oneLine } from '../agent/diagnosis/text.js';
 import { copyState, type PlannedChange, plannedChange } from '../agent/rehearsal.js';
+import { createScope } from '../agent/scope.js';
 import { createLog } from '../log/log.js';
 import { counted, exitCodes } from './output.js';
 
@@ -13,6 +14,8 @@ export async function dryRun(config: AgentConfig, request: CycleRequest, json: b
   const copy = copyState(config.stateDir);
   const out = new Lines();
   let users = 0;
+  const leftOut = new Map<string, number>();
+  const scopes = new Map(config.connectors.map(({ name, scope }) => [name, createScope(scope)]));
   try {
     const created = await createAgent(config, {
       // Warnings and failures alone: events of a cycle that sends something would tell of what does not happen.
@@ -20,6 +23,8 @@ export async function dryRun(config: AgentConfig, request: CycleRequest, json: b
       rehearsal: {
         stateDir: copy.stateDir,
         onOutcome: (connector, item, row) => {
+          const { name } = connector;
+          if (scopes.get(name)?.why(item.object) === 'cloud-filtered') leftOut.set(name, (leftOut.get(name) ?? 0) + 1);
           const change = plannedChange(connector, item, row);
           if (change === undefined) return;
           if (json) out.add(`${users === 0 ? '{"dryRun":true,"users":[\n' : ',\n'}${JSON.stringify(change)}`);
@@ -33,9 +38,11 @@ export async function dryRun(config: AgentConfig, request: CycleRequest, json: b
       if (reports.some(({ error }) => error !== undefined)) process.exitCode = exitCodes.failed;
       if (json) {
         const head = users === 0 ? '{"dryRun":true,"users":[' : '\n';
-        out.add(`${head}],"connectors":${JSON.stringify(reports.map(summaryOf))}}\n`);
+        out.add(
+          `${head}],"connectors":${JSON.stringify(reports.map((report) => ({ ...summaryOf(report), cloudFiltered: leftOut.get(report.connector) ?? 0 })))}}\n`,
+        );
       } else {
-        for (const report of reports) out.add(`${summaryInWords(report)}\n`);
+        for (const report of reports) out.add(`${summaryInWords(report, leftOut.get(report.connector) ?? 0)}\n`);
       }
     } finally {
       await created.close();
@@ -90,13 +97,15 @@ function summaryOf({
   };
 }
 
-function summaryInWords(report: CycleReport): string {
+/** `leftOut`: of those that were looked at. */
+function summaryInWords(report: CycleReport, leftOut: number): string {
   const { connector, inScope, add, set, delete: deleted, passwords, keysForDomainServices, error } = summaryOf(report);
   if (error !== undefined) return `${connector}: ${error.message}`;
   const keys = keysForDomainServices === 0 ? '' : `, ${keysForDomainServices} of them with keys for Domain Services`;
   return (
     `${connector}: of ${counted(inScope, 'user')} in scope looked at: ${add} would be added, ${set} changed, ` +
-    `${deleted} deleted, ${counted(passwords, 'password')} would be sent${keys}. Nothing was sent.`
+    `${deleted} deleted, ${counted(passwords, 'password')} would be sent${keys}; ` +
+    `${leftOut} left out by scope.cloudFiltered. Nothing was sent.`
   );
 }
 

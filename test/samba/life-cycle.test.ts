@@ -495,7 +495,13 @@ describeDc('the life of an account', () => {
         properties: expect.objectContaining({ displayName: name, accountEnabled: true }),
       }),
     ]);
-    expect(document.connectors).toEqual([expect.objectContaining({ add: 1, passwords: 1, delete: 0 })]);
+    expect(document.connectors).toEqual([
+      expect.objectContaining({ add: 1, passwords: 1, delete: 0, cloudFiltered: 0 }),
+    ]);
+    const cloudFiltered = [{ attribute: 'sAMAccountName', equals: name }];
+    const without = site.agentConfig({ scope: scope({ cloudFiltered }) });
+    const left = await site.run(['agent', '--config', without, '--once', '--dry-run']);
+    expect(left.stdout).toMatch(/: 0 would be added, .* 1 left out by scope\.cloudFiltered\. Nothing was sent\.\n$/);
     expect(await signIn(name, password)).toBe(UNKNOWN);
     // The real cookie is where it was.
     expect(await sync()).toMatchObject({ staging: false, seen: 1, created: 1, credentialsSent: 1 });
